@@ -1,0 +1,175 @@
+"""sRGB and CIE Lab, and nothing else knows their units.
+
+Lightness L is in [0, 100]; a and b are in Lab units (sRGB reaches a -86...98,
+b -108...94); RGB is sRGB, in [0, 1] as float or 0...255 as uint8. The constants are
+those of scikit-image (IEC 61966-2-1 primaries, D65, 2° observer), so figures agree.
+
+Each conversion is written once, over a namespace `xp`: `numpy` by default,
+`keras.ops` inside a TensorFlow graph. So the two cannot drift apart.
+"""
+
+from typing import Any
+
+import numpy as np
+
+Array = Any  # a numpy.ndarray, or a tensor where `xp` is keras.ops
+
+RGB_TO_XYZ = np.array(
+    [
+        [0.412453, 0.357580, 0.180423],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334, 0.119193, 0.950227],
+    ]
+)
+WHITE = np.array([0.95047, 1.0, 1.08883])  # XYZ of D65
+# White is folded into the matrices: they map linear RGB to XYZ / white, and back.
+_TO_XYZ = (RGB_TO_XYZ / WHITE[:, None]).T.astype(np.float32)
+_FROM_XYZ = (np.linalg.inv(RGB_TO_XYZ) * WHITE).T.astype(np.float32)
+
+_KNEE = 0.008856  # below this share of white, CIE Lab is linear: the same knee
+_SLOPE, _OFFSET = 7.787, 16 / 116  # as in scikit-image
+_F_KNEE = 0.2068966  # the cube root of the knee
+
+# Rounding alone carries a grey at L = 100 this far out of [0, 1] in linear light;
+# it is under half an 8-bit level even in the shadows, where sRGB is steepest.
+GAMUT_TOLERANCE = 1e-4
+_BISECTIONS = 10  # chroma to 1/1024 of itself: under 0.15 Lab units at the most
+
+
+def _decode(rgb: Array, xp: Any) -> Array:
+    """Linear light from sRGB, both in [0, 1]."""
+    above = xp.power((xp.maximum(rgb, 0.04045) + 0.055) / 1.055, 2.4)
+    return xp.where(rgb > 0.04045, above, rgb / 12.92)
+
+
+def _encode(linear: Array, xp: Any) -> Array:
+    """sRGB from linear light, both in [0, 1]; what lies outside is clipped."""
+    linear = xp.clip(linear, 0.0, 1.0)
+    above = 1.055 * xp.power(xp.maximum(linear, 0.0031308), 1 / 2.4) - 0.055
+    return xp.where(linear > 0.0031308, above, linear * 12.92)
+
+
+_LINEAR_8BIT = _decode(np.arange(256) / 255, np).astype(np.float32)
+
+
+def _linear_to_lab(linear: Array, xp: Any) -> Array:
+    xyz = xp.matmul(linear, _TO_XYZ)
+    root = xp.power(xp.maximum(xyz, _KNEE), 1 / 3)
+    f = xp.where(xyz > _KNEE, root, _SLOPE * xyz + _OFFSET)
+    x, y, z = f[..., 0], f[..., 1], f[..., 2]
+    return xp.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def _lab_to_linear(lab: Array, xp: Any) -> Array:
+    y = (lab[..., 0] + 16) / 116
+    f = xp.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
+    xyz = xp.where(f > _F_KNEE, f * f * f, (f - _OFFSET) / _SLOPE)
+    return xp.matmul(xyz, _FROM_XYZ)
+
+
+def rgb_to_lab(rgb: Array, *, xp: Any = np) -> Array:
+    """Lab of sRGB.
+
+    Args:
+        rgb: (..., 3), float in [0, 1], or, in NumPy, uint8.
+        xp: `numpy`, or `keras.ops` for tensors.
+
+    Returns:
+        (..., 3) L in [0, 100], a and b in Lab units; float32.
+    """
+    if xp is np and rgb.dtype == np.uint8:
+        return _linear_to_lab(_LINEAR_8BIT[rgb], np)
+    if xp is np:
+        rgb = rgb.astype(np.float32, copy=False)
+    return _linear_to_lab(_decode(rgb, xp), xp)
+
+
+def lab_to_rgb(lab: Array, *, xp: Any = np) -> Array:
+    """sRGB in [0, 1] of Lab; colours outside the gamut are clipped channel by channel.
+
+    Clipping changes L and hue: call `into_gamut` first where they matter.
+
+    Args:
+        lab: (..., 3) as `rgb_to_lab` returns it.
+        xp: `numpy`, or `keras.ops` for tensors.
+
+    Returns:
+        (..., 3) float32 in [0, 1].
+    """
+    if xp is np:
+        lab = lab.astype(np.float32, copy=False)
+    return _encode(_lab_to_linear(lab, xp), xp)
+
+
+def into_gamut(lab: Array, *, xp: Any = np) -> Array:
+    """Lab with chroma lowered, at constant L and hue, until sRGB can show it.
+
+    The largest displayable share of each pixel's chroma is found by bisection.
+
+    Args:
+        lab: (..., 3) as `rgb_to_lab` returns it.
+        xp: `numpy`, or `keras.ops` for tensors.
+
+    Returns:
+        (..., 3) Lab, unchanged wherever the colour was inside the gamut.
+    """
+    if xp is np:  # few pixels are outside: touch those alone
+        lab = lab.astype(np.float32)  # a copy
+        outside = ~_displayable(lab, np)
+        lab[outside] = _lower_chroma(lab[outside], np)
+        return lab
+    return xp.where(_displayable(lab, xp)[..., None], lab, _lower_chroma(lab, xp))
+
+
+def _displayable(lab: Array, xp: Any) -> Array:
+    linear = _lab_to_linear(lab, xp)
+    low, high = -GAMUT_TOLERANCE, 1 + GAMUT_TOLERANCE
+    return xp.all((linear >= low) & (linear <= high), axis=-1)
+
+
+def _lower_chroma(lab: Array, xp: Any) -> Array:
+    lightness, ab = lab[..., :1], lab[..., 1:]
+    share = xp.zeros_like(lightness)  # the largest share known to be displayable
+    for step in range(1, _BISECTIONS + 1):
+        tried = share + 0.5**step
+        fits = _displayable(xp.concatenate([lightness, ab * tried], axis=-1), xp)
+        share = xp.where(fits[..., None], tried, share)
+    return xp.concatenate([lightness, ab * share], axis=-1)
+
+
+def to_uint8(rgb: np.ndarray) -> np.ndarray:
+    """8-bit levels of sRGB in [0, 1], rounded to the nearest."""
+    return np.rint(rgb * 255).astype(np.uint8)
+
+
+def join(lightness: np.ndarray, ab: np.ndarray) -> np.ndarray:
+    """8-bit sRGB of lightness and colour; L and hue survive, chroma gives way.
+
+    Args:
+        lightness: (H, W) in [0, 100].
+        ab: (H, W, 2) in Lab units, of any strength.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    lab = np.concatenate([lightness[..., None], ab], axis=-1, dtype=np.float32)
+    return to_uint8(lab_to_rgb(into_gamut(lab)))
+
+
+def lightness(rgb: np.ndarray) -> np.ndarray:
+    """L of 8-bit sRGB: what is left of a colour picture when it is turned grey.
+
+    Args:
+        rgb: (..., 3) uint8.
+
+    Returns:
+        (...) float32 in [0, 100].
+    """
+    y = _LINEAR_8BIT[rgb] @ _TO_XYZ[:, 1]
+    f = np.where(y > _KNEE, np.cbrt(y), _SLOPE * y + _OFFSET)
+    return (116 * f - 16).astype(np.float32, copy=False)
+
+
+def grey(lightness: np.ndarray) -> np.ndarray:
+    """8-bit sRGB (..., 3) of lightness (...) in [0, 100] without colour."""
+    return join(lightness, np.zeros((*lightness.shape, 2), np.float32))

@@ -1,0 +1,164 @@
+"""The settings of one training: defaults < recipe (TOML) < flags.
+
+Each setting is a field below, with its help; the TOML keys and the command's flags are
+made from the fields, so there is one list of settings.
+"""
+
+import dataclasses
+import difflib
+import json
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from colorize.errors import ColorizeError
+
+Size = tuple[int, int]  # (height, width) in pixels
+
+
+def _setting(default: Any, help: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Every setting of a training; the metadata of each field is its help."""
+
+    data: str = _setting("data/train", "Folder of colour pictures, or one picture.")
+    model: str = _setting("beta", "Architecture; `colorize models` lists them.")
+    width: int | None = _setting(None, "Filters of its first layer  [its own]")
+    size: Size = _setting(
+        (256, 256), "Pixels the network learns from: S (square) or HxW."
+    )
+    resize: Size | None = _setting(
+        None, "Pixels each picture is scaled to cover before the crop  [size]"
+    )
+    random_crop: bool = _setting(True, "Crop anywhere, or always in the centre.")
+    shear: float = _setting(0.0, "Largest shear either way, in radians.")
+    zoom: float = _setting(0.0, "Largest change of scale either way, of 1.")
+    rotation: float = _setting(0.0, "Largest rotation either way, in degrees.")
+    flip: bool = _setting(True, "Mirror every other picture, left to right.")
+    # BigColor (ECCV 2022) leaves out pictures below 15: they teach grey.
+    min_colourfulness: float = _setting(
+        15.0, "Leave out training pictures less colourful than this."
+    )
+    val: str = _setting(
+        "split",
+        "Validation pictures: `split` of the folder, another FOLDER, or `train` "
+        "(the training pictures themselves: figures then say memorised).",
+    )
+    val_split: float = _setting(0.05, "Share of the folder kept for validation.")
+    val_every: int = _setting(1, "Epochs between validations.")
+    sample_every: int = _setting(5, "Epochs between sheets of sample pictures.")
+    optimizer: str = _setting("adam", "rmsprop, adam, adamw or sgd.")
+    learning_rate: float = _setting(0.001, "Step size of the optimizer.")
+    loss: str = _setting("mse", "What is minimised.")
+    batch_size: int | str = _setting(16, "Pictures a step; `all` for the whole folder.")
+    epochs: int = _setting(10, "Epochs to train.")
+    steps_per_epoch: int | None = _setting(None, "Steps an epoch  [one pass of data]")
+    seed: int = _setting(0, "Of weights, order, crops and augmentation.")
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "val_every", "sample_every", "steps_per_epoch", "width"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ColorizeError(f"{name} must be at least 1, got {value}")
+        if self.batch_size != "all" and (
+            isinstance(self.batch_size, str) or self.batch_size < 1
+        ):
+            raise ColorizeError(
+                f"batch_size must be at least 1, or all, got {self.batch_size}"
+            )
+        if not 0 < self.val_split < 1:
+            raise ColorizeError(
+                f"val_split must be between 0 and 1, got {self.val_split}; try 0.05"
+            )
+        if self.resize and (
+            self.resize[0] < self.size[0] or self.resize[1] < self.size[1]
+        ):
+            raise ColorizeError(
+                f"resize must cover size: got {show_size(self.resize)} "
+                f"for {show_size(self.size)}"
+            )
+
+    @property
+    def box(self) -> Size:
+        """What each picture is scaled to cover, and what validation looks at."""
+        return self.resize or self.size
+
+    def to_toml(self) -> str:
+        """These settings as a TOML file that `load` reads back."""
+        lines = []
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, tuple):
+                value = show_size(value)
+            if value is not None:
+                # JSON's numbers, booleans and strings are TOML's too.
+                lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}\n")
+        return "".join(lines)
+
+
+def load(file: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
+    """Joins defaults, a TOML file and flags; the later win.
+
+    Args:
+        file: a recipe; None for the defaults alone.
+        flags: settings by field name; those that are None were not given.
+
+    Raises:
+        ColorizeError: the file cannot be read, or a key or value is wrong.
+    """
+    settings: dict[str, Any] = {}
+    if file is not None:
+        try:
+            settings = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+            raise ColorizeError(f"{file}: cannot be read as a recipe: {e}") from e
+    settings |= {name: value for name, value in flags.items() if value is not None}
+    return TrainConfig(**{name: _checked(name, v) for name, v in settings.items()})
+
+
+_TYPES = typing.get_type_hints(TrainConfig)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """A value in the type of its field."""
+    if name not in _TYPES:
+        near = difflib.get_close_matches(name, _TYPES, n=1)
+        hint = f": did you mean {near[0]}?" if near else ""
+        raise ColorizeError(f"no setting named {name!r}{hint}")
+    kind = _TYPES[name]
+    if kind in (Size, Size | None):
+        return value if isinstance(value, tuple) else parse_size(str(value))
+    if kind is float and type(value) is int:
+        return float(value)
+    if not isinstance(value, kind) or (type(value) is bool and kind is not bool):
+        raise ColorizeError(f"{name} has the wrong type: {value!r}")
+    return value
+
+
+def parse_size(text: str) -> Size:
+    """(height, width) of `256` or `184x272`.
+
+    Raises:
+        ColorizeError: the text is neither.
+    """
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) for part in parts):
+        raise ColorizeError(f"size must be S or HxW in pixels, got {text!r}; try 256")
+    return int(parts[0]), int(parts[-1])
+
+
+def show_size(size: Size) -> str:
+    """`HxW`."""
+    return f"{size[0]}x{size[1]}"
+
+
+def recipe(model: str) -> Path:
+    """The published recipe of a model, wherever this package is installed."""
+    inside = Path(__file__).parent / "configs"  # in a wheel
+    folder = inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
+    return folder / f"{model}.toml"

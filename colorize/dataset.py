@@ -1,0 +1,300 @@
+"""A folder of pictures as shuffled, augmented batches of (L, ab).
+
+The n-th training picture of a run is a pure function of the seed and of n: which file,
+which crop, which augmentation. So a run that goes on at step n sees what it would have
+seen, and nothing that grows with the number of pictures is kept but 40 bytes for each.
+"""
+
+import hashlib
+import math
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from colorize import augmentation, cache, color, files
+from colorize.config import TrainConfig, show_size
+from colorize.errors import ColorizeError
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Progress of filling the cache: `done` of `total` pictures looked at.
+
+    Attributes:
+        message: what is about to be written, on the first of these events.
+    """
+
+    done: int
+    total: int
+    message: str = ""
+
+
+@dataclass
+class Pictures:
+    """The pictures of a training, split.
+
+    Attributes:
+        cache: where their pixels are.
+        train: records to learn from.
+        val: records to validate on.
+        found: files that were looked at.
+        unreadable: (name, reason) of each that is not a whole picture.
+        grey: how many were left out as nearly grey.
+        twins: how many were left out as copies of a validation picture.
+        memorised: whether validation pictures are the training pictures.
+    """
+
+    cache: cache.PictureCache
+    train: np.ndarray
+    val: np.ndarray
+    found: int = 0
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    grey: int = 0
+    twins: int = 0
+    memorised: bool = False
+
+    def describe(self) -> str:
+        """One line: found, used, left out and why, split."""
+        left_out = [
+            f"{count} {why}"
+            for count, why in (
+                (len(self.unreadable), "unreadable"),
+                (self.grey, "nearly grey"),
+                (self.twins, "the same as a validation picture"),
+            )
+            if count
+        ]
+        used = (
+            f"{len(self.train)} to learn from and to validate on (memorised)"
+            if self.memorised
+            else f"{len(self.train)} to learn from, {len(self.val)} to validate on"
+        )
+        left = f"; left out: {', '.join(left_out)}" if left_out else ""
+        return f"{self.found} pictures found: {used}{left}"
+
+
+def prepare(
+    config: TrainConfig, store: cache.PictureCache
+) -> Iterator[Decoding | Pictures]:
+    """Decodes what the cache lacks and splits the folder.
+
+    Yields:
+        Decoding while it works, and the Pictures last.
+
+    Raises:
+        ColorizeError: there is nothing to learn from, or nothing to validate on.
+    """
+    folder = Path(config.data)
+    result = Pictures(
+        store, np.empty(0), np.empty(0), memorised=config.val == "train"
+    )
+    listed = _Listing(result)
+    yield from listed.look_through(folder, store)
+    if not listed.records:
+        raise ColorizeError(_nothing_in(folder, result))
+    everything = np.array(listed.records, dtype=cache.RECORD)
+    colourful = everything["colourfulness"] >= config.min_colourfulness
+    result.grey = int((~colourful).sum())
+    kept = everything[colourful]
+    if not len(kept):
+        raise ColorizeError(
+            f"{folder}: all {len(everything)} pictures are nearly grey (colourfulness "
+            f"below {config.min_colourfulness:g}), and grey pictures teach grey; name "
+            "a folder of colour pictures, or lower --min-colourfulness"
+        )
+    if config.val == "train":
+        result.train = result.val = kept
+    elif config.val == "split":
+        held_out = _held_out(np.array(listed.hashes)[colourful], config.val_split)
+        result.train, result.val = kept[~held_out], kept[held_out]
+    else:
+        own = _Listing(Pictures(store, result.train, result.val))
+        yield from own.look_through(Path(config.val), store)
+        if not own.records:
+            raise ColorizeError(_nothing_in(Path(config.val), own.pictures))
+        result.train, result.val = kept, np.array(own.records, dtype=cache.RECORD)
+        result.unreadable += own.pictures.unreadable
+        result.found += own.pictures.found
+    if not result.memorised:
+        twins = np.isin(result.train["digest"], result.val["digest"])
+        result.twins, result.train = int(twins.sum()), result.train[~twins]
+        if not len(result.train):
+            raise ColorizeError(
+                f"{folder}: nothing to learn from beside the {len(result.val)} "
+                "validation pictures; add pictures, name others with --val FOLDER, or "
+                "memorise with --val train"
+            )
+    store.open_packs()
+    yield result
+
+
+def _nothing_in(folder: Path, pictures: Pictures) -> str:
+    if not pictures.unreadable:
+        return f"{folder}: no pictures in it; name a folder of colour pictures"
+    name, reason = pictures.unreadable[0]
+    return (
+        f"{folder}: none of {pictures.found} pictures can be read; the first is "
+        f"{name}: {reason}"
+    )
+
+
+class _Listing:
+    """What was found in one folder, as it is found."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self.pictures = pictures
+        self.records: list[np.void] = []
+        self.hashes: list[float] = []
+
+    def look_through(
+        self, folder: Path, store: cache.PictureCache
+    ) -> Iterator[Decoding]:
+        total, new = store.missing(folder, files.find_pictures(folder))
+        message = ""
+        if new:
+            size = store.bytes_for(new)
+            message = (
+                f"decoding {new} pictures once, to cover {show_size(store.box)}: "
+                f"about {_bytes(size)} in {store.folder}"
+            )
+            store.check_room(size)
+        yield Decoding(0, total, message)
+        for entry in store.add(folder, files.find_pictures(folder)):
+            self.pictures.found += 1
+            if entry.record is None:
+                self.pictures.unreadable.append((entry.name, entry.problem))
+            else:
+                self.records.append(entry.record)
+                self.hashes.append(_hash(entry.name))
+            yield Decoding(self.pictures.found, total)
+
+
+def _bytes(count: float) -> str:
+    """`1.4 GB`."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def _hash(name: str) -> float:
+    """A number in [0, 1) that a name has on every machine and file system."""
+    normal = unicodedata.normalize("NFC", name).encode()
+    digest = hashlib.blake2b(normal, digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def _held_out(hashes: np.ndarray, share: float) -> np.ndarray:
+    """Which pictures validate: those with the lowest hashes, one at the least.
+
+    A picture's side depends on its own name alone, so it does not change when others
+    come or go.
+    """
+    held_out: np.ndarray = hashes < share
+    if not held_out.any():
+        held_out[hashes.argmin()] = True
+    return held_out
+
+
+def training_batches(
+    pictures: Pictures, config: TrainConfig, *, batch_size: int, first_step: int = 0
+) -> tf.data.Dataset:
+    """Endless batches to learn from, in an order of their own each pass.
+
+    Args:
+        pictures: from `prepare`.
+        config: sizes, augmentation and seed.
+        batch_size: pictures a batch.
+        first_step: the step of the run that the first batch is for.
+
+    Returns:
+        A dataset of L (B, H, W, 1) in [0, 100] and ab (B, H, W, 2).
+    """
+    count = len(pictures.train)
+    run_seed = tf.constant(config.seed, tf.int64)
+
+    def load(counters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        passes, places = counters // count, counters % count
+        own = tf.fill(tf.shape(passes), run_seed)
+        # A permutation of each pass, computed for these places alone. The raw op:
+        # the public `index_shuffle` takes one seed only, and a batch may span passes.
+        which = tf.raw_ops.RandomIndexShuffle(
+            index=places,
+            seed=tf.stack([own, passes, tf.zeros_like(own)], axis=1),
+            max_index=tf.constant(count - 1, tf.int64),
+            rounds=4,
+        )
+        seed = tf.stack([run_seed, counters[0]])
+        centre = tf.fill((batch_size, 2), 0.5)
+        corners = (
+            tf.random.stateless_uniform((batch_size, 2), seed)
+            if config.random_crop
+            else centre
+        )
+        rgb = _read(pictures.cache, pictures.train, which, corners, config.size)
+        rgb = augmentation.random_affine(
+            rgb,
+            seed + 1,
+            shear=config.shear,
+            zoom=config.zoom,
+            rotation=config.rotation,
+            flip=config.flip,
+        )
+        return _split_lab(rgb)
+
+    counters = tf.data.Dataset.range(first_step * batch_size, 2**62)
+    batches = counters.batch(batch_size, drop_remainder=True)
+    return batches.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4)
+
+
+def validation_batches(pictures: Pictures, box: tuple[int, int]) -> tf.data.Dataset:
+    """One pass over the validation pictures: centre crops, never augmented.
+
+    Args:
+        pictures: from `prepare`.
+        box: (height, width) of the crops.
+
+    Returns:
+        A dataset of L (B, H, W, 1) in [0, 100] and ab (B, H, W, 2); B is 16 or less.
+    """
+
+    def load(which: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        corners = tf.fill((tf.size(which), 2), 0.5)
+        return _split_lab(_read(pictures.cache, pictures.val, which, corners, box))
+
+    batches = tf.data.Dataset.range(len(pictures.val)).batch(16)
+    return batches.map(load, num_parallel_calls=2).prefetch(1)
+
+
+def steps_per_pass(pictures: Pictures, batch_size: int) -> int:
+    """Steps in which every training picture is seen about once."""
+    return max(1, math.ceil(len(pictures.train) / batch_size))
+
+
+def _read(
+    store: cache.PictureCache,
+    records: np.ndarray,
+    which: tf.Tensor,
+    corners: tf.Tensor,
+    size: tuple[int, int],
+) -> tf.Tensor:
+    """(B, H, W, 3) float32 in [0, 1]: one crop of each picture."""
+    # The only Python on the way: one call a batch, which copies bytes.
+    crops = tf.numpy_function(
+        lambda which, corners: store.read(records[which], corners, size),
+        [which, corners],
+        tf.uint8,
+        stateful=False,
+    )
+    return tf.cast(tf.ensure_shape(crops, (None, *size, 3)), tf.float32) / 255
+
+
+def _split_lab(rgb: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    lab = color.rgb_to_lab(rgb, xp=ops)
+    return lab[..., :1], lab[..., 1:]

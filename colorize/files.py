@@ -1,0 +1,115 @@
+"""Files on disk: found in order, named without collisions, written whole or not at all.
+
+Nothing here opens a picture.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from colorize.errors import ColorizeError
+
+PICTURE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name is that of a picture, and not hidden (`._x.jpg`)."""
+    suffix = os.path.splitext(name)[1]
+    return suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".")
+
+
+def find_pictures(folder: Path, *, leave_out: Path | None = None) -> Iterator[str]:
+    """Yields the pictures below a folder, folder by folder, each sorted by name.
+
+    Hidden files and folders, and files that are not pictures by their name, are passed
+    over. Links are followed, but a link back to a folder above it is not.
+    Memory grows with the largest single folder only.
+
+    Args:
+        folder: where to look; a single file yields its own name.
+        leave_out: a folder not to enter, such as the output inside the input.
+
+    Yields:
+        Paths relative to `folder`, with `/` between their parts.
+
+    Raises:
+        ColorizeError: the folder does not exist or cannot be read.
+    """
+    if folder.is_file():
+        yield folder.name
+        return
+    if not folder.exists():
+        raise ColorizeError(f"{folder}: no such file or folder")
+    yield from _walk(folder, "", leave_out and leave_out.resolve(), ())
+
+
+def _walk(
+    folder: Path, prefix: str, leave_out: Path | None, above: tuple[Path, ...]
+) -> Iterator[str]:
+    real = folder.resolve()
+    if real == leave_out or real in above:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            listing = sorted((entry.name, entry.is_dir()) for entry in entries)
+    except OSError as e:
+        raise ColorizeError(f"{folder}: cannot be read: {e.strerror}") from e
+    for name, is_folder in listing:
+        if is_folder and not name.startswith("."):
+            yield from _walk(
+                folder / name, f"{prefix}{name}/", leave_out, (*above, real)
+            )
+        elif not is_folder and is_picture(name):
+            yield prefix + name
+
+
+def picture_path(folder: Path, name: str) -> Path:
+    """The path of a name that `find_pictures(folder)` gave."""
+    return folder if folder.is_file() else folder / name
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder that can be written to.
+
+    Raises:
+        ColorizeError: it cannot be made, is a file, or cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".colorize-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as e:
+        raise ColorizeError(f"{folder}: cannot be written to: {e.strerror}") from e
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that the disk (or one's share of it) is full."""
+    return error.errno in _FULL
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Gives a temporary path that becomes `path` once the block ends well.
+
+    The file is flushed to the disk before it is renamed, so `path` holds either what
+    it held before or all of what was written; after an error nothing is left behind.
+    The temporary name is hidden and keeps the suffix, which writers look at.
+    """
+    part = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield part
+        descriptor = os.open(part, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,213 @@
+"""A picture file's pixels, in and out, by Pillow.
+
+Whatever a file holds becomes 8-bit sRGB, upright, with alpha apart:
+
+- grey, palette, 1-bit and CMYK pictures are converted, by their ICC profile where
+  they carry one;
+- 16-bit pictures are scaled to 8 bits (Pillow alone would clip the grey ones);
+- floating-point TIFF is taken as [0, 1] from black to white;
+- of an animation or a file of many pages, the first picture is read.
+"""
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
+
+from colorize import files
+from colorize.errors import ColorizeError
+
+MAX_MEGAPIXELS = 300  # a larger header is taken for a decompression bomb
+Image.MAX_IMAGE_PIXELS = None  # `read` checks against the limit above instead
+
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+# What Pillow raises on damaged files, format by format.
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
+_SRGB = ImageCms.createProfile("sRGB")
+_ORIENTATION = 0x0112
+
+# How each format is written. Chroma is what we add, so JPEG keeps all of it (4:4:4).
+_WRITE: dict[str, dict[str, Any]] = {
+    ".jpg": {"format": "JPEG", "quality": 93, "subsampling": 0},
+    ".png": {"format": "PNG", "compress_level": 4},
+    ".webp": {"format": "WEBP", "quality": 93},
+    ".tif": {"format": "TIFF", "compression": "tiff_lzw"},
+    ".bmp": {"format": "BMP"},
+}
+_ALIASES = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
+_WITH_ALPHA = frozenset({".png", ".webp", ".tif"})
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture.
+
+    Attributes:
+        rgb: (H, W, 3) uint8, sRGB, upright.
+        alpha: (H, W) uint8, or None where the picture has none.
+        info: what is written back with it: EXIF (orientation reset) and dots per inch.
+        warning: what could not be kept, in words; empty where nothing was lost.
+    """
+
+    rgb: np.ndarray
+    alpha: np.ndarray | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+    warning: str = ""
+
+
+def read(path: Path) -> Picture:
+    """Reads a picture file.
+
+    Raises:
+        ColorizeError: the file is not a whole picture; the message gives the reason
+            without the path.
+    """
+    with _opened(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        warning = ""
+        if any(";16" in str(tile.args) for tile in image.tile) and image.mode in (
+            "RGB",
+            "RGBA",
+        ):
+            warning = "16 bits a channel reduced to 8"
+        info = {}
+        if "exif" in image.info:
+            exif = upright.getexif()
+            exif[_ORIENTATION] = 1
+            info["exif"] = exif.tobytes()
+        if "dpi" in image.info:
+            info["dpi"] = image.info["dpi"]
+        alpha = None
+        if upright.has_transparency_data:
+            alpha = np.asarray(upright.convert("RGBA").getchannel("A"))
+        return Picture(np.asarray(_to_rgb(upright)), alpha, info, warning)
+
+
+def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
+    """Decodes a picture and scales it, aspect kept, until it just covers a box.
+
+    Args:
+        data: the file's bytes.
+        box: (height, width) in pixels.
+
+    Returns:
+        (H, W, 3) uint8 with H >= height, W >= width, and one of them equal.
+
+    Raises:
+        ColorizeError: the data is not a whole picture; the message gives the reason.
+    """
+    with _opened(io.BytesIO(data)) as image:
+        # JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost; twice the box
+        # leaves the resampling below enough to work with.
+        side = 2 * max(box)
+        if image.format == "JPEG":
+            scale = max(side / image.width, side / image.height)
+            wanted = (int(image.width * scale), int(image.height * scale))
+            image.draft(image.mode, wanted)
+        rgb = _to_rgb(ImageOps.exif_transpose(image))
+        scale = max(box[0] / rgb.height, box[1] / rgb.width)
+        size = (
+            max(box[1], round(rgb.width * scale)),
+            max(box[0], round(rgb.height * scale)),
+        )
+        if size != rgb.size:
+            rgb = rgb.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        return np.asarray(rgb)
+
+
+class _opened:
+    """A picture opened by Pillow; whatever is wrong with it becomes a ColorizeError."""
+
+    def __init__(self, source: Path | io.BytesIO) -> None:
+        self.source = source
+
+    def __enter__(self) -> Image.Image:
+        try:
+            self.image = Image.open(self.source, formats=_FORMATS)
+        except (*_DAMAGED, Image.DecompressionBombError) as e:
+            raise ColorizeError(_reason(e)) from e
+        megapixels = self.image.width * self.image.height / 1e6
+        if megapixels > MAX_MEGAPIXELS:
+            self.image.close()
+            raise ColorizeError(
+                f"{megapixels:.0f} megapixels, more than the {MAX_MEGAPIXELS} allowed"
+            )
+        return self.image
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.image.close()
+        if isinstance(error, _DAMAGED):
+            raise ColorizeError(_reason(error)) from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return error.strerror or str(error)
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not a picture, or damaged at its very start"
+    return f"damaged or incomplete ({error})"
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """8-bit sRGB of any mode Pillow opens."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float32)
+        top = 1.0 if image.mode == "F" else 65535.0
+        levels = np.rint(np.clip(np.nan_to_num(values) / top, 0, 1) * 255)
+        return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
+    if image.mode in ("P", "PA", "LA", "La", "RGBa", "RGBA", "1"):
+        opaque = "L" if image.mode in ("LA", "La", "1") else "RGB"
+        image = image.convert("RGBA").convert("RGB") if opaque == "RGB" else (
+            image.convert("L")
+        )
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("L", "RGB", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(
+                image, source, _SRGB, outputMode="RGB"
+            )
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a profile that does not fit its picture says nothing about it
+    return image.convert("RGB")
+
+
+def output_suffix(suffix: str) -> str:
+    """The suffix a coloured copy gets by default: its own, or `.png` for GIF.
+
+    GIF holds 256 colours, too few for a photograph.
+    """
+    return ".png" if suffix.lower() == ".gif" else suffix
+
+
+def write(path: Path, picture: Picture) -> None:
+    """Writes a picture in the format that its path's suffix names, whole or not at all.
+
+    Raises:
+        OSError: the disk is full, or the path cannot be written.
+    """
+    suffix = path.suffix.lower()
+    suffix = _ALIASES.get(suffix, suffix)
+    image = Image.fromarray(picture.rgb)
+    if picture.alpha is not None and suffix in _WITH_ALPHA:
+        image.putalpha(Image.fromarray(picture.alpha))
+    info = {} if suffix == ".bmp" else picture.info
+    with files.atomic(path) as part:
+        image.save(part, **_WRITE[suffix], **info)

@@ -1,0 +1,26 @@
+"""Layers that several architectures share."""
+
+import keras
+from keras import layers
+
+Tensor = keras.KerasTensor
+
+
+def conv(x: Tensor, filters: int, *, stride: int = 1) -> Tensor:
+    """A 3×3 convolution with ReLU; `stride` 2 halves height and width."""
+    return layers.Conv2D(filters, 3, stride, padding="same", activation="relu")(x)
+
+
+def up(x: Tensor) -> Tensor:
+    """Twice the height and width, each value repeated."""
+    return layers.UpSampling2D(2, interpolation="nearest")(x)
+
+
+def ab_tanh(x: Tensor) -> Tensor:
+    """The last layers of the tutorials' networks: tanh, scaled to ab in [-128, 128].
+
+    Tanh and all after it compute in float32: near 100, bfloat16 steps by 0.5.
+    """
+    x = layers.Conv2D(2, 3, padding="same")(x)
+    x = layers.Activation("tanh", dtype="float32")(x)
+    return layers.Rescaling(128.0, dtype="float32", name="ab")(x)

@@ -1,0 +1,428 @@
+"""Training: a folder of colour pictures in, a run folder out.
+
+The loop is written out, not left to `fit`: each step shows how long it waited for data
+and how long the network took, and a run stops and goes on at any step.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import itertools
+import math
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from colorize import checkpoint, color, dataset, files, losses, metrics, models, sheet
+from colorize.cache import PictureCache
+from colorize.config import TrainConfig, show_size
+from colorize.errors import ColorizeError
+
+SAMPLES = 8  # validation pictures on each sheet
+SAVE_SECONDS = 60.0  # at most this much work is lost to a kill
+DRAW_SECONDS = 20.0  # between drawings of the curves
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to tell the user, once."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step is done.
+
+    Attributes:
+        epoch: counted from 1.
+        step: of the epoch, counted from 1.
+        steps: in an epoch.
+        pictures: learnt from in this step.
+        loss: the mean over the epoch so far.
+    """
+
+    epoch: int
+    step: int
+    steps: int
+    pictures: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch is done; `figures` are a row of history.csv."""
+
+    epoch: int
+    epochs: int
+    figures: dict[str, float]
+    best: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The training is done: where the run is, and where its seconds went."""
+
+    run: Path
+    waiting: float
+    network: float
+    validating: float
+    saving: float
+
+
+Event = dataset.Decoding | Note | Step | Epoch | Finished
+
+COLUMNS = (
+    "epoch", "seconds", "images_per_second", "loss",
+    "val_loss", "val_psnr", "grey_psnr", "val_ab_rmse", "grey_ab_rmse",
+)  # fmt: skip
+
+
+def train(
+    config: TrainConfig,
+    run: Path,
+    *,
+    cache_folder: Path,
+    init: Path | None = None,
+    resume: bool = False,
+) -> Generator[Event]:
+    """Trains a model; yields what happens.
+
+    However it ends, what was learnt is in the run folder: closing the generator, or an
+    exception such as KeyboardInterrupt, saves first.
+
+    Args:
+        config: every setting.
+        run: the run folder, made if need be.
+        cache_folder: where decoded pictures are kept.
+        init: a run folder or model file to start from, of the same architecture.
+        resume: whether to go on with the training in `run`.
+
+    Raises:
+        ColorizeError: wrong settings or data, or the loss is no longer finite.
+    """
+    check(config)
+    keras.utils.set_random_seed(config.seed)
+    files.make_folder(run)
+    with contextlib.closing(PictureCache(cache_folder, config.box)) as store:
+        pictures = None
+        for event in dataset.prepare(config, store):
+            if isinstance(event, dataset.Pictures):
+                pictures = event
+            else:
+                yield event
+        assert pictures is not None  # noqa: S101
+        yield Note(pictures.describe())
+        _write_left_out(run, pictures)
+        training = _Training(config, run, pictures)
+        if init is not None:
+            checkpoint.load_weights(training.model, init)
+            yield Note(f"starting from the weights of {init}")
+        if resume:
+            training.restore()
+            yield Note(f"going on after step {training.step}")
+        (run / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+        yield from training.run_all()
+
+
+def check(config: TrainConfig) -> None:
+    """Raises ColorizeError where a name or a size in the settings is wrong."""
+    stride = models.find(config.model).stride
+    for name, size in (("size", config.size), ("resize", config.box)):
+        wrong = [side for side in size if side % stride]
+        if wrong:
+            near = tuple(max(stride, side // stride * stride) for side in size)
+            raise ColorizeError(
+                f"{name} must be a multiple of {stride} for {config.model}, got "
+                f"{show_size(size)}; try {show_size(near)}"
+            )
+    for name, known in (("loss", losses.LOSSES), ("optimizer", OPTIMIZERS)):
+        if getattr(config, name) not in known:
+            raise ColorizeError(
+                f"no {name} named {getattr(config, name)!r}: one of {', '.join(known)}"
+            )
+
+
+OPTIMIZERS = {
+    "rmsprop": keras.optimizers.RMSprop,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "sgd": keras.optimizers.SGD,
+}
+
+
+def _write_left_out(run: Path, pictures: dataset.Pictures) -> None:
+    if pictures.unreadable:
+        with open(run / "left-out.csv", "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("picture", "reason"), *pictures.unreadable])
+
+
+class _Training:
+    """A model, its optimizer, its data and how far it has come."""
+
+    def __init__(
+        self, config: TrainConfig, run: Path, pictures: dataset.Pictures
+    ) -> None:
+        self.config = config
+        self.run = run
+        self.pictures = pictures
+        architecture = models.find(config.model)
+        options = {} if config.width is None else {"width": config.width}
+        self.model = architecture.build(**options)
+        self.optimizer = OPTIMIZERS[config.optimizer](config.learning_rate)
+        self.optimizer.build(self.model.trainable_variables)
+        self.loss = losses.LOSSES[config.loss]
+        self.ab_scale = architecture.ab_scale
+        self.batch_size = (
+            len(pictures.train)
+            if config.batch_size == "all"
+            else int(config.batch_size)
+        )
+        self.steps = config.steps_per_epoch or dataset.steps_per_pass(
+            pictures, self.batch_size
+        )
+        self.step = 0  # of the whole run: steps done
+        self.best = math.inf  # the lowest validation loss
+        self.history: list[dict[str, float]] = []
+        self.seconds = {"waiting": 0.0, "network": 0.0, "validating": 0.0, "saving": 0.0}
+        self.saved_at = self.drawn_at = time.monotonic()
+        self.samples = self._take_samples()
+        # The first call traces the graph; the shapes of a run do not change.
+        self._train_step = tf.function(self._train_on_batch, jit_compile=False)
+        self._val_step = tf.function(
+            self._validate_on_batch, jit_compile=False, reduce_retracing=True
+        )
+
+    def restore(self) -> None:
+        """Goes on from the checkpoint in the run folder."""
+        progress = checkpoint.load_state(self.run, self.model, self.optimizer)
+        self.step, self.best = progress["step"], progress["best"]
+        history = self.run / "history.csv"
+        if history.is_file():
+            with open(history, newline="", encoding="utf-8") as file:
+                rows = [
+                    {name: float(value) for name, value in row.items() if value}
+                    for row in csv.DictReader(file)
+                ]
+            # Rows later than the checkpoint will be made again.
+            self.history = [r for r in rows if r["epoch"] * self.steps <= self.step]
+
+    def run_all(self) -> Generator[Event]:
+        """Trains until the last epoch; saves however it ends."""
+        self._write_history()
+        batches = dataset.training_batches(
+            self.pictures, self.config, batch_size=self.batch_size,
+            first_step=self.step,
+        )  # fmt: skip
+        writer = tf.summary.create_file_writer(str(self.run / "tensorboard"))
+        finite = True
+        try:
+            iterator = iter(batches)
+            for epoch in range(self.step // self.steps + 1, self.config.epochs + 1):
+                start = time.monotonic()
+                losses_seen = []
+                first = self.step % self.steps + 1  # later than 1 after a resume
+                for step in range(first, self.steps + 1):
+                    loss = self._one_step(iterator)
+                    finite = math.isfinite(loss)
+                    if not finite:
+                        raise ColorizeError(
+                            f"the loss became {loss} in epoch {epoch}, step {step}; "
+                            f"{self.run} keeps the best model so far; try again with "
+                            f"--learning-rate {self.config.learning_rate / 10:g}"
+                        )
+                    losses_seen.append(loss)
+                    yield Step(
+                        epoch, step, self.steps, self.batch_size,
+                        float(np.mean(losses_seen)),
+                    )  # fmt: skip
+                seconds = time.monotonic() - start
+                pictures = len(losses_seen) * self.batch_size
+                yield self._end_epoch(
+                    writer, epoch, float(np.mean(losses_seen)), seconds, pictures
+                )
+        finally:
+            writer.close()
+            if finite:
+                self._save_all()
+        yield Finished(self.run, **self.seconds)
+
+    @contextlib.contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.seconds[what] += time.monotonic() - start
+
+    def _one_step(self, iterator: Iterator[Any]) -> float:
+        with self._timed("waiting"):
+            lightness, ab = next(iterator)
+        with self._timed("network"):
+            loss = float(self._train_step(lightness, ab))
+        self.step += 1
+        return loss
+
+    def _train_on_batch(self, lightness: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            predicted = self.model(lightness, training=True)
+            loss = self.loss(ab, predicted, ab_scale=self.ab_scale)
+        weights = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        return loss
+
+    def _validate_on_batch(self, lightness: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
+        """Sums over the batch of: loss, PSNR, grey PSNR, ab error², grey ab error²."""
+        predicted = self.model(lightness, training=False)
+        loss = self.loss(ab, predicted, ab_scale=self.ab_scale)
+        grey = ops.zeros_like(ab)
+        true_rgb = _rgb(lightness, ab)
+        sums = [loss * tf.cast(tf.shape(ab)[0], tf.float32)]
+        for error in (
+            metrics.psnr(true_rgb, _rgb(lightness, predicted), xp=ops),
+            metrics.psnr(true_rgb, _rgb(lightness, grey), xp=ops),
+            metrics.ab_squared_error(ab, predicted, xp=ops),
+            metrics.ab_squared_error(ab, grey, xp=ops),
+        ):
+            sums.append(ops.sum(error))
+        return ops.stack(sums)
+
+    def _validate(self) -> dict[str, float]:
+        """The validation figures of a row of history.csv."""
+        batches = dataset.validation_batches(self.pictures, self.config.box)
+        sums = sum(np.asarray(self._val_step(*batch), np.float64) for batch in batches)
+        loss, psnr, grey_psnr, error, grey_error = sums / len(self.pictures.val)
+        return {
+            "val_loss": loss,
+            "val_psnr": psnr,
+            "grey_psnr": grey_psnr,
+            "val_ab_rmse": math.sqrt(error),
+            "grey_ab_rmse": math.sqrt(grey_error),
+        }
+
+    def _end_epoch(
+        self,
+        writer: tf.summary.SummaryWriter,
+        epoch: int,
+        loss: float,
+        seconds: float,
+        pictures: int,
+    ) -> Epoch:
+        """Validates, records and saves, as often as the settings say."""
+        config = self.config
+        last = epoch == config.epochs
+        figures = {
+            "epoch": epoch,
+            "seconds": seconds,
+            "images_per_second": pictures / max(seconds, 1e-9),
+            "loss": loss,
+        }
+        best = False
+        if epoch % config.val_every == 0 or last:
+            with self._timed("validating"):
+                figures |= self._validate()
+            best = figures["val_loss"] < self.best
+        self.history.append(figures)
+        with self._timed("saving"):
+            if best:
+                self.best = figures["val_loss"]
+                checkpoint.save_model(self.model, self.run / checkpoint.MODEL)
+            self._append_history(figures)
+            with writer.as_default(step=epoch):
+                for name, value in figures.items():
+                    tf.summary.scalar(name, value)
+                if epoch % config.sample_every == 0 or last:
+                    page = self._draw_samples(epoch)
+                    tf.summary.image("samples", page[None])
+            now = time.monotonic()
+            if now - self.drawn_at > DRAW_SECONDS:
+                self._draw_curves()
+            if now - self.saved_at > SAVE_SECONDS:
+                self._save_state()
+        return Epoch(epoch, config.epochs, figures, best)
+
+    def _save_state(self) -> None:
+        checkpoint.save_state(
+            self.run, self.model, self.optimizer, {"step": self.step, "best": self.best}
+        )
+        self.saved_at = time.monotonic()
+
+    def _save_all(self) -> None:
+        """At the end, and when interrupted."""
+        if not self.step:
+            return
+        with self._timed("saving"):
+            self._save_state()
+            if not (self.run / checkpoint.MODEL).exists():  # not validated once yet
+                checkpoint.save_model(self.model, self.run / checkpoint.MODEL)
+            self._draw_curves()
+
+    def _write_history(self) -> None:
+        with files.atomic(self.run / "history.csv") as part:
+            with open(part, "w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                writer.writerows(self.history)
+
+    def _append_history(self, figures: dict[str, float]) -> None:
+        with open(self.run / "history.csv", "a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, COLUMNS).writerow(figures)
+
+    def _draw_curves(self) -> None:
+        self.drawn_at = time.monotonic()
+
+        def line(name: str) -> list[tuple[float, float]]:
+            return [(r["epoch"], r[name]) for r in self.history if name in r]
+
+        if not line("val_loss"):
+            return
+        said = self._validation_word()
+        sheet.curves(
+            {
+                "loss": {"training": line("loss"), said: line("val_loss")},
+                "PSNR, dB": {said: line("val_psnr"), "all grey": line("grey_psnr")},
+                "ab RMSE": {
+                    said: line("val_ab_rmse"), "all grey": line("grey_ab_rmse"),
+                },
+            },
+            self.run / "curves.png",
+            title=f"{self.config.model}, {len(self.pictures.train)} pictures",
+        )  # fmt: skip
+
+    def _validation_word(self) -> str:
+        return "memorised" if self.pictures.memorised else "validation"
+
+    def _take_samples(self) -> tuple[np.ndarray, np.ndarray]:
+        """L and true ab of the same few validation pictures, for all sheets."""
+        first = dataclasses.replace(self.pictures, val=self.pictures.val[:SAMPLES])
+        batches = dataset.validation_batches(first, self.config.box)
+        lightness, ab = next(iter(batches))
+        return np.asarray(lightness), np.asarray(ab)
+
+    def _draw_samples(self, epoch: int) -> np.ndarray:
+        lightness, true = self.samples
+        predicted = np.asarray(self.model(lightness, training=False))
+        rows = [
+            (color.grey(l[..., 0]), color.join(l[..., 0], p), color.join(l[..., 0], t))
+            for l, p, t in zip(lightness, predicted, true, strict=True)
+        ]
+        flat = [list(itertools.chain(*rows[i : i + 2])) for i in range(0, len(rows), 2)]
+        page = sheet.contact_sheet(
+            flat,
+            ("grey", "ours", "true") * min(2, len(rows)),
+            title=f"epoch {epoch}, {self._validation_word()} pictures",
+            side=160,
+        )
+        (self.run / "samples").mkdir(exist_ok=True)
+        sheet.save(page, self.run / "samples" / f"epoch-{epoch:05d}.png")
+        return page
+
+
+def _rgb(lightness: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
+    lab = ops.concatenate([lightness, ops.cast(ab, "float32")], axis=-1)
+    return color.lab_to_rgb(color.into_gamut(lab, xp=ops), xp=ops)
