@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from colorize.errors import ColorizeError
 
 _VERSION = "v1"  # changes with whatever would make older entries wrong
 _COMMIT_EVERY = 1024  # pictures; what a kill can lose of the filling
+
+Record = Any  # one item of RECORD, a numpy.void
 
 # One picture in the cache: a few numbers, so that a million cost 40 MB.
 RECORD = np.dtype(
@@ -77,7 +80,7 @@ class Entry:
     """
 
     name: str
-    record: np.void | None
+    record: Record | None
     problem: str = ""
 
 
@@ -162,9 +165,9 @@ class PictureCache:
         pack = _Pack(self._index, self.folder)
         workers = os.cpu_count() or 1
         # A few pictures a thread are in flight: memory stays bounded.
-        waiting: collections.deque[
-            tuple[str, Entry | Future[_Decoded]]
-        ] = collections.deque()
+        waiting: collections.deque[tuple[str, Entry | Future[_Decoded]]] = (
+            collections.deque()
+        )
         try:
             with ThreadPoolExecutor(workers) as pool:
                 for name in names:
@@ -201,18 +204,16 @@ class PictureCache:
         path = files.picture_path(folder, name)
         if not decoded.digest:  # it could not even be read: nothing to remember
             return Entry(name, None, decoded.problem)
-        row = self._picture(decoded.digest)
-        if row is None:
-            pack.append(decoded)
-            row = self._picture(decoded.digest)
+        found = self._picture(decoded.digest)
+        if found is None:
+            found = pack.append(decoded)
         self._index.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
             (str(path.absolute()), *decoded.stamp, decoded.digest),
         )
-        assert row is not None  # noqa: S101
-        return Entry(name, *row)
+        return Entry(name, *found)
 
-    def _known(self, path: Path) -> tuple[np.void | None, str] | None:
+    def _known(self, path: Path) -> tuple[Record | None, str] | None:
         """The record and problem of a file that has not changed since it was read."""
         try:
             stat = path.stat()
@@ -224,7 +225,7 @@ class PictureCache:
         ).fetchone()
         return self._picture(row[0]) if row else None
 
-    def _picture(self, digest: bytes) -> tuple[np.void | None, str] | None:
+    def _picture(self, digest: bytes) -> tuple[Record | None, str] | None:
         row = self._index.execute(
             "SELECT pack, height, width, colourfulness, start, problem"
             " FROM pictures WHERE digest = ?",
@@ -239,7 +240,7 @@ class PictureCache:
     def read(
         self, records: np.ndarray, corners: np.ndarray, size: tuple[int, int]
     ) -> np.ndarray:
-        """Reads one crop of each picture.
+        """Reads one crop of each picture, in any thread, once the packs are open.
 
         Args:
             records: (B,) of RECORD.
@@ -258,7 +259,7 @@ class PictureCache:
             row = 3 * int(record["width"])
             # Read, not mapped: mapped pages would count as this process's memory.
             data = os.pread(
-                self._descriptor(int(record["pack"])),
+                self._descriptors[int(record["pack"])],
                 height * row,
                 int(record["offset"]) + top * row,
             )
@@ -266,13 +267,8 @@ class PictureCache:
             crop[:] = rows[:, left : left + width]
         return crops
 
-    def _descriptor(self, pack: int) -> int:
-        if pack not in self._descriptors:
-            raise KeyError(f"pack {pack} is not open: call `open_packs` first")
-        return self._descriptors[pack]
-
     def open_packs(self) -> None:
-        """Opens all packs for `read`, which may then run in any thread."""
+        """Opens all packs for `read`."""
         for pack, file in self._index.execute("SELECT pack, file FROM packs"):
             if pack not in self._descriptors and (self.folder / file).exists():
                 self._descriptors[pack] = os.open(self.folder / file, os.O_RDONLY)
@@ -299,12 +295,14 @@ class _Pack:
     def __init__(self, index: sqlite3.Connection, folder: Path) -> None:
         self._index = index
         self._path = folder / f"{secrets.token_hex(8)}.pack"
-        self._file = None
-        self._number = 0
+        self._file: BinaryIO | None = None
+        self._number: int | None = None
         self._pending = 0
 
-    def append(self, decoded: _Decoded) -> None:
+    def append(self, decoded: _Decoded) -> tuple[Record | None, str]:
+        """Adds a picture; returns its record and problem."""
         where: tuple[object, ...] = (None, None, None, None, None)
+        record = None
         if decoded.pixels is not None:
             if self._file is None:
                 self._file = open(self._path, "ab", buffering=1 << 20)
@@ -315,6 +313,9 @@ class _Pack:
             self._file.write(decoded.pixels.data)
             height, width, _ = decoded.pixels.shape
             where = (self._number, start, height, width, decoded.colourfulness)
+            record = np.array(
+                (*where[:1], *where[2:], start, decoded.digest), dtype=RECORD
+            )[()]
         self._index.execute(
             "INSERT OR IGNORE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)",
             (decoded.digest, *where, decoded.problem),
@@ -322,6 +323,7 @@ class _Pack:
         self._pending += 1
         if self._pending == _COMMIT_EVERY:
             self._commit()
+        return record, decoded.problem
 
     def _commit(self) -> None:
         """Writes the pixels before the index speaks of them."""

@@ -1,15 +1,4 @@
-"""Models and run folders on disk: what is saved, how it is found, opened and trusted.
-
-A run folder holds:
-
-    model.keras          the best model so far, by validation
-    config.toml          every setting, resolved
-    history.csv          figures of each epoch;  curves.png draws them
-    left-out.csv         pictures that could not be read, and why
-    samples/             sheets of the same validation pictures, as they improve
-    tensorboard/         the same, for TensorBoard
-    checkpoint/last.npz  everything that `--resume` needs
-"""
+"""Models and training states on disk: saved whole, opened with mistrust."""
 
 import json
 import zipfile
@@ -20,11 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from colorize import files
+from colorize import files, runs
 from colorize.errors import ColorizeError
 
-MODEL = "model.keras"
-STATE = Path("checkpoint") / "last.npz"
 MAX_STRIDE = 64
 
 
@@ -32,29 +19,6 @@ def save_model(model: keras.Model, path: Path) -> None:
     """Saves a model, whole or not at all."""
     with files.atomic(path) as part:
         model.save(part)
-
-
-def latest_run(runs: Path = Path("runs")) -> Path | None:
-    """The run folder below `runs` whose model is the newest, or None."""
-    saved = [p for p in runs.glob(f"*/{MODEL}") if p.is_file()]
-    return max(saved, key=lambda p: p.stat().st_mtime).parent if saved else None
-
-
-def model_file(source: Path) -> Path:
-    """The model file of a run folder, or the model file itself.
-
-    Raises:
-        ColorizeError: there is none.
-    """
-    if source.is_dir():
-        if not (source / MODEL).is_file():
-            raise ColorizeError(
-                f"{source}: no {MODEL} in it; name a run folder or a .keras file"
-            )
-        return source / MODEL
-    if not source.is_file():
-        raise ColorizeError(f"{source}: no such run folder or model file")
-    return source
 
 
 def open_model(source: Path) -> keras.Model:
@@ -65,7 +29,7 @@ def open_model(source: Path) -> keras.Model:
     Raises:
         ColorizeError: there is no model, or it is not a colorizer.
     """
-    path = model_file(source)
+    path = runs.model_file(source)
     if not zipfile.is_zipfile(path):
         raise ColorizeError(f"{path}: not a Keras model file")
     try:
@@ -112,7 +76,7 @@ def save_state(
     progress: Mapping[str, Any],
 ) -> None:
     """Saves what a training needs to go on: weights, optimizer and progress."""
-    path = run / STATE
+    path = run / runs.STATE
     path.parent.mkdir(exist_ok=True)
     arrays = {
         f"{kind}{i}": np.asarray(variable)
@@ -131,9 +95,9 @@ def load_state(
     Raises:
         ColorizeError: there is none, it is damaged, or it is of another model.
     """
-    path = run / STATE
+    path = run / runs.STATE
     if not path.is_file():
-        raise ColorizeError(f"{run}: nothing to resume in it: no {STATE}")
+        raise ColorizeError(f"{run}: nothing to resume in it: no {runs.STATE}")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             for kind, variables in _variables(model, optimizer).items():

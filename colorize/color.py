@@ -43,7 +43,7 @@ def _decode(rgb: Array, xp: Any) -> Array:
 
 
 def _encode(linear: Array, xp: Any) -> Array:
-    """sRGB from linear light, both in [0, 1]; what lies outside is clipped."""
+    """Gamma-encoded sRGB from linear light, both in [0, 1]; the rest is clipped."""
     linear = xp.clip(linear, 0.0, 1.0)
     above = 1.055 * xp.power(xp.maximum(linear, 0.0031308), 1 / 2.4) - 0.055
     return xp.where(linear > 0.0031308, above, linear * 12.92)
@@ -85,7 +85,7 @@ def rgb_to_lab(rgb: Array, *, xp: Any = np) -> Array:
 
 
 def lab_to_rgb(lab: Array, *, xp: Any = np) -> Array:
-    """sRGB in [0, 1] of Lab; colours outside the gamut are clipped channel by channel.
+    """The sRGB of Lab, in [0, 1]; out of gamut, each channel is clipped by itself.
 
     Clipping changes L and hue: call `into_gamut` first where they matter.
 

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from colorize.errors import ColorizeError
+from colorize.errors import UsageError
 
 Size = tuple[int, int]  # (height, width) in pixels
+
+OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names
+LOSSES = ("mse",)  # those of `losses`, known here before TensorFlow is
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -53,9 +56,9 @@ class TrainConfig:
     val_split: float = _setting(0.05, "Share of the folder kept for validation.")
     val_every: int = _setting(1, "Epochs between validations.")
     sample_every: int = _setting(5, "Epochs between sheets of sample pictures.")
-    optimizer: str = _setting("adam", "rmsprop, adam, adamw or sgd.")
+    optimizer: str = _setting("adam", f"{', '.join(OPTIMIZERS)}.")
     learning_rate: float = _setting(0.001, "Step size of the optimizer.")
-    loss: str = _setting("mse", "What is minimised.")
+    loss: str = _setting("mse", f"What is minimised: {', '.join(LOSSES)}.")
     batch_size: int | str = _setting(16, "Pictures a step; `all` for the whole folder.")
     epochs: int = _setting(10, "Epochs to train.")
     steps_per_epoch: int | None = _setting(None, "Steps an epoch  [one pass of data]")
@@ -65,21 +68,27 @@ class TrainConfig:
         for name in ("epochs", "val_every", "sample_every", "steps_per_epoch", "width"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ColorizeError(f"{name} must be at least 1, got {value}")
+                raise UsageError(f"{name} must be at least 1, got {value}")
         if self.batch_size != "all" and (
             isinstance(self.batch_size, str) or self.batch_size < 1
         ):
-            raise ColorizeError(
+            raise UsageError(
                 f"batch_size must be at least 1, or all, got {self.batch_size}"
             )
+        for name, known in (("optimizer", OPTIMIZERS), ("loss", LOSSES)):
+            if getattr(self, name) not in known:
+                raise UsageError(
+                    f"no {name} named {getattr(self, name)!r}: one of "
+                    f"{', '.join(known)}"
+                )
         if not 0 < self.val_split < 1:
-            raise ColorizeError(
+            raise UsageError(
                 f"val_split must be between 0 and 1, got {self.val_split}; try 0.05"
             )
         if self.resize and (
             self.resize[0] < self.size[0] or self.resize[1] < self.size[1]
         ):
-            raise ColorizeError(
+            raise UsageError(
                 f"resize must cover size: got {show_size(self.resize)} "
                 f"for {show_size(self.size)}"
             )
@@ -109,14 +118,14 @@ def load(file: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
         flags: settings by field name; those that are None were not given.
 
     Raises:
-        ColorizeError: the file cannot be read, or a key or value is wrong.
+        UsageError: the file cannot be read, or a key or value is wrong.
     """
     settings: dict[str, Any] = {}
     if file is not None:
         try:
             settings = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
-            raise ColorizeError(f"{file}: cannot be read as a recipe: {e}") from e
+            raise UsageError(f"{file}: cannot be read as a recipe: {e}") from e
     settings |= {name: value for name, value in flags.items() if value is not None}
     return TrainConfig(**{name: _checked(name, v) for name, v in settings.items()})
 
@@ -129,14 +138,14 @@ def _checked(name: str, value: Any) -> Any:
     if name not in _TYPES:
         near = difflib.get_close_matches(name, _TYPES, n=1)
         hint = f": did you mean {near[0]}?" if near else ""
-        raise ColorizeError(f"no setting named {name!r}{hint}")
+        raise UsageError(f"no setting named {name!r}{hint}")
     kind = _TYPES[name]
     if kind in (Size, Size | None):
         return value if isinstance(value, tuple) else parse_size(str(value))
     if kind is float and type(value) is int:
         return float(value)
     if not isinstance(value, kind) or (type(value) is bool and kind is not bool):
-        raise ColorizeError(f"{name} has the wrong type: {value!r}")
+        raise UsageError(f"{name} has the wrong type: {value!r}")
     return value
 
 
@@ -144,11 +153,11 @@ def parse_size(text: str) -> Size:
     """(height, width) of `256` or `184x272`.
 
     Raises:
-        ColorizeError: the text is neither.
+        UsageError: the text is neither.
     """
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) for part in parts):
-        raise ColorizeError(f"size must be S or HxW in pixels, got {text!r}; try 256")
+        raise UsageError(f"size must be S or HxW in pixels, got {text!r}; try 256")
     return int(parts[0]), int(parts[-1])
 
 

@@ -6,9 +6,10 @@ seen, and nothing that grows with the number of pictures is kept but 40 bytes fo
 """
 
 import hashlib
+import itertools
 import math
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,12 +30,13 @@ class Decoding:
         message: what is about to be written, on the first of these events.
     """
 
+    verb = "reading"
     done: int
     total: int
     message: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pictures:
     """The pictures of a training, split.
 
@@ -52,11 +54,11 @@ class Pictures:
     cache: cache.PictureCache
     train: np.ndarray
     val: np.ndarray
-    found: int = 0
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
-    grey: int = 0
-    twins: int = 0
-    memorised: bool = False
+    found: int
+    unreadable: list[tuple[str, str]]
+    grey: int
+    twins: int
+    memorised: bool
 
     def describe(self) -> str:
         """One line: found, used, left out and why, split."""
@@ -80,98 +82,128 @@ class Pictures:
 
 def prepare(
     config: TrainConfig, store: cache.PictureCache
-) -> Iterator[Decoding | Pictures]:
-    """Decodes what the cache lacks and splits the folder.
+) -> Generator[Decoding, None, Pictures]:
+    """Decodes what the cache lacks, and splits the folder.
 
     Yields:
-        Decoding while it works, and the Pictures last.
+        Decoding while it works.
+
+    Returns:
+        The pictures to learn from and to validate on.
 
     Raises:
-        ColorizeError: there is nothing to learn from, or nothing to validate on.
+        ColorizeError: there is nothing to learn from.
     """
     folder = Path(config.data)
-    result = Pictures(
-        store, np.empty(0), np.empty(0), memorised=config.val == "train"
-    )
-    listed = _Listing(result)
-    yield from listed.look_through(folder, store)
-    if not listed.records:
-        raise ColorizeError(_nothing_in(folder, result))
-    everything = np.array(listed.records, dtype=cache.RECORD)
-    colourful = everything["colourfulness"] >= config.min_colourfulness
-    result.grey = int((~colourful).sum())
-    kept = everything[colourful]
-    if not len(kept):
+    listing = yield from look_through(folder, store)
+    colourful = listing.records["colourfulness"] >= config.min_colourfulness
+    train = listing.records[colourful]
+    if not len(train):
         raise ColorizeError(
-            f"{folder}: all {len(everything)} pictures are nearly grey (colourfulness "
+            f"{folder}: all {len(colourful)} pictures are nearly grey (colourfulness "
             f"below {config.min_colourfulness:g}), and grey pictures teach grey; name "
             "a folder of colour pictures, or lower --min-colourfulness"
         )
+    found, unreadable = listing.found, listing.unreadable
     if config.val == "train":
-        result.train = result.val = kept
+        val = train
     elif config.val == "split":
-        held_out = _held_out(np.array(listed.hashes)[colourful], config.val_split)
-        result.train, result.val = kept[~held_out], kept[held_out]
+        held_out = _held_out(listing.hashes[colourful], config.val_split)
+        train, val = train[~held_out], train[held_out]
     else:
-        own = _Listing(Pictures(store, result.train, result.val))
-        yield from own.look_through(Path(config.val), store)
-        if not own.records:
-            raise ColorizeError(_nothing_in(Path(config.val), own.pictures))
-        result.train, result.val = kept, np.array(own.records, dtype=cache.RECORD)
-        result.unreadable += own.pictures.unreadable
-        result.found += own.pictures.found
-    if not result.memorised:
-        twins = np.isin(result.train["digest"], result.val["digest"])
-        result.twins, result.train = int(twins.sum()), result.train[~twins]
-        if not len(result.train):
-            raise ColorizeError(
-                f"{folder}: nothing to learn from beside the {len(result.val)} "
-                "validation pictures; add pictures, name others with --val FOLDER, or "
-                "memorise with --val train"
-            )
+        own = yield from look_through(Path(config.val), store)
+        found, unreadable = found + own.found, unreadable + own.unreadable
+        val = own.records
+    twins = np.zeros(len(train), bool)
+    if config.val != "train":
+        twins = np.isin(train["digest"], val["digest"])
+        train = train[~twins]
+    if not len(train):
+        raise ColorizeError(
+            f"{folder}: nothing to learn from beside the {len(val)} pictures to "
+            "validate on; add pictures, name others with --val FOLDER, or memorise "
+            "with --val train"
+        )
     store.open_packs()
-    yield result
-
-
-def _nothing_in(folder: Path, pictures: Pictures) -> str:
-    if not pictures.unreadable:
-        return f"{folder}: no pictures in it; name a folder of colour pictures"
-    name, reason = pictures.unreadable[0]
-    return (
-        f"{folder}: none of {pictures.found} pictures can be read; the first is "
-        f"{name}: {reason}"
+    return Pictures(
+        store,
+        train,
+        val,
+        found=found,
+        unreadable=unreadable,
+        grey=int((~colourful).sum()),
+        twins=int(twins.sum()),
+        memorised=config.val == "train",
     )
 
 
-class _Listing:
-    """What was found in one folder, as it is found."""
+@dataclass
+class Listing:
+    """The readable pictures of a folder, in the order they are found in.
 
-    def __init__(self, pictures: Pictures) -> None:
-        self.pictures = pictures
-        self.records: list[np.void] = []
-        self.hashes: list[float] = []
+    Attributes:
+        records: where their pixels are in the cache.
+        hashes: of their names, in [0, 1): the same on every machine.
+        found: files that were looked at.
+        unreadable: (name, reason) of each that is not a whole picture.
+    """
 
-    def look_through(
-        self, folder: Path, store: cache.PictureCache
-    ) -> Iterator[Decoding]:
-        total, new = store.missing(folder, files.find_pictures(folder))
-        message = ""
-        if new:
-            size = store.bytes_for(new)
-            message = (
-                f"decoding {new} pictures once, to cover {show_size(store.box)}: "
-                f"about {_bytes(size)} in {store.folder}"
-            )
-            store.check_room(size)
-        yield Decoding(0, total, message)
-        for entry in store.add(folder, files.find_pictures(folder)):
-            self.pictures.found += 1
-            if entry.record is None:
-                self.pictures.unreadable.append((entry.name, entry.problem))
-            else:
-                self.records.append(entry.record)
-                self.hashes.append(_hash(entry.name))
-            yield Decoding(self.pictures.found, total)
+    records: np.ndarray
+    hashes: np.ndarray
+    found: int = 0
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def look_through(
+    folder: Path, store: cache.PictureCache
+) -> Generator[Decoding, None, Listing]:
+    """Decodes the pictures of a folder that the cache lacks.
+
+    Yields:
+        Decoding while it works; the first says what is about to be written.
+
+    Returns:
+        The pictures that can be read.
+
+    Raises:
+        ColorizeError: there are none, or the disk has no room for them.
+    """
+    total, new = store.missing(folder, files.find_pictures(folder))
+    message = ""
+    if new:
+        size = store.bytes_for(new)
+        message = (
+            f"decoding {new} new pictures, once, to cover {show_size(store.box)}: "
+            f"about {_bytes(size)} in {store.folder}"
+        )
+        store.check_room(size)
+    yield Decoding(0, total, message)
+    listing = Listing(np.empty(total, cache.RECORD), np.empty(total))
+    used = 0
+    names = itertools.islice(files.find_pictures(folder), total)
+    for entry in store.add(folder, names):
+        listing.found += 1
+        if entry.record is None:
+            listing.unreadable.append((entry.name, entry.problem))
+        else:
+            listing.records[used] = entry.record
+            listing.hashes[used] = _hash(entry.name)
+            used += 1
+        yield Decoding(listing.found, total)
+    if not used:
+        raise ColorizeError(_nothing_in(folder, listing))
+    listing.records, listing.hashes = listing.records[:used], listing.hashes[:used]
+    return listing
+
+
+def _nothing_in(folder: Path, listing: Listing) -> str:
+    if not listing.unreadable:
+        return f"{folder}: no pictures in it; name a folder of colour pictures"
+    name, reason = listing.unreadable[0]
+    return (
+        f"{folder}: none of its {listing.found} pictures can be read; the first is "
+        f"{name}: {reason}"
+    )
 
 
 def _bytes(count: float) -> str:
@@ -219,6 +251,7 @@ def training_batches(
     count = len(pictures.train)
     run_seed = tf.constant(config.seed, tf.int64)
 
+    @tf.autograph.experimental.do_not_convert
     def load(counters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         passes, places = counters // count, counters % count
         own = tf.fill(tf.shape(passes), run_seed)
@@ -253,22 +286,26 @@ def training_batches(
     return batches.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4)
 
 
-def validation_batches(pictures: Pictures, box: tuple[int, int]) -> tf.data.Dataset:
-    """One pass over the validation pictures: centre crops, never augmented.
+def validation_batches(
+    store: cache.PictureCache, records: np.ndarray, box: tuple[int, int]
+) -> tf.data.Dataset:
+    """One pass over pictures: centre crops, never augmented.
 
     Args:
-        pictures: from `prepare`.
+        store: where their pixels are.
+        records: the pictures, items of the cache's RECORD.
         box: (height, width) of the crops.
 
     Returns:
         A dataset of L (B, H, W, 1) in [0, 100] and ab (B, H, W, 2); B is 16 or less.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def load(which: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         corners = tf.fill((tf.size(which), 2), 0.5)
-        return _split_lab(_read(pictures.cache, pictures.val, which, corners, box))
+        return _split_lab(_read(store, records, which, corners, box))
 
-    batches = tf.data.Dataset.range(len(pictures.val)).batch(16)
+    batches = tf.data.Dataset.range(len(records)).batch(16)
     return batches.map(load, num_parallel_calls=2).prefetch(1)
 
 

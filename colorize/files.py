@@ -7,10 +7,10 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from colorize.errors import ColorizeError
+from colorize.errors import ColorizeError, UsageError
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
@@ -27,8 +27,9 @@ def is_picture(name: str) -> bool:
 def find_pictures(folder: Path, *, leave_out: Path | None = None) -> Iterator[str]:
     """Yields the pictures below a folder, folder by folder, each sorted by name.
 
-    Hidden files and folders, and files that are not pictures by their name, are passed
-    over. Links are followed, but a link back to a folder above it is not.
+    A folder's own pictures come before those of the folders in it. Hidden files and
+    folders, and files that are not pictures by their name, are passed over. Links are
+    followed, but a link back to a folder above it is not.
     Memory grows with the largest single folder only.
 
     Args:
@@ -39,13 +40,14 @@ def find_pictures(folder: Path, *, leave_out: Path | None = None) -> Iterator[st
         Paths relative to `folder`, with `/` between their parts.
 
     Raises:
-        ColorizeError: the folder does not exist or cannot be read.
+        UsageError: the folder does not exist.
+        ColorizeError: it, or one in it, cannot be read.
     """
     if folder.is_file():
         yield folder.name
         return
     if not folder.exists():
-        raise ColorizeError(f"{folder}: no such file or folder")
+        raise UsageError(f"{folder}: no such file or folder")
     yield from _walk(folder, "", leave_out and leave_out.resolve(), ())
 
 
@@ -61,17 +63,64 @@ def _walk(
     except OSError as e:
         raise ColorizeError(f"{folder}: cannot be read: {e.strerror}") from e
     for name, is_folder in listing:
+        if not is_folder and is_picture(name):
+            yield prefix + name
+    for name, is_folder in listing:
         if is_folder and not name.startswith("."):
             yield from _walk(
                 folder / name, f"{prefix}{name}/", leave_out, (*above, real)
             )
-        elif not is_folder and is_picture(name):
-            yield prefix + name
+
+
+def count_pictures(source: Path, target: Path | None = None) -> int:
+    """Counts what there is to do, and checks that it is safe.
+
+    Args:
+        source: a folder, or a single picture.
+        target: where the results go.
+
+    Raises:
+        UsageError: there is no such source, or the target is the source.
+        ColorizeError: there are no pictures.
+    """
+    if target is not None and source.resolve() == target.resolve():
+        raise UsageError(f"{target}: the output is the input; name another folder")
+    count = sum(1 for _ in find_pictures(source, leave_out=target))
+    if not count:
+        raise ColorizeError(f"{source}: no pictures in it")
+    return count
 
 
 def picture_path(folder: Path, name: str) -> Path:
     """The path of a name that `find_pictures(folder)` gave."""
     return folder if folder.is_file() else folder / name
+
+
+def output_names(names: Sequence[str], suffix: str) -> list[str]:
+    """The names of the outputs of one folder's pictures.
+
+    An output is named as its input, with `suffix` in place of the input's own. Where
+    two would collide, on a file system that ignores case too, the input's own suffix
+    stays in the name: `photo.jpg` and `photo.tif` as PNG are `photo.png` and
+    `photo.tif.png`.
+
+    Args:
+        names: of pictures in one folder, in order.
+        suffix: of the outputs, such as `.png`; empty to keep that of each input,
+            except GIF, which holds too few colours and becomes `.png`.
+    """
+    taken: set[str] = set()
+    outputs = []
+    for name in names:
+        stem, own = os.path.splitext(name)
+        wanted = suffix or (".png" if own.lower() == ".gif" else own)
+        output = stem + wanted
+        while output.casefold() in taken:
+            stem += own
+            output = stem + wanted
+        taken.add(output.casefold())
+        outputs.append(output)
+    return outputs
 
 
 def make_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from colorize import files
 from colorize.errors import ColorizeError
@@ -80,7 +80,9 @@ def read(path: Path) -> Picture:
     with _opened(path) as image:
         upright = ImageOps.exif_transpose(image)
         warning = ""
-        if any(";16" in str(tile.args) for tile in image.tile) and image.mode in (
+        if any(
+            ";16" in str(tile.args) for tile in getattr(image, "tile", ())
+        ) and image.mode in (
             "RGB",
             "RGBA",
         ):
@@ -149,7 +151,9 @@ class _opened:
             )
         return self.image
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: object
+    ) -> None:
         self.image.close()
         if isinstance(error, _DAMAGED):
             raise ColorizeError(_reason(error)) from error
@@ -158,7 +162,7 @@ class _opened:
 def _reason(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError | PermissionError):
         return error.strerror or str(error)
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "not a picture, or damaged at its very start"
     return f"damaged or incomplete ({error})"
 
@@ -172,8 +176,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
     if image.mode in ("P", "PA", "LA", "La", "RGBa", "RGBA", "1"):
         opaque = "L" if image.mode in ("LA", "La", "1") else "RGB"
-        image = image.convert("RGBA").convert("RGB") if opaque == "RGB" else (
-            image.convert("L")
+        image = (
+            image.convert("RGBA").convert("RGB")
+            if opaque == "RGB"
+            else (image.convert("L"))
         )
     profile = image.info.get("icc_profile")
     if profile and image.mode in ("L", "RGB", "CMYK"):
@@ -187,14 +193,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         except (ImageCms.PyCMSError, OSError):
             pass  # a profile that does not fit its picture says nothing about it
     return image.convert("RGB")
-
-
-def output_suffix(suffix: str) -> str:
-    """The suffix a coloured copy gets by default: its own, or `.png` for GIF.
-
-    GIF holds 256 colours, too few for a photograph.
-    """
-    return ".png" if suffix.lower() == ".gif" else suffix
 
 
 def write(path: Path, picture: Picture) -> None:

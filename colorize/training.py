@@ -6,7 +6,6 @@ and how long the network took, and a run stops and goes on at any step.
 
 import contextlib
 import csv
-import dataclasses
 import itertools
 import math
 import time
@@ -20,9 +19,19 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from colorize import checkpoint, color, dataset, files, losses, metrics, models, sheet
+from colorize import (
+    checkpoint,
+    color,
+    dataset,
+    files,
+    losses,
+    metrics,
+    models,
+    runs,
+    sheet,
+)
 from colorize.cache import PictureCache
-from colorize.config import TrainConfig, show_size
+from colorize.config import TrainConfig
 from colorize.errors import ColorizeError
 
 SAMPLES = 8  # validation pictures on each sheet
@@ -38,19 +47,29 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """The pictures are decoded and split."""
+
+    pictures: dataset.Pictures
+    run: Path
+
+
+@dataclass(frozen=True)
 class Step:
     """One step is done.
 
     Attributes:
         epoch: counted from 1.
-        step: of the epoch, counted from 1.
+        epochs: to be trained in all.
+        before: steps of the run done before this one.
         steps: in an epoch.
         pictures: learnt from in this step.
         loss: the mean over the epoch so far.
     """
 
     epoch: int
-    step: int
+    epochs: int
+    before: int
     steps: int
     pictures: int
     loss: float
@@ -58,12 +77,33 @@ class Step:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch is done; `figures` are a row of history.csv."""
+    """One epoch is done.
+
+    Attributes:
+        epoch: counted from 1.
+        epochs: to be trained in all.
+        figures: a row of history.csv.
+        best: whether its model is the best so far.
+        memorised: whether it was validated on the training pictures themselves.
+    """
 
     epoch: int
     epochs: int
     figures: dict[str, float]
     best: bool
+    memorised: bool
+
+    def describe(self) -> str:
+        """One line: the loss, and the validation figures beside those of all grey."""
+        row = self.figures
+        return (
+            f"epoch {self.epoch}/{self.epochs}: loss {row['loss']:.4g}, "
+            f"{_validation_word(self.memorised)} {row['val_loss']:.4g}, "
+            f"PSNR {row['val_psnr']:.2f} dB (all grey {row['grey_psnr']:.2f}), "
+            f"ab RMSE {row['val_ab_rmse']:.2f} ({row['grey_ab_rmse']:.2f}), "
+            f"{row['images_per_second']:.1f} pictures/s"
+            f"{', the best so far' if self.best else ''}"
+        )
 
 
 @dataclass(frozen=True)
@@ -71,13 +111,21 @@ class Finished:
     """The training is done: where the run is, and where its seconds went."""
 
     run: Path
-    waiting: float
-    network: float
-    validating: float
-    saving: float
+    seconds: dict[str, float]
+
+    def describe(self) -> str:
+        """One line: how long it took, and what share of it what took."""
+        total = sum(self.seconds.values())
+        parts = [f"{what} {s / total:.0%}" for what, s in self.seconds.items() if total]
+        return f"done in {total:.0f} s ({', '.join(parts)}); see {self.run}"
 
 
-Event = dataset.Decoding | Note | Step | Epoch | Finished
+Event = dataset.Decoding | Prepared | Note | Step | Epoch | Finished
+
+# What a checkpoint holds beside weights and optimizer: fields of `_Training`.
+_PROGRESS = (
+    "step", "best", "history", "epoch_steps", "epoch_loss", "epoch_seconds"
+)  # fmt: skip
 
 COLUMNS = (
     "epoch", "seconds", "images_per_second", "loss",
@@ -108,18 +156,14 @@ def train(
     Raises:
         ColorizeError: wrong settings or data, or the loss is no longer finite.
     """
-    check(config)
+    architecture = models.find(config.model)
+    architecture.check_size("size", config.size)
+    architecture.check_size("resize", config.box)
     keras.utils.set_random_seed(config.seed)
     files.make_folder(run)
     with contextlib.closing(PictureCache(cache_folder, config.box)) as store:
-        pictures = None
-        for event in dataset.prepare(config, store):
-            if isinstance(event, dataset.Pictures):
-                pictures = event
-            else:
-                yield event
-        assert pictures is not None  # noqa: S101
-        yield Note(pictures.describe())
+        pictures = yield from dataset.prepare(config, store)
+        yield Prepared(pictures, run)
         _write_left_out(run, pictures)
         training = _Training(config, run, pictures)
         if init is not None:
@@ -128,34 +172,13 @@ def train(
         if resume:
             training.restore()
             yield Note(f"going on after step {training.step}")
-        (run / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+        (run / runs.CONFIG).write_text(config.to_toml(), encoding="utf-8")
         yield from training.run_all()
 
 
-def check(config: TrainConfig) -> None:
-    """Raises ColorizeError where a name or a size in the settings is wrong."""
-    stride = models.find(config.model).stride
-    for name, size in (("size", config.size), ("resize", config.box)):
-        wrong = [side for side in size if side % stride]
-        if wrong:
-            near = tuple(max(stride, side // stride * stride) for side in size)
-            raise ColorizeError(
-                f"{name} must be a multiple of {stride} for {config.model}, got "
-                f"{show_size(size)}; try {show_size(near)}"
-            )
-    for name, known in (("loss", losses.LOSSES), ("optimizer", OPTIMIZERS)):
-        if getattr(config, name) not in known:
-            raise ColorizeError(
-                f"no {name} named {getattr(config, name)!r}: one of {', '.join(known)}"
-            )
-
-
-OPTIMIZERS = {
-    "rmsprop": keras.optimizers.RMSprop,
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "sgd": keras.optimizers.SGD,
-}
+def _optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
+    settings = {"learning_rate": config.learning_rate}
+    return keras.optimizers.get({"class_name": config.optimizer, "config": settings})
 
 
 def _write_left_out(run: Path, pictures: dataset.Pictures) -> None:
@@ -176,7 +199,7 @@ class _Training:
         architecture = models.find(config.model)
         options = {} if config.width is None else {"width": config.width}
         self.model = architecture.build(**options)
-        self.optimizer = OPTIMIZERS[config.optimizer](config.learning_rate)
+        self.optimizer = _optimizer(config)
         self.optimizer.build(self.model.trainable_variables)
         self.loss = losses.LOSSES[config.loss]
         self.ab_scale = architecture.ab_scale
@@ -191,28 +214,32 @@ class _Training:
         self.step = 0  # of the whole run: steps done
         self.best = math.inf  # the lowest validation loss
         self.history: list[dict[str, float]] = []
-        self.seconds = {"waiting": 0.0, "network": 0.0, "validating": 0.0, "saving": 0.0}
+        self.epoch_steps = 0  # what is done of the epoch under way
+        self.epoch_loss = self.epoch_seconds = 0.0  # summed over those steps
+        self.seconds = {
+            "waiting": 0.0,
+            "network": 0.0,
+            "validating": 0.0,
+            "saving": 0.0,
+        }
         self.saved_at = self.drawn_at = time.monotonic()
         self.samples = self._take_samples()
         # The first call traces the graph; the shapes of a run do not change.
-        self._train_step = tf.function(self._train_on_batch, jit_compile=False)
+        self._train_step = tf.function(
+            self._train_on_batch, autograph=False, jit_compile=False
+        )
         self._val_step = tf.function(
-            self._validate_on_batch, jit_compile=False, reduce_retracing=True
+            self._validate_on_batch,
+            autograph=False,
+            jit_compile=False,
+            reduce_retracing=True,
         )
 
     def restore(self) -> None:
         """Goes on from the checkpoint in the run folder."""
         progress = checkpoint.load_state(self.run, self.model, self.optimizer)
-        self.step, self.best = progress["step"], progress["best"]
-        history = self.run / "history.csv"
-        if history.is_file():
-            with open(history, newline="", encoding="utf-8") as file:
-                rows = [
-                    {name: float(value) for name, value in row.items() if value}
-                    for row in csv.DictReader(file)
-                ]
-            # Rows later than the checkpoint will be made again.
-            self.history = [r for r in rows if r["epoch"] * self.steps <= self.step]
+        for name in _PROGRESS:
+            setattr(self, name, progress[name])
 
     def run_all(self) -> Generator[Event]:
         """Trains until the last epoch; saves however it ends."""
@@ -225,34 +252,30 @@ class _Training:
         finite = True
         try:
             iterator = iter(batches)
-            for epoch in range(self.step // self.steps + 1, self.config.epochs + 1):
-                start = time.monotonic()
-                losses_seen = []
-                first = self.step % self.steps + 1  # later than 1 after a resume
-                for step in range(first, self.steps + 1):
+            for epoch in range(len(self.history) + 1, self.config.epochs + 1):
+                while self.step < epoch * self.steps:
                     loss = self._one_step(iterator)
                     finite = math.isfinite(loss)
                     if not finite:
                         raise ColorizeError(
-                            f"the loss became {loss} in epoch {epoch}, step {step}; "
-                            f"{self.run} keeps the best model so far; try again with "
+                            f"the loss became {loss} in epoch {epoch}; {self.run} "
+                            "keeps the best model so far; try again with "
                             f"--learning-rate {self.config.learning_rate / 10:g}"
                         )
-                    losses_seen.append(loss)
                     yield Step(
-                        epoch, step, self.steps, self.batch_size,
-                        float(np.mean(losses_seen)),
-                    )  # fmt: skip
-                seconds = time.monotonic() - start
-                pictures = len(losses_seen) * self.batch_size
-                yield self._end_epoch(
-                    writer, epoch, float(np.mean(losses_seen)), seconds, pictures
-                )
+                        epoch,
+                        self.config.epochs,
+                        self.step - 1,
+                        self.steps,
+                        self.batch_size,
+                        self.epoch_loss / self.epoch_steps,
+                    )
+                yield self._end_epoch(writer, epoch)
         finally:
             writer.close()
             if finite:
                 self._save_all()
-        yield Finished(self.run, **self.seconds)
+        yield Finished(self.run, self.seconds)
 
     @contextlib.contextmanager
     def _timed(self, what: str) -> Iterator[None]:
@@ -261,11 +284,15 @@ class _Training:
         self.seconds[what] += time.monotonic() - start
 
     def _one_step(self, iterator: Iterator[Any]) -> float:
+        start = time.monotonic()
         with self._timed("waiting"):
             lightness, ab = next(iterator)
         with self._timed("network"):
             loss = float(self._train_step(lightness, ab))
         self.step += 1
+        self.epoch_steps += 1
+        self.epoch_loss += loss
+        self.epoch_seconds += time.monotonic() - start
         return loss
 
     def _train_on_batch(self, lightness: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
@@ -294,44 +321,43 @@ class _Training:
 
     def _validate(self) -> dict[str, float]:
         """The validation figures of a row of history.csv."""
-        batches = dataset.validation_batches(self.pictures, self.config.box)
-        sums = sum(np.asarray(self._val_step(*batch), np.float64) for batch in batches)
+        batches = dataset.validation_batches(
+            self.pictures.cache, self.pictures.val, self.config.box
+        )
+        sums = np.zeros(5)
+        for batch in batches:
+            sums += np.asarray(self._val_step(*batch))
         loss, psnr, grey_psnr, error, grey_error = sums / len(self.pictures.val)
         return {
-            "val_loss": loss,
-            "val_psnr": psnr,
-            "grey_psnr": grey_psnr,
+            "val_loss": float(loss),
+            "val_psnr": float(psnr),
+            "grey_psnr": float(grey_psnr),
             "val_ab_rmse": math.sqrt(error),
             "grey_ab_rmse": math.sqrt(grey_error),
         }
 
-    def _end_epoch(
-        self,
-        writer: tf.summary.SummaryWriter,
-        epoch: int,
-        loss: float,
-        seconds: float,
-        pictures: int,
-    ) -> Epoch:
+    def _end_epoch(self, writer: tf.summary.SummaryWriter, epoch: int) -> Epoch:
         """Validates, records and saves, as often as the settings say."""
         config = self.config
         last = epoch == config.epochs
         figures = {
             "epoch": epoch,
-            "seconds": seconds,
-            "images_per_second": pictures / max(seconds, 1e-9),
-            "loss": loss,
+            "seconds": self.epoch_seconds,
+            "images_per_second": self.steps * self.batch_size / self.epoch_seconds,
+            "loss": self.epoch_loss / self.epoch_steps,
         }
         best = False
         if epoch % config.val_every == 0 or last:
             with self._timed("validating"):
                 figures |= self._validate()
             best = figures["val_loss"] < self.best
+        # From here on the epoch counts as done; an interrupt before validates again.
         self.history.append(figures)
+        self.epoch_steps, self.epoch_loss, self.epoch_seconds = 0, 0.0, 0.0
         with self._timed("saving"):
             if best:
                 self.best = figures["val_loss"]
-                checkpoint.save_model(self.model, self.run / checkpoint.MODEL)
+                checkpoint.save_model(self.model, self.run / runs.MODEL)
             self._append_history(figures)
             with writer.as_default(step=epoch):
                 for name, value in figures.items():
@@ -344,12 +370,11 @@ class _Training:
                 self._draw_curves()
             if now - self.saved_at > SAVE_SECONDS:
                 self._save_state()
-        return Epoch(epoch, config.epochs, figures, best)
+        return Epoch(epoch, config.epochs, figures, best, self.pictures.memorised)
 
     def _save_state(self) -> None:
-        checkpoint.save_state(
-            self.run, self.model, self.optimizer, {"step": self.step, "best": self.best}
-        )
+        progress = {name: getattr(self, name) for name in _PROGRESS}
+        checkpoint.save_state(self.run, self.model, self.optimizer, progress)
         self.saved_at = time.monotonic()
 
     def _save_all(self) -> None:
@@ -358,8 +383,8 @@ class _Training:
             return
         with self._timed("saving"):
             self._save_state()
-            if not (self.run / checkpoint.MODEL).exists():  # not validated once yet
-                checkpoint.save_model(self.model, self.run / checkpoint.MODEL)
+            if not (self.run / runs.MODEL).exists():  # not validated once yet
+                checkpoint.save_model(self.model, self.run / runs.MODEL)
             self._draw_curves()
 
     def _write_history(self) -> None:
@@ -381,7 +406,7 @@ class _Training:
 
         if not line("val_loss"):
             return
-        said = self._validation_word()
+        said = _validation_word(self.pictures.memorised)
         sheet.curves(
             {
                 "loss": {"training": line("loss"), said: line("val_loss")},
@@ -394,13 +419,11 @@ class _Training:
             title=f"{self.config.model}, {len(self.pictures.train)} pictures",
         )  # fmt: skip
 
-    def _validation_word(self) -> str:
-        return "memorised" if self.pictures.memorised else "validation"
-
     def _take_samples(self) -> tuple[np.ndarray, np.ndarray]:
         """L and true ab of the same few validation pictures, for all sheets."""
-        first = dataclasses.replace(self.pictures, val=self.pictures.val[:SAMPLES])
-        batches = dataset.validation_batches(first, self.config.box)
+        batches = dataset.validation_batches(
+            self.pictures.cache, self.pictures.val[:SAMPLES], self.config.box
+        )
         lightness, ab = next(iter(batches))
         return np.asarray(lightness), np.asarray(ab)
 
@@ -408,19 +431,25 @@ class _Training:
         lightness, true = self.samples
         predicted = np.asarray(self.model(lightness, training=False))
         rows = [
-            (color.grey(l[..., 0]), color.join(l[..., 0], p), color.join(l[..., 0], t))
-            for l, p, t in zip(lightness, predicted, true, strict=True)
+            (color.grey(grey), color.join(grey, ours), color.join(grey, truth))
+            for grey, ours, truth in zip(
+                lightness[..., 0], predicted, true, strict=True
+            )
         ]
         flat = [list(itertools.chain(*rows[i : i + 2])) for i in range(0, len(rows), 2)]
         page = sheet.contact_sheet(
             flat,
             ("grey", "ours", "true") * min(2, len(rows)),
-            title=f"epoch {epoch}, {self._validation_word()} pictures",
+            title=f"{_validation_word(self.pictures.memorised)}, epoch {epoch}",
             side=160,
         )
         (self.run / "samples").mkdir(exist_ok=True)
         sheet.save(page, self.run / "samples" / f"epoch-{epoch:05d}.png")
         return page
+
+
+def _validation_word(memorised: bool) -> str:
+    return "memorised" if memorised else "validation"
 
 
 def _rgb(lightness: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:

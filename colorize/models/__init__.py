@@ -9,7 +9,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colorize.errors import ColorizeError
+from colorize.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
@@ -40,13 +40,24 @@ class Architecture:
         model: keras.Model = getattr(module, self.name)(**options)
         return model
 
+    def check_size(self, what: str, size: tuple[int, int]) -> None:
+        """Raises UsageError where the stride does not divide (height, width)."""
+        if any(side % self.stride for side in size):
+            near = [
+                max(self.stride, side // self.stride * self.stride) for side in size
+            ]
+            raise UsageError(
+                f"{what} must be a multiple of {self.stride} for {self.name}, got "
+                f"{size[0]}x{size[1]}; try {near[0]}x{near[1]}"
+            )
+
 
 ARCHITECTURES = {
     a.name: a
     for a in (
-        Architecture("alpha", 8, 128, "small network that memorises a few pictures"),
-        Architecture("beta", 8, 128, "plain encoder and decoder, learns from a folder"),
-        Architecture("colornet", 8, 255, "decoder on the first half of a grey ResNet-18"),
+        Architecture("alpha", 8, 128, "small: learns one or a few pictures by heart"),
+        Architecture("beta", 8, 128, "plain encoder and decoder: learns from many"),
+        Architecture("colornet", 8, 255, "decoder on half a ResNet-18: learns fast"),
     )
 }
 
@@ -55,10 +66,11 @@ def find(name: str) -> Architecture:
     """The architecture of that name.
 
     Raises:
-        ColorizeError: there is none; the message offers the nearest name.
+        UsageError: there is none; the message offers the nearest name.
     """
     if name not in ARCHITECTURES:
         near = difflib.get_close_matches(name, ARCHITECTURES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(ARCHITECTURES)}"
-        raise ColorizeError(f"no model named {name!r}: {hint}")
+        known = ", ".join(ARCHITECTURES)
+        hint = f"did you mean {near[0]}?" if near else f"one of {known}"
+        raise UsageError(f"no model named {name!r}: {hint}")
     return ARCHITECTURES[name]

@@ -1,9 +1,10 @@
 """Layers that several architectures share."""
 
-import keras
+from typing import Any
+
 from keras import layers
 
-Tensor = keras.KerasTensor
+Tensor = Any  # keras.KerasTensor
 
 
 def conv(x: Tensor, filters: int, *, stride: int = 1) -> Tensor:

@@ -1,0 +1,463 @@
+"""The command line: flags in, messages and progress bars out.
+
+TensorFlow is imported inside the commands, so help and usage errors answer at once.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import signal
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from tqdm import tqdm
+
+import colorize
+from colorize import cache, config, files, models, quiet, runs
+from colorize.errors import ColorizeError, UsageError
+
+FEW = 100  # training pictures: fewer are enough to try, not to learn
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, handled as Ctrl-C is."""
+
+
+def _terminate(number: int, frame: types.FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def _say(message: str) -> None:
+    """Writes a line to stderr, above any progress bar."""
+    tqdm.write(message, file=sys.stderr)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    _say(f"Error: {message}")
+    raise SystemExit(code)
+
+
+@contextlib.contextmanager
+def _explained(when_stopped: str = "stopped") -> Iterator[None]:
+    """Ends a command with one line for what the user can put right, or has stopped."""
+    try:
+        yield
+    except ColorizeError as e:
+        _fail(str(e), 2 if isinstance(e, UsageError) else 1)
+    except OSError as e:
+        if not files.is_full(e) and e.errno not in (errno.EACCES, errno.EROFS):
+            raise
+        _fail(f"{e.filename or 'writing'}: {e.strerror}", 1)
+    except KeyboardInterrupt as e:
+        _say(when_stopped)
+        raise SystemExit(143 if isinstance(e, _Terminated) else 130) from None
+
+
+def main() -> None:
+    """The command `colorize`."""
+    cli(prog_name="colorize")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(colorize.__version__, prog_name="colorize")
+def cli() -> None:
+    """Gives colour to black-and-white photographs, and trains colorizers.
+
+    \b
+    Train on the sample photos, then colour others:
+      colorize train --model beta
+      colorize predict data/test out/
+
+    \b
+    Train on your own, any folder tree of colour pictures:
+      colorize train path/to/photos --model beta
+
+    Results go to stdout, progress and messages to stderr. Exit codes: 0 all done;
+    1 something failed, the rest was done; 2 wrong usage; 130 and 143 interrupted,
+    with everything finished so far kept.
+    """  # noqa: D301
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command one flag for each setting of TrainConfig."""
+    kinds = typing.get_type_hints(config.TrainConfig)
+    for field in reversed(dataclasses.fields(config.TrainConfig)):
+        if field.name == "data":
+            continue  # an argument, not a flag
+        flag = "--" + field.name.replace("_", "-")
+        kind = kinds[field.name]
+        options: dict[str, Any] = {"default": None, "help": field.metadata["help"]}
+        if kind is bool:
+            flag = f"{flag}/--no-{flag[2:]}"
+        elif kind in (config.Size, config.Size | None):
+            options |= {"metavar": "S|HxW"}
+        elif kind == int | str:
+            options |= {"metavar": "N|all", "type": _Number()}
+        else:
+            options |= {"type": next(t for t in (int, float, str) if t in _types(kind))}
+        command = click.option(flag, **options)(command)
+    return command
+
+
+def _types(kind: Any) -> tuple[Any, ...]:
+    return typing.get_args(kind) or (kind,)
+
+
+class _Number(click.ParamType[int | str]):
+    """A whole number, or the word `all`."""
+
+    name = "number"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int | str:
+        if value == "all":
+            return "all"
+        number: int = click.INT.convert(value, param, ctx)
+        return number
+
+
+_cache_option = click.option(
+    "--cache-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where decoded pictures are kept  [~/.cache/colorize]",
+)
+
+
+@cli.command()
+@click.argument("data", required=False)
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A recipe to use instead of the model's own.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder  [runs/MODEL, numbered where that exists]",
+)
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    help="Run or model file of the same architecture to start from.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run in --out, or the latest."
+)
+@_cache_option
+@_settings
+def train(
+    data: str | None,
+    file: Path | None,
+    out: Path | None,
+    init: Path | None,
+    resume: bool,
+    cache_dir: Path | None,
+    **flags: Any,
+) -> None:
+    """Trains a model on DATA, a folder of colour pictures (default data/train).
+
+    Settings come from the recipe of the model, configs/MODEL.toml, and from the flags
+    below, which win. The run folder gets the best model so far, its curves, sample
+    pictures and everything needed to go on. Stop with Ctrl-C whenever you like: what
+    was learnt is kept.
+
+    \b
+    colorize train --model beta
+    colorize train photos/ --model beta --size 128 --batch-size 16 --epochs 20
+    colorize train portrait.jpg --model alpha --size 400
+    colorize train --resume
+    """  # noqa: D301
+    with _explained():
+        flags["data"] = data
+        if resume:
+            out = out or runs.latest(flags["model"] or "*", holding=runs.STATE)
+            if out is None:
+                raise UsageError("nothing to resume in runs/; name a run with --out")
+            settings = config.load(file or out / runs.CONFIG, flags)
+        else:
+            chosen = config.load(file, flags).model
+            models.find(chosen)
+            settings = config.load(file or config.recipe(chosen), flags)
+            out = out or runs.new_run(chosen)
+            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+                raise UsageError(
+                    f"{out}: already there; go on with it by --resume, or name "
+                    "another with --out"
+                )
+        architecture = models.find(settings.model)
+        architecture.check_size("size", settings.size)
+        architecture.check_size("resize", settings.box)
+        if not Path(settings.data).exists():
+            raise UsageError(
+                f"{settings.data}: no such folder; name a folder of colour pictures: "
+                f"colorize train path/to/photos --model {settings.model}"
+            )
+        if init is not None:
+            runs.model_file(init)
+    stopped = f"stopped; go on with: colorize train --resume --out {out}"
+    with _explained(stopped):
+        quiet.import_tensorflow()
+        from colorize import training
+
+        events = training.train(
+            settings,
+            out,
+            cache_folder=cache_dir or cache.default_folder(),
+            init=init,
+            resume=resume,
+        )
+        with contextlib.closing(events):
+            _show_training(events)
+    click.echo(out)
+
+
+def _show_training(events: Iterator[Any]) -> None:
+    """Draws what happens in a training."""
+    from colorize import dataset, training
+
+    with contextlib.ExitStack() as bars:
+        bar: tqdm[NoReturn] | None = None
+        for event in events:
+            match event:
+                case dataset.Decoding(done, total, message):
+                    if message:
+                        _say(message)
+                    if not done:
+                        bar = bars.enter_context(_bar(total, "reading"))
+                    _advance(bar, done)
+                case training.Prepared(pictures, run):
+                    bars.close()
+                    bar = None
+                    _say(pictures.describe())
+                    if pictures.unreadable:
+                        _say(f"the unreadable ones are listed in {run}/left-out.csv")
+                    if len(pictures.train) < FEW and not pictures.memorised:
+                        _say(
+                            "so few are enough to try, not to learn; your own folder: "
+                            "colorize train path/to/photos"
+                        )
+                case training.Note(text):
+                    _say(text)
+                case training.Step():
+                    if bar is None:
+                        total = event.epochs * event.steps * event.pictures
+                        bar = bars.enter_context(_bar(total, "training"))
+                        bar.initial = bar.n = event.before * event.pictures
+                    bar.set_description(
+                        f"epoch {event.epoch}/{event.epochs}, loss {event.loss:.4g}",
+                        refresh=False,
+                    )
+                    bar.update(event.pictures)
+                case training.Epoch():
+                    if "val_loss" in event.figures:
+                        _say(event.describe())
+                case training.Finished():
+                    bars.close()
+                    _say(event.describe())
+
+
+def _bar(total: int, what: str) -> "tqdm[NoReturn]":
+    return tqdm(
+        total=total, desc=what, unit=" pictures", file=sys.stderr, dynamic_ncols=True
+    )
+
+
+def _advance(bar: "tqdm[NoReturn] | None", done: int) -> None:
+    if bar is not None:
+        bar.update(done - bar.n)
+
+
+def _model_path(named: Path | None) -> Path:
+    """The model to use: the one named, or that of the latest run."""
+    path = named or runs.latest()
+    if path is None:
+        raise UsageError(
+            "no model yet: train one with `colorize train`, or name one with --model"
+        )
+    runs.model_file(path)
+    if named is None:
+        _say(f"model: {path}, the latest run")
+    return path
+
+
+_model_option = click.option(
+    "--model",
+    "named",
+    type=click.Path(path_type=Path),
+    help="Run folder or .keras file  [the latest run in runs/]",
+)
+_size_option = click.option(
+    "--size",
+    type=click.IntRange(min=16),
+    default=256,
+    show_default=True,
+    help="Short side that the network sees, in pixels.",
+)
+
+
+@cli.command()
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
+@_model_option
+@_size_option
+@click.option(
+    "--saturation",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Strength of the colours; 0 is grey.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(["keep", "png", "jpg", "tiff", "webp"]),
+    default="keep",
+    show_default=True,
+    help="Of the coloured copies.",
+)
+@click.option("--overwrite", is_flag=True, help="Colour again what is there already.")
+def predict(
+    source: Path,
+    target: Path,
+    named: Path | None,
+    size: int,
+    saturation: float,
+    format: str,
+    overwrite: bool,
+) -> None:
+    """Colours the pictures of INPUT, a file or a folder, into OUTPUT.
+
+    Folders are searched recursively and their tree is mirrored. The originals are not
+    touched; colour pictures count as grey ones. Pictures that OUTPUT holds already are
+    skipped, so a stopped command goes on when it is run again.
+    """
+    with _explained():
+        if source.is_dir() and target.is_file():
+            raise UsageError(f"{target}: a file; name a folder for those of {source}")
+        total = files.count_pictures(source, target)
+        model = _model_path(named)
+        if not files.is_picture(target.name):
+            files.make_folder(target)
+    counts = dict.fromkeys(("coloured", "skipped", "failed"), 0)
+    with _explained("stopped; run the same command again for the rest"):
+        quiet.import_tensorflow()
+        from colorize import checkpoint, prediction
+        from colorize.colorizer import Colorizer
+
+        events = prediction.predict(
+            Colorizer(checkpoint.open_model(model)),
+            source,
+            target,
+            size=size,
+            saturation=saturation,
+            format=format,
+            overwrite=overwrite,
+        )
+        try:
+            with contextlib.closing(events), _bar(total, "colouring") as bar:
+                for done in events:
+                    counts[done.outcome] += 1
+                    bar.update()
+                    if done.reason:
+                        _say(f"{done.name}: {done.outcome}: {done.reason}")
+        finally:
+            parts = (f"{count} {outcome}" for outcome, count in counts.items() if count)
+            _say(f"{', '.join(parts) or 'nothing done'}; see {target}")
+    if counts["failed"]:
+        raise SystemExit(1)
+
+
+@cli.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@_model_option
+@_size_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the figures  [evaluation/DATA beside the model]",
+)
+@_cache_option
+def evaluate(
+    data: Path, named: Path | None, size: int, out: Path | None, cache_dir: Path | None
+) -> None:
+    """Measures a model on DATA, a folder of colour pictures it was not trained on.
+
+    Each picture is scaled to a short side of 256 and its centre of 256x256 is turned
+    grey, coloured, and compared. Beside the figures stand those of all grey, and of
+    the mean colour of DATA everywhere. OUT gets figures.json, pictures.csv with a
+    line for each picture, and sheet.png with the best, the median and the worst.
+    """
+    with _explained():
+        files.count_pictures(data)
+        model = _model_path(named)
+        out = out or runs.model_file(model).parent / "evaluation" / data.resolve().name
+    with _explained():
+        quiet.import_tensorflow()
+        from colorize import checkpoint, dataset, evaluation
+        from colorize.colorizer import Colorizer
+
+        events = evaluation.evaluate(
+            Colorizer(checkpoint.open_model(model)),
+            data,
+            out,
+            cache_folder=cache_dir or cache.default_folder(),
+            size=size,
+            model_name=str(model),
+        )
+        with contextlib.closing(events), contextlib.ExitStack() as bars:
+            bar: tqdm[NoReturn] | None = None
+            for event in events:
+                match event:
+                    case dataset.Decoding(done, total) | evaluation.Evaluated(
+                        done, total
+                    ):
+                        if not done:
+                            bars.close()
+                            bar = bars.enter_context(_bar(total, event.verb))
+                        _advance(bar, done)
+                    case evaluation.Report():
+                        bars.close()
+                        for name, reason in event.unreadable:
+                            _say(f"{name}: left out: {reason}")
+                        click.echo(event.table())
+                        _say(f"{event.pictures} pictures; see {out}")
+
+
+@cli.command("models")
+def list_models() -> None:
+    """Lists the architectures that `train --model` knows."""
+    with _explained():
+        quiet.import_tensorflow()
+        click.echo(f"{'model':10} {'parameters':>10} {'stride':>6}  what it is")
+        for architecture in models.ARCHITECTURES.values():
+            count = architecture.build().count_params()
+            click.echo(
+                f"{architecture.name:10} {count:>10,} {architecture.stride:>6}  "
+                f"{architecture.summary}"
+            )
+
+
+@cli.command("cache")
+@click.option("--clear", is_flag=True, help="Delete all decoded pictures.")
+@_cache_option
+def show_cache(clear: bool, cache_dir: Path | None) -> None:
+    """Shows how much the decoded pictures take on disk, or deletes them.
+
+    They are made again when they are needed.
+    """
+    with _explained():
+        folder = cache_dir or cache.default_folder()
+        used = cache.used_bytes(folder)
+        if clear:
+            cache.clear(folder)
+        click.echo(f"{folder}: {used / 1e6:.1f} MB {'deleted' if clear else 'used'}")

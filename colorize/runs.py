@@ -1,0 +1,59 @@
+"""The run folder: what lies in it, and how a model is found.
+
+model.keras          the best model so far, by validation
+config.toml          every setting, resolved
+history.csv          figures of each epoch;  curves.png draws them
+left-out.csv         pictures that could not be read, and why
+samples/             sheets of the same validation pictures, as they improve
+tensorboard/         the same, for TensorBoard
+checkpoint/last.npz  everything that `--resume` needs
+evaluation/          what `colorize evaluate` measured
+"""
+
+import itertools
+from pathlib import Path
+
+from colorize.errors import ColorizeError, UsageError
+
+RUNS = Path("runs")
+MODEL = "model.keras"
+CONFIG = "config.toml"
+STATE = Path("checkpoint") / "last.npz"
+
+
+def new_run(model: str) -> Path:
+    """A run folder that is not there yet: `runs/beta`, else `runs/beta-2` and on."""
+    names = itertools.chain([model], (f"{model}-{i}" for i in itertools.count(2)))
+    return next(path for name in names if not (path := RUNS / name).exists())
+
+
+def latest(name: str = "*", *, holding: Path | str = MODEL) -> Path | None:
+    """The run in `runs` that was saved last, or None.
+
+    Args:
+        name: a pattern for the names of the runs.
+        holding: the file that tells when; runs without it are passed over.
+    """
+    saved = [path for path in RUNS.glob(f"{name}/{holding}") if path.is_file()]
+    if not saved:
+        return None
+    last = max(saved, key=lambda path: path.stat().st_mtime)
+    return RUNS / last.relative_to(RUNS).parts[0]
+
+
+def model_file(source: Path) -> Path:
+    """The model file of a run folder, or the model file itself.
+
+    Raises:
+        UsageError: there is no such file or folder.
+        ColorizeError: the folder has no model in it.
+    """
+    if source.is_dir():
+        if not (source / MODEL).is_file():
+            raise ColorizeError(
+                f"{source}: no {MODEL} in it; name a run folder or a .keras file"
+            )
+        return source / MODEL
+    if not source.is_file():
+        raise UsageError(f"{source}: no such run folder or model file")
+    return source
