@@ -26,13 +26,12 @@ class Colorizer:
 
     def __init__(self, model: keras.Model) -> None:
         self.stride = checkpoint.stride_of(model)
-        # One trace for all sizes.
+        # One trace for all sizes, made here: threads that share it may run at once.
         self._run = tf.function(
             lambda lightness: model(lightness, training=False),
-            input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32)],
             autograph=False,
             jit_compile=False,
-        )
+        ).get_concrete_function(tf.TensorSpec((None, None, None, 1), tf.float32))
 
     def predict_ab(self, lightness: np.ndarray) -> np.ndarray:
         """Runs the network; sizes the stride does not divide are padded, then cropped.
@@ -46,7 +45,7 @@ class Colorizer:
         _, height, width = lightness.shape
         padding = ((0, 0), (0, -height % self.stride), (0, -width % self.stride))
         padded = np.pad(lightness, padding, mode="reflect")
-        return self._run(padded[..., None]).numpy()[:, :height, :width]
+        return self._run(tf.constant(padded[..., None])).numpy()[:, :height, :width]
 
     def small_ab(self, rgb: np.ndarray, *, size: int = SIZE) -> np.ndarray:
         """Predicts the colour of a picture that was scaled, aspect kept, to `size`.

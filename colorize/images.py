@@ -25,16 +25,14 @@ from colorize.errors import ColorizeError
 MAX_MEGAPIXELS = 300  # a larger header is taken for a decompression bomb
 Image.MAX_IMAGE_PIXELS = None  # `read` checks against the limit above instead
 
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 # What Pillow raises on damaged files, format by format.
 _DAMAGED = (
     OSError,
     SyntaxError,
     ValueError,
     EOFError,
-    KeyError,
     IndexError,
-    TypeError,
     struct.error,
     zlib.error,
 )

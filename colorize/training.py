@@ -100,7 +100,8 @@ class Epoch:
             f"epoch {self.epoch}/{self.epochs}: loss {row['loss']:.4g}, "
             f"{_validation_word(self.memorised)} {row['val_loss']:.4g}, "
             f"PSNR {row['val_psnr']:.2f} dB (all grey {row['grey_psnr']:.2f}), "
-            f"ab RMSE {row['val_ab_rmse']:.2f} ({row['grey_ab_rmse']:.2f}), "
+            f"ab RMSE {row['val_ab_rmse']:.2f} (all grey {row['grey_ab_rmse']:.2f}, "
+            f"mean ab {row['mean_ab_rmse']:.2f}), "
             f"{row['images_per_second']:.1f} pictures/s"
             f"{', the best so far' if self.best else ''}"
         )
@@ -130,6 +131,7 @@ _PROGRESS = (
 COLUMNS = (
     "epoch", "seconds", "images_per_second", "loss",
     "val_loss", "val_psnr", "grey_psnr", "val_ab_rmse", "grey_ab_rmse",
+    "mean_ab_rmse",
 )  # fmt: skip
 
 
@@ -304,7 +306,7 @@ class _Training:
         return loss
 
     def _validate_on_batch(self, lightness: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
-        """Sums over the batch of: loss, PSNR, grey PSNR, ab error², grey ab error²."""
+        """Sums over the batch: loss, PSNR, grey PSNR, ab error², grey's, mean a, b."""
         predicted = self.model(lightness, training=False)
         loss = self.loss(ab, predicted, ab_scale=self.ab_scale)
         grey = ops.zeros_like(ab)
@@ -317,23 +319,27 @@ class _Training:
             metrics.ab_squared_error(ab, grey, xp=ops),
         ):
             sums.append(ops.sum(error))
-        return ops.stack(sums)
+        a_and_b = ops.sum(ops.mean(ab, axis=(1, 2)), axis=0)
+        return ops.concatenate([ops.stack(sums), a_and_b])
 
     def _validate(self) -> dict[str, float]:
         """The validation figures of a row of history.csv."""
         batches = dataset.validation_batches(
             self.pictures.cache, self.pictures.val, self.config.box
         )
-        sums = np.zeros(5)
+        sums = np.zeros(7)
         for batch in batches:
             sums += np.asarray(self._val_step(*batch))
-        loss, psnr, grey_psnr, error, grey_error = sums / len(self.pictures.val)
+        loss, psnr, grey_psnr, error, grey_error, a, b = sums / len(self.pictures.val)
+        # The mean ab everywhere: its squared error is the variance of ab.
+        mean_error = max(0.0, grey_error - (a * a + b * b) / 2)
         return {
             "val_loss": float(loss),
             "val_psnr": float(psnr),
             "grey_psnr": float(grey_psnr),
             "val_ab_rmse": math.sqrt(error),
             "grey_ab_rmse": math.sqrt(grey_error),
+            "mean_ab_rmse": math.sqrt(mean_error),
         }
 
     def _end_epoch(self, writer: tf.summary.SummaryWriter, epoch: int) -> Epoch:
@@ -413,6 +419,7 @@ class _Training:
                 "PSNR, dB": {said: line("val_psnr"), "all grey": line("grey_psnr")},
                 "ab RMSE": {
                     said: line("val_ab_rmse"), "all grey": line("grey_ab_rmse"),
+                    "mean ab": line("mean_ab_rmse"),
                 },
             },
             self.run / "curves.png",
