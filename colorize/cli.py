@@ -326,6 +326,11 @@ _size_option = click.option(
     help="Of the coloured copies.",
 )
 @click.option("--overwrite", is_flag=True, help="Colour again what is there already.")
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A contact sheet to write, grey | ours | true, of the first pictures.",
+)
 def predict(
     source: Path,
     target: Path,
@@ -334,6 +339,7 @@ def predict(
     saturation: float,
     format: str,
     overwrite: bool,
+    sheet: Path | None,
 ) -> None:
     """Colours the pictures of INPUT, a file or a folder, into OUTPUT.
 
@@ -349,6 +355,7 @@ def predict(
         if not files.is_picture(target.name):
             files.make_folder(target)
     counts = dict.fromkeys(("coloured", "skipped", "failed"), 0)
+    shown: list[Any] = []
     with _explained("stopped; run the same command again for the rest"):
         quiet.import_tensorflow()
         from colorize import checkpoint, prediction
@@ -368,11 +375,18 @@ def predict(
                 for done in events:
                     counts[done.outcome] += 1
                     bar.update()
+                    if (
+                        done.outcome != "failed"
+                        and len(shown) < prediction.SHEET_PICTURES
+                    ):
+                        shown.append(done)
                     if done.reason:
                         _say(f"{done.name}: {done.outcome}: {done.reason}")
         finally:
             parts = (f"{count} {outcome}" for outcome, count in counts.items() if count)
             _say(f"{', '.join(parts) or 'nothing done'}; see {target}")
+        if sheet is not None and shown:
+            prediction.write_sheet(shown, sheet)
     if counts["failed"]:
         raise SystemExit(1)
 

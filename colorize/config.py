@@ -18,6 +18,7 @@ from colorize.errors import UsageError
 
 Size = tuple[int, int]  # (height, width) in pixels
 
+NEARLY_GREY = 15.0  # colourfulness: below it BigColor (ECCV 2022) leaves pictures out
 OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names
 LOSSES = ("mse",)  # those of `losses`, known here before TensorFlow is
 
@@ -44,9 +45,8 @@ class TrainConfig:
     zoom: float = _setting(0.0, "Largest change of scale either way, of 1.")
     rotation: float = _setting(0.0, "Largest rotation either way, in degrees.")
     flip: bool = _setting(True, "Mirror every other picture, left to right.")
-    # BigColor (ECCV 2022) leaves out pictures below 15: they teach grey.
     min_colourfulness: float = _setting(
-        15.0, "Leave out training pictures less colourful than this."
+        NEARLY_GREY, "Leave out training pictures less colourful than this."
     )
     val: str = _setting(
         "split",
@@ -62,6 +62,7 @@ class TrainConfig:
     batch_size: int | str = _setting(16, "Pictures a step; `all` for the whole folder.")
     epochs: int = _setting(10, "Epochs to train.")
     steps_per_epoch: int | None = _setting(None, "Steps an epoch  [one pass of data]")
+    minutes: float | None = _setting(None, "Stop after so long  [train to the end]")
     seed: int = _setting(0, "Of weights, order, crops and augmentation.")
 
     def __post_init__(self) -> None:
@@ -142,7 +143,7 @@ def _checked(name: str, value: Any) -> Any:
     kind = _TYPES[name]
     if kind in (Size, Size | None):
         return value if isinstance(value, tuple) else parse_size(str(value))
-    if kind is float and type(value) is int:
+    if kind in (float, float | None) and type(value) is int:
         return float(value)
     if not isinstance(value, kind) or (type(value) is bool and kind is not bool):
         raise UsageError(f"{name} has the wrong type: {value!r}")

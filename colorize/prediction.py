@@ -7,19 +7,21 @@ time, so memory does not grow with their number.
 import collections
 import itertools
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from colorize import files, images
+from colorize import color, files, images, metrics, sheet
 from colorize.colorizer import SIZE, Colorizer, paint
+from colorize.config import NEARLY_GREY
 from colorize.errors import ColorizeError
 
 SUFFIXES = {"keep": "", "png": ".png", "jpg": ".jpg", "tiff": ".tif", "webp": ".webp"}
+SHEET_PICTURES = 24  # at most, on a contact sheet
 _IN_FLIGHT = 4  # pictures read ahead, and as many being written
 
 
@@ -29,14 +31,16 @@ class Done:
 
     Attributes:
         name: of the input, relative to its folder.
-        outcome: what became of it.
+        input: its file.
         output: the file that was written, or that was there already.
+        outcome: what became of it.
         reason: why it failed, or what could not be kept.
     """
 
     name: str
-    outcome: Literal["coloured", "skipped", "failed"]
+    input: Path
     output: Path
+    outcome: Literal["coloured", "skipped", "failed"] = "coloured"
     reason: str = ""
 
 
@@ -68,88 +72,97 @@ def predict(
     Raises:
         ColorizeError: the disk is full.
     """
-    reading: collections.deque[tuple[_Job, Future[images.Picture] | None]]
-    reading = collections.deque()
-    writing: collections.deque[tuple[_Job, Future[str] | None, str]]
-    writing = collections.deque()
     pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1))
+    writing: collections.deque[Done | Future[Done]] = collections.deque()
 
-    def start_writing() -> None:
-        """Runs the network on the next picture that was read."""
-        job, future = reading.popleft()
-        if future is None:
-            writing.append((job, None, ""))
-            return
+    def colour(
+        job: Done, picture: Future[images.Picture] | None
+    ) -> Done | Future[Done]:
+        if picture is None:
+            return replace(job, outcome="skipped")
         try:
-            picture = future.result()
-            ab = saturation * colorizer.small_ab(picture.rgb, size=size)
+            read = picture.result()
+            ab = saturation * colorizer.small_ab(read.rgb, size=size)
         except ColorizeError as e:
-            writing.append((job, None, str(e)))
-            return
-        writing.append((job, pool.submit(_write, job, picture, ab), ""))
+            return replace(job, outcome="failed", reason=str(e))
+        return pool.submit(_write, job, read, ab)
 
     try:
-        for job in _jobs(source, target, SUFFIXES[format]):
-            skip = job.output.exists() and not overwrite
-            future = None if skip else pool.submit(images.read, job.input)
-            reading.append((job, future))
-            if len(reading) > _IN_FLIGHT:
-                start_writing()
+        jobs = _jobs(source, target, SUFFIXES[format])
+        for job, picture in _read_ahead(pool, jobs, overwrite):
+            writing.append(colour(job, picture))
             if len(writing) > _IN_FLIGHT:
-                yield _done(*writing.popleft())
-        while reading:
-            start_writing()
-            if len(writing) > _IN_FLIGHT:
-                yield _done(*writing.popleft())
+                yield _settled(writing.popleft())
         while writing:
-            yield _done(*writing.popleft())
+            yield _settled(writing.popleft())
     finally:
         # What is being written is finished, what is waiting is not begun.
         pool.shutdown(cancel_futures=True)
 
 
-@dataclass(frozen=True)
-class _Job:
-    name: str
-    input: Path
-    output: Path
-
-
-def _jobs(source: Path, target: Path, suffix: str) -> Iterator[_Job]:
-    """What is to be read and written, folder by folder."""
+def _jobs(source: Path, target: Path, suffix: str) -> Iterator[Done]:
+    """What is to be done, folder by folder."""
     if source.is_file() and files.is_picture(target.name) and not target.is_dir():
-        yield _Job(source.name, source, target)
+        yield Done(source.name, source, target)
         return
     names = files.find_pictures(source, leave_out=target)
     for _, group in itertools.groupby(names, os.path.dirname):
         inputs = list(group)
-        for name, output in zip(
-            inputs, files.output_names(inputs, suffix), strict=True
-        ):
-            yield _Job(name, files.picture_path(source, name), target / output)
+        outputs = files.output_names(inputs, suffix)
+        for name, output in zip(inputs, outputs, strict=True):
+            yield Done(name, files.picture_path(source, name), target / output)
 
 
-def _write(job: _Job, picture: images.Picture, ab: np.ndarray) -> str:
-    """Paints and writes one picture; returns what could not be kept."""
-    job.output.parent.mkdir(parents=True, exist_ok=True)
-    painted = images.Picture(
-        paint(picture.rgb, ab), picture.alpha, picture.info, picture.warning
-    )
-    images.write(job.output, painted)
-    return picture.warning
+def _read_ahead(
+    pool: ThreadPoolExecutor, jobs: Iterator[Done], overwrite: bool
+) -> Iterator[tuple[Done, Future[images.Picture] | None]]:
+    """Each job with its picture on the way, or with None where it is to be skipped."""
+    reading: collections.deque[tuple[Done, Future[images.Picture] | None]]
+    reading = collections.deque()
+    for job in jobs:
+        skip = job.output.exists() and not overwrite
+        reading.append((job, None if skip else pool.submit(images.read, job.input)))
+        if len(reading) > _IN_FLIGHT:
+            yield reading.popleft()
+    yield from reading
 
 
-def _done(job: _Job, future: Future[str] | None, reason: str) -> Done:
-    if reason:
-        return Done(job.name, "failed", job.output, reason)
-    if future is None:
-        return Done(job.name, "skipped", job.output)
+def _write(job: Done, picture: images.Picture, ab: np.ndarray) -> Done:
+    """Paints and writes one picture."""
+    painted = replace(picture, rgb=paint(picture.rgb, ab))
     try:
-        return Done(job.name, "coloured", job.output, future.result())
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+        images.write(job.output, painted)
     except OSError as e:
         if files.is_full(e):
             raise ColorizeError(
                 f"{job.output}: the disk is full; what is done is kept: make room and "
                 "run the same command again"
             ) from e
-        return Done(job.name, "failed", job.output, e.strerror or str(e))
+        return replace(job, outcome="failed", reason=e.strerror or str(e))
+    return replace(job, reason=picture.warning)
+
+
+def _settled(item: Done | Future[Done]) -> Done:
+    return item if isinstance(item, Done) else item.result()
+
+
+def write_sheet(done: Sequence[Done], path: Path) -> None:
+    """Draws grey | ours | true; «true» is the input, where that is a colour picture.
+
+    Args:
+        done: pictures that were coloured.
+        path: of the sheet, a PNG or JPEG file.
+    """
+    rows = []
+    for picture in done:
+        given = sheet.thumbnail(images.read(picture.input).rgb)
+        ours = sheet.thumbnail(images.read(picture.output).rgb)
+        row = [color.grey(color.lightness(given)), ours]
+        if metrics.colourfulness(given) >= NEARLY_GREY:
+            row.append(given)
+        rows.append(row)
+    names = [picture.name for picture in done]
+    page = sheet.contact_sheet(rows, ("grey", "ours", "true"), labels=names)
+    files.make_folder(path.parent)
+    sheet.save(page, path)

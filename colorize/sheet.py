@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from colorize import files
 
+SIDE = 256  # height of a picture on a sheet, in pixels
 _GAP = 6  # pixels between pictures
 _LINE = 18  # pixels for a line of text
 _PAPER, _INK = (255, 255, 255), (40, 40, 40)
@@ -19,7 +20,7 @@ def contact_sheet(
     *,
     labels: Sequence[str] = (),
     title: str = "",
-    side: int = 256,
+    side: int = SIDE,
 ) -> np.ndarray:
     """Lays pictures out in a labelled grid.
 
@@ -33,7 +34,9 @@ def contact_sheet(
     Returns:
         (H, W, 3) uint8.
     """
-    scaled = [[_fit(picture, side) for picture in row] for row in rows]
+    scaled = [
+        [Image.fromarray(thumbnail(picture, side)) for picture in row] for row in rows
+    ]
     widths = [
         max((row[i].width for row in scaled if i < len(row)), default=0)
         for i in range(len(columns))
@@ -62,12 +65,14 @@ def contact_sheet(
     return np.asarray(page)
 
 
-def _fit(picture: np.ndarray, side: int) -> Image.Image:
-    image = Image.fromarray(picture)
-    if image.height > side:
-        width = max(1, round(image.width * side / image.height))
-        image = image.resize((width, side), Image.Resampling.LANCZOS)
-    return image
+def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """Scales (H, W, 3) uint8 down to a height of `side` pixels, unless it is lower."""
+    height, width = picture.shape[:2]
+    if height <= side:
+        return picture
+    size = (max(1, round(width * side / height)), side)
+    image = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(image)
 
 
 def save(picture: np.ndarray, path: Path) -> None:

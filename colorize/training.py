@@ -255,7 +255,7 @@ class _Training:
         try:
             iterator = iter(batches)
             for epoch in range(len(self.history) + 1, self.config.epochs + 1):
-                while self.step < epoch * self.steps:
+                while self.step < epoch * self.steps and not self._time_is_up():
                     loss = self._one_step(iterator)
                     finite = math.isfinite(loss)
                     if not finite:
@@ -273,6 +273,8 @@ class _Training:
                         self.epoch_loss / self.epoch_steps,
                     )
                 yield self._end_epoch(writer, epoch)
+                if self._time_is_up():
+                    break
         finally:
             writer.close()
             if finite:
@@ -284,6 +286,14 @@ class _Training:
         start = time.monotonic()
         yield
         self.seconds[what] += time.monotonic() - start
+
+    def _time_is_up(self) -> bool:
+        """Whether this command has trained for as long as it may, by one step or more.
+
+        A model without one step would be worth nothing.
+        """
+        minutes = self.config.minutes
+        return minutes is not None and self.seconds["network"] > 60 * minutes
 
     def _one_step(self, iterator: Iterator[Any]) -> float:
         start = time.monotonic()
@@ -345,11 +355,13 @@ class _Training:
     def _end_epoch(self, writer: tf.summary.SummaryWriter, epoch: int) -> Epoch:
         """Validates, records and saves, as often as the settings say."""
         config = self.config
-        last = epoch == config.epochs
+        last = epoch == config.epochs or self._time_is_up()
         figures = {
             "epoch": epoch,
             "seconds": self.epoch_seconds,
-            "images_per_second": self.steps * self.batch_size / self.epoch_seconds,
+            "images_per_second": self.epoch_steps
+            * self.batch_size
+            / self.epoch_seconds,
             "loss": self.epoch_loss / self.epoch_steps,
         }
         best = False

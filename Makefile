@@ -1,0 +1,39 @@
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	@touch $@
+
+demo: $(READY) ## Train on data/train for two minutes at most, colour data/test, show the result
+	rm -rf runs/demo out/demo
+	$(BIN)/colorize train data/train --config configs/demo.toml --out runs/demo --cache-dir runs/cache
+	$(BIN)/colorize predict data out/demo --model runs/demo --size 128 --sheet out/demo/sheet.png
+	@echo "Open out/demo/sheet.png: grey | ours | true. The pictures of train/ were learnt from."
+
+test: $(READY) ## Run the tests
+	$(BIN)/python -m pytest
+
+slow: $(READY) ## Run the slow tests too
+	$(BIN)/python -m pytest -m 'slow or not slow'
+
+lint: $(READY) ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: $(READY) ## Check types
+	$(BIN)/mypy
+
+bench: $(READY) ## Time the loader against the network and against the tutorials' loader
+	$(BIN)/python benchmarks/loader.py
+
+clean: ## Delete what these targets made, but no trained runs
+	rm -rf .venv out/demo runs/demo .mypy_cache .pytest_cache .ruff_cache dist
+
+.PHONY: help demo test slow lint type bench clean
