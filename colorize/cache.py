@@ -9,6 +9,7 @@ Several processes may fill one cache: each writes a pack of its own.
 """
 
 import collections
+import contextlib
 import hashlib
 import os
 import secrets
@@ -162,14 +163,14 @@ class PictureCache:
         Raises:
             ColorizeError: the disk is full.
         """
-        pack = _Pack(self._index, self.folder)
         workers = os.cpu_count() or 1
         # A few pictures a thread are in flight: memory stays bounded.
         waiting: collections.deque[tuple[str, Entry | Future[_Decoded]]] = (
             collections.deque()
         )
+        pack = _Pack(self._index, self.folder)
         try:
-            with ThreadPoolExecutor(workers) as pool:
+            with contextlib.closing(pack), ThreadPoolExecutor(workers) as pool:
                 for name in names:
                     path = files.picture_path(folder, name)
                     known = self._known(path)
@@ -192,8 +193,6 @@ class PictureCache:
                 f"{self.folder}: the disk is full; make room, name another place with "
                 "--cache-dir, or empty the cache with `colorize cache --clear`"
             ) from e
-        finally:
-            pack.close()
 
     def _settle(
         self, folder: Path, pack: "_Pack", name: str, item: Entry | Future[_Decoded]
@@ -204,13 +203,10 @@ class PictureCache:
         path = files.picture_path(folder, name)
         if not decoded.digest:  # it could not even be read: nothing to remember
             return Entry(name, None, decoded.problem)
-        found = self._picture(decoded.digest)
+        found = pack.fresh.get(decoded.digest) or self._picture(decoded.digest)
         if found is None:
             found = pack.append(decoded)
-        self._index.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
-            (str(path.absolute()), *decoded.stamp, decoded.digest),
-        )
+        pack.note_file((_key(path), *decoded.stamp, decoded.digest))
         return Entry(name, *found)
 
     def _known(self, path: Path) -> tuple[Record | None, str] | None:
@@ -221,7 +217,7 @@ class PictureCache:
             return None  # reading it will tell why
         row = self._index.execute(
             "SELECT digest FROM files WHERE path = ? AND size = ? AND changed = ?",
-            (str(path.absolute()), stat.st_size, stat.st_mtime_ns),
+            (_key(path), stat.st_size, stat.st_mtime_ns),
         ).fetchone()
         return self._picture(row[0]) if row else None
 
@@ -274,6 +270,15 @@ class PictureCache:
                 self._descriptors[pack] = os.open(self.folder / file, os.O_RDONLY)
 
 
+def _key(path: Path) -> str | bytes:
+    """A file in the index: its path, as bytes where its name is not UTF-8."""
+    name = os.fsencode(path.absolute())
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name
+
+
 def _decode(path: Path, box: tuple[int, int]) -> _Decoded:
     try:
         stat = path.stat()
@@ -290,14 +295,21 @@ def _decode(path: Path, box: tuple[int, int]) -> _Decoded:
 
 
 class _Pack:
-    """The pack file this process appends to; made when the first picture comes."""
+    """What one filling adds: pixels to a pack file of its own, rows to the index.
+
+    Rows are kept back and written together, for the index is locked from the first of
+    them to the commit, and other processes may be filling it too.
+    """
 
     def __init__(self, index: sqlite3.Connection, folder: Path) -> None:
         self._index = index
         self._path = folder / f"{secrets.token_hex(8)}.pack"
-        self._file: BinaryIO | None = None
+        self._file: BinaryIO | None = None  # made when the first picture comes
         self._number: int | None = None
-        self._pending = 0
+        self._pictures: list[tuple[object, ...]] = []
+        self._files: list[tuple[object, ...]] = []
+        # Record and problem by digest, of what the index does not hold yet.
+        self.fresh: dict[bytes, tuple[Record | None, str]] = {}
 
     def append(self, decoded: _Decoded) -> tuple[Record | None, str]:
         """Adds a picture; returns its record and problem."""
@@ -309,6 +321,7 @@ class _Pack:
                 self._number = self._index.execute(
                     "INSERT INTO packs (file) VALUES (?)", (self._path.name,)
                 ).lastrowid
+                self._index.commit()
             start = self._file.tell()
             self._file.write(decoded.pixels.data)
             height, width, _ = decoded.pixels.shape
@@ -316,21 +329,31 @@ class _Pack:
             record = np.array(
                 (*where[:1], *where[2:], start, decoded.digest), dtype=RECORD
             )[()]
-        self._index.execute(
-            "INSERT OR IGNORE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (decoded.digest, *where, decoded.problem),
-        )
-        self._pending += 1
-        if self._pending == _COMMIT_EVERY:
-            self._commit()
+        self._pictures.append((decoded.digest, *where, decoded.problem))
+        self.fresh[decoded.digest] = record, decoded.problem
         return record, decoded.problem
+
+    def note_file(self, row: tuple[object, ...]) -> None:
+        """Adds a row of `files`: path, size, time of change, digest."""
+        self._files.append(row)
+        if len(self._files) >= _COMMIT_EVERY:
+            self._commit()
 
     def _commit(self) -> None:
         """Writes the pixels before the index speaks of them."""
         if self._file is not None:
             self._file.flush()
-        self._index.commit()
-        self._pending = 0
+        with self._index:
+            self._index.executemany(
+                "INSERT OR IGNORE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)",
+                self._pictures,
+            )
+            self._index.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", self._files
+            )
+        self._pictures.clear()
+        self._files.clear()
+        self.fresh.clear()
 
     def close(self) -> None:
         try:

@@ -99,7 +99,7 @@ def load_state(
     if not path.is_file():
         raise ColorizeError(f"{run}: nothing to resume in it: no {runs.STATE}")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             for kind, variables in _variables(model, optimizer).items():
                 for i, variable in enumerate(variables):
                     variable.assign(arrays[f"{kind}{i}"])

@@ -217,7 +217,7 @@ def _bytes(count: float) -> str:
 
 def _hash(name: str) -> float:
     """A number in [0, 1) that a name has on every machine and file system."""
-    normal = unicodedata.normalize("NFC", name).encode()
+    normal = unicodedata.normalize("NFC", name).encode(errors="surrogateescape")
     digest = hashlib.blake2b(normal, digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 

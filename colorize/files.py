@@ -59,7 +59,7 @@ def _walk(
         return
     try:
         with os.scandir(folder) as entries:
-            listing = sorted((entry.name, entry.is_dir()) for entry in entries)
+            listing = sorted((entry.name, _is_folder(entry)) for entry in entries)
     except OSError as e:
         raise ColorizeError(f"{folder}: cannot be read: {e.strerror}") from e
     for name, is_folder in listing:
@@ -70,6 +70,13 @@ def _walk(
             yield from _walk(
                 folder / name, f"{prefix}{name}/", leave_out, (*above, real)
             )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def count_pictures(source: Path, target: Path | None = None) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from colorize import files
 from colorize.errors import ColorizeError
@@ -76,26 +76,23 @@ def read(path: Path) -> Picture:
             without the path.
     """
     with _opened(path) as image:
+        # Asked before the pixels are loaded: after that Pillow has forgotten.
+        lost = ["16 bits a channel reduced to 8"] if _has_16_bits(image) else []
         upright = ImageOps.exif_transpose(image)
-        warning = ""
-        if any(
-            ";16" in str(tile.args) for tile in getattr(image, "tile", ())
-        ) and image.mode in (
-            "RGB",
-            "RGBA",
-        ):
-            warning = "16 bits a channel reduced to 8"
         info = {}
         if "exif" in image.info:
-            exif = upright.getexif()
-            exif[_ORIENTATION] = 1
-            info["exif"] = exif.tobytes()
+            try:
+                exif = upright.getexif()
+                exif[_ORIENTATION] = 1
+                info["exif"] = exif.tobytes()
+            except _DAMAGED:  # the pixels are whole all the same
+                lost.append("damaged EXIF left out")
         if "dpi" in image.info:
             info["dpi"] = image.info["dpi"]
         alpha = None
         if upright.has_transparency_data:
             alpha = np.asarray(upright.convert("RGBA").getchannel("A"))
-        return Picture(np.asarray(_to_rgb(upright)), alpha, info, warning)
+        return Picture(np.asarray(_to_rgb(upright)), alpha, info, ", ".join(lost))
 
 
 def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
@@ -147,6 +144,12 @@ class _opened:
             raise ColorizeError(
                 f"{megapixels:.0f} megapixels, more than the {MAX_MEGAPIXELS} allowed"
             )
+        if _has_16_bit_planes(self.image):
+            self.image.close()
+            raise ColorizeError(
+                "16-bit TIFF with its channels apart, which cannot be read; save it "
+                "with its channels interleaved"
+            )
         return self.image
 
     def __exit__(
@@ -155,6 +158,21 @@ class _opened:
         self.image.close()
         if isinstance(error, _DAMAGED):
             raise ColorizeError(_reason(error)) from error
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether a picture that was opened, and not loaded yet, has 16 bits a channel."""
+    tiles = getattr(image, "tile", ())
+    return image.format in ("PNG", "TIFF") and any(";16" in str(t.args) for t in tiles)
+
+
+def _has_16_bit_planes(image: Image.Image) -> bool:
+    """Whether each channel lies apart: Pillow takes their bytes for 8-bit pixels."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
+    bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    apart = image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
+    return apart and len(bits) > 1 and max(bits) > 8
 
 
 def _reason(error: BaseException) -> str:

@@ -242,6 +242,8 @@ class _Training:
         progress = checkpoint.load_state(self.run, self.model, self.optimizer)
         for name in _PROGRESS:
             setattr(self, name, progress[name])
+        # The state has the rate it was saved with; a new one may have been asked for.
+        self.optimizer.learning_rate = self.config.learning_rate
 
     def run_all(self) -> Generator[Event]:
         """Trains until the last epoch; saves however it ends."""
@@ -251,19 +253,11 @@ class _Training:
             first_step=self.step,
         )  # fmt: skip
         writer = tf.summary.create_file_writer(str(self.run / "tensorboard"))
-        finite = True
         try:
             iterator = iter(batches)
             for epoch in range(len(self.history) + 1, self.config.epochs + 1):
                 while self.step < epoch * self.steps and not self._time_is_up():
-                    loss = self._one_step(iterator)
-                    finite = math.isfinite(loss)
-                    if not finite:
-                        raise ColorizeError(
-                            f"the loss became {loss} in epoch {epoch}; {self.run} "
-                            "keeps the best model so far; try again with "
-                            f"--learning-rate {self.config.learning_rate / 10:g}"
-                        )
+                    self._check_finite(self._one_step(iterator))
                     yield Step(
                         epoch,
                         self.config.epochs,
@@ -277,8 +271,7 @@ class _Training:
                     break
         finally:
             writer.close()
-            if finite:
-                self._save_all()
+            self._save_all()
         yield Finished(self.run, self.seconds)
 
     @contextlib.contextmanager
@@ -286,6 +279,14 @@ class _Training:
         start = time.monotonic()
         yield
         self.seconds[what] += time.monotonic() - start
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise ColorizeError(
+                f"the loss became {loss} at step {self.step}; {self.run} keeps what "
+                "was learnt before; go on with --resume --learning-rate "
+                f"{self.config.learning_rate / 10:g}"
+            )
 
     def _time_is_up(self) -> bool:
         """Whether this command has trained for as long as it may, by one step or more.
@@ -368,6 +369,7 @@ class _Training:
         if epoch % config.val_every == 0 or last:
             with self._timed("validating"):
                 figures |= self._validate()
+            self._check_finite(figures["val_loss"])
             best = figures["val_loss"] < self.best
         # From here on the epoch counts as done; an interrupt before validates again.
         self.history.append(figures)
@@ -396,8 +398,9 @@ class _Training:
         self.saved_at = time.monotonic()
 
     def _save_all(self) -> None:
-        """At the end, and when interrupted."""
-        if not self.step:
+        """At the end, and when interrupted or gone astray."""
+        sound = all(np.isfinite(weight).all() for weight in self.model.get_weights())
+        if not self.step or not sound:  # nothing was learnt that is worth keeping
             return
         with self._timed("saving"):
             self._save_state()

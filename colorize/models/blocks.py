@@ -12,9 +12,9 @@ def conv(x: Tensor, filters: int, *, stride: int = 1) -> Tensor:
     return layers.Conv2D(filters, 3, stride, padding="same", activation="relu")(x)
 
 
-def up(x: Tensor) -> Tensor:
+def up(x: Tensor, **options: Any) -> Tensor:
     """Twice the height and width, each value repeated."""
-    return layers.UpSampling2D(2, interpolation="nearest")(x)
+    return layers.UpSampling2D(2, interpolation="nearest", **options)(x)
 
 
 def ab_tanh(x: Tensor) -> Tensor:

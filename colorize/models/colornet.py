@@ -44,7 +44,7 @@ def colornet(*, width: int = 64) -> keras.Model:
     x = layers.Conv2D(2, 3, padding="same", dtype="float32")(x)
     # The network's own scale is [0, 1] for ab in [-128, 127].
     x = layers.Rescaling(255.0, offset=-128.0, dtype="float32", name="ab")(x)
-    ab = up(x)  # (B, H, W, 2), in blocks of 2×2
+    ab = up(x, dtype="float32")  # (B, H, W, 2), in blocks of 2×2
     return keras.Model(lightness, ab, name="colornet")
 
 

@@ -1,0 +1,69 @@
+"""Pictures drawn for the tests; nothing is downloaded or written outside `tmp_path`."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colorize.cache import PictureCache
+
+Draw = Callable[..., np.ndarray]
+
+# Names and (height, width) of `photos`, in the order that they are found in.
+PHOTOS = {
+    "a.jpg": (60, 80),
+    "b.png": (96, 48),
+    "c d.webp": (64, 64),
+    "ü.bmp": (40, 90),
+    "album/E.JPG": (120, 160),
+    "album/f.tif": (50, 70),
+    "album/g.jpeg": (70, 50),
+    "album/older/h.png": (41, 67),
+    "album/older/i.jpg": (200, 50),
+    "z/j.png": (48, 48),
+}
+
+
+@pytest.fixture(autouse=True)
+def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The default cache folder lies in `tmp_path`."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache-home"))
+    return tmp_path / "cache-home"
+
+
+@pytest.fixture(scope="session")
+def draw() -> Draw:
+    """`draw(height, width, seed)`: a smooth, colourful picture (H, W, 3) uint8."""
+
+    def draw(height: int = 48, width: int = 64, seed: int = 0) -> np.ndarray:
+        spots = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), np.uint8)
+        size, smooth = (width, height), Image.Resampling.BICUBIC
+        return np.asarray(Image.fromarray(spots).resize(size, smooth))
+
+    return draw
+
+
+@pytest.fixture
+def photos(tmp_path: Path, draw: Draw) -> Path:
+    """A folder tree of colourful pictures: see PHOTOS."""
+    folder = tmp_path / "photos"
+    for seed, (name, size) in enumerate(PHOTOS.items()):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw(*size, seed)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def open_cache(tmp_path: Path) -> Iterator[Callable[..., PictureCache]]:
+    """`open_cache(box)`: a cache in `tmp_path`, closed when the test ends."""
+    opened = []
+
+    def open_cache(box: tuple[int, int] = (32, 40)) -> PictureCache:
+        opened.append(PictureCache(tmp_path / "cache", box))
+        return opened[-1]
+
+    yield open_cache
+    for store in opened:
+        store.close()

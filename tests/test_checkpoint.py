@@ -1,0 +1,131 @@
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from colorize import checkpoint, models
+from colorize.errors import ColorizeError
+
+OPEN_BARE = """
+import sys
+sys.modules["colorize"] = None  # any import of it fails
+import keras, numpy
+model = keras.models.load_model(sys.argv[1])
+numpy.save(sys.argv[2], model(numpy.load(sys.argv[3])))
+"""
+
+
+def tiny(name="beta", **options):
+    return models.find(name).build(**{"width": 4, **options})
+
+
+def test_a_saved_model_opens_in_bare_keras_and_predicts_the_same(tmp_path):
+    model = tiny("colornet")
+    checkpoint.save_model(model, tmp_path / "model.keras")
+    grey = np.random.default_rng(0).uniform(0, 100, (1, 24, 40, 1)).astype(np.float32)
+    np.save(tmp_path / "grey.npy", grey)
+    subprocess.run(
+        [sys.executable, "-c", OPEN_BARE, "model.keras", "ab.npy", "grey.npy"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "ab.npy"), model(grey), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", models.ARCHITECTURES)
+def test_saving_and_opening_changes_nothing(name, tmp_path):
+    model = tiny(name)
+    checkpoint.save_model(model, tmp_path / "model.keras")
+    opened = checkpoint.open_model(tmp_path)
+    grey = np.linspace(0, 100, 16 * 24, dtype=np.float32).reshape(1, 16, 24, 1)
+    np.testing.assert_array_equal(opened(grey), model(grey))
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_text("not a model")
+    with pytest.raises(ColorizeError, match="model.keras: not a Keras model"):
+        checkpoint.open_model(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(ColorizeError, match="model.keras: not a Keras model"):
+        checkpoint.open_model(path)
+
+
+def test_a_truncated_model_is_named(tmp_path):
+    path = tmp_path / "model.keras"
+    checkpoint.save_model(tiny(), path)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(ColorizeError, match="not a Keras model"):
+        checkpoint.open_model(path)
+
+
+def test_a_model_of_something_else_is_refused(tmp_path):
+    inputs = keras.Input((10,))
+    classifier = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    checkpoint.save_model(classifier, tmp_path / "model.keras")
+    with pytest.raises(ColorizeError, match="is not a colorizer"):
+        checkpoint.open_model(tmp_path)
+
+
+def test_code_in_a_model_file_is_not_run(tmp_path):
+    proof = tmp_path / "payload-ran"
+    inputs = keras.Input((None, None, 1))
+    outputs = keras.layers.Lambda(
+        lambda x, p=str(proof): (open(p, "w").close(), keras.ops.repeat(x, 2, -1))[1],
+        output_shape=(None, None, 2),
+    )(inputs)
+    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
+    proof.unlink(missing_ok=True)  # building it ran the payload once
+    with pytest.raises(ColorizeError):
+        checkpoint.open_model(tmp_path)
+    assert not proof.exists()
+
+
+def test_a_run_folder_without_a_model_says_so(tmp_path):
+    with pytest.raises(ColorizeError, match="no model.keras in it"):
+        checkpoint.open_model(tmp_path)
+
+
+def test_training_state_comes_back_exactly(tmp_path):
+    model = tiny()
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    optimizer.apply([v + 1 for v in model.trainable_variables])
+    checkpoint.save_state(tmp_path, model, optimizer, {"step": 7})
+
+    other = tiny()
+    fresh = keras.optimizers.Adam()
+    fresh.build(other.trainable_variables)
+    assert checkpoint.load_state(tmp_path, other, fresh) == {"step": 7}
+    for mine, theirs in zip(
+        model.variables + optimizer.variables,
+        other.variables + fresh.variables,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_damaged_training_state_is_named(tmp_path):
+    model, optimizer = tiny(), keras.optimizers.SGD()
+    optimizer.build(model.trainable_variables)
+    checkpoint.save_state(tmp_path, model, optimizer, {})
+    state = tmp_path / "checkpoint" / "last.npz"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(ColorizeError, match="last.npz: cannot be resumed from"):
+        checkpoint.load_state(tmp_path, model, optimizer)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    checkpoint.save_model(tiny("alpha"), tmp_path / "model.keras")
+    before = tiny().get_weights()
+    model = tiny()
+    model.set_weights(before)
+    with pytest.raises(ColorizeError, match="another architecture"):
+        checkpoint.load_weights(model, tmp_path)
+    for mine, theirs in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)

@@ -1,0 +1,197 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from colorize.cli import cli
+
+TINY = "--width 4 --size 32 --batch-size 2 --epochs 2 --steps-per-epoch 2".split()
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments):
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        return CliRunner().invoke(cli, [str(a) for a in arguments])
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def error(result):
+    """The one line that tells what is wrong."""
+    assert "Traceback" not in result.output, result.output
+    assert not result.exception or isinstance(result.exception, SystemExit)
+    (line,) = re.findall(r"^Error: .*$", result.stderr, re.MULTILINE)
+    return line
+
+
+def test_train_predict_and_evaluate_follow_each_other_without_a_name(photos, tmp_path):
+    trained = run("train", photos, "--model", "beta", *TINY)
+    assert trained.exit_code == 0, trained.output
+    assert trained.stdout.strip() == os.path.join("runs", "beta")
+    assert "enough to try, not to learn" in trained.stderr
+
+    predicted = run("predict", photos, "out", "--size", "32", "--sheet", "sheet.png")
+    assert predicted.exit_code == 0, predicted.output
+    assert "coloured; see out" in predicted.stderr
+    assert (tmp_path / "sheet.png").is_file()
+    again = run("predict", photos, "out", "--size", "32")
+    assert "skipped; see out" in again.stderr
+
+    evaluated = run("evaluate", photos, "--size", "32")
+    assert evaluated.exit_code == 0, evaluated.output
+    assert "| all grey |" in evaluated.stdout
+    folder = tmp_path / "runs" / "beta" / "evaluation" / photos.name
+    assert (folder / "figures.json").is_file()
+
+    resumed = run("train", "--resume", "--epochs", "3")
+    assert resumed.exit_code == 0, resumed.output
+    assert "going on after step 4" in resumed.stderr
+    second = run("train", photos, "--model", "beta", *TINY)
+    assert second.stdout.strip() == os.path.join("runs", "beta-2")
+
+
+def test_help_and_wrong_usage_do_not_import_tensorflow(tmp_path):
+    code = """
+import sys
+from click.testing import CliRunner
+from colorize.cli import cli
+for line in sys.argv[1:]:
+    result = CliRunner().invoke(cli, line.split())
+    print(result.exit_code, "tensorflow" in sys.modules, "keras" in sys.modules)
+"""
+    lines = [
+        "--help",
+        "train --help",
+        "predict --help",
+        "train --no-such-flag",
+        "train --model betta",
+        "train nowhere",
+        "predict nowhere out",
+        "evaluate nowhere",
+    ]
+    told = subprocess.run(
+        [sys.executable, "-c", code, *lines],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    ).stdout.splitlines()
+    assert told[:3] == ["0 False False"] * 3
+    assert told[3:] == ["2 False False"] * 5
+
+
+def test_models_lists_what_can_be_trained():
+    result = run("models")
+    for line in ("alpha +32,202 +8", "beta +3,892,194 +8", "colornet +956,834 +8"):
+        assert re.search(line, result.stdout), result.stdout
+
+
+def test_cache_is_shown_and_cleared(photos, tmp_path):
+    run("train", photos, *TINY, "--cache-dir", "kept")
+    assert float(
+        re.search(r"([\d.]+) MB used", run("cache", "--cache-dir", "kept").stdout)[1]
+    )
+    assert "deleted" in run("cache", "--clear", "--cache-dir", "kept").stdout
+    assert not list((tmp_path / "kept").iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        ("train", 2, "data/train: no such folder; name a folder of colour pictures"),
+        ("train nowhere", 2, "nowhere: no such folder"),
+        ("train empty", 1, "empty: no pictures in it"),
+        ("train grey", 1, "all 2 pictures are nearly grey"),
+        ("train fake", 1, "fake.jpg: not a picture"),
+        ("train photos --model betta", 2, "did you mean beta"),
+        (
+            "train photos --size 100",
+            2,
+            "multiple of 8 for beta, got 100x100; try 96x96",
+        ),
+        ("train photos --size 1x2x3", 2, "size must be S or HxW"),
+        ("train photos --batch-size 0", 2, "batch_size must be at least 1"),
+        ("train photos --optimizer momentum", 2, "no optimizer named 'momentum'"),
+        ("train photos --loss l7", 2, "no loss named 'l7'"),
+        ("train photos --config recipe.toml", 2, "did you mean epochs"),
+        ("train photos --config nowhere.toml", 2, "nowhere.toml: cannot be read"),
+        ("train photos --init nowhere", 2, "nowhere: no such run folder or model"),
+        ("train photos --out full-run", 2, "full-run: already there"),
+        ("train --resume", 2, "nothing to resume"),
+        ("predict nowhere out", 2, "nowhere: no such file or folder"),
+        ("predict empty out", 1, "empty: no pictures in it"),
+        ("predict photos photos", 2, "the output is the input"),
+        ("predict photos recipe.toml", 2, "recipe.toml: a file; name a folder"),
+        ("predict photos out", 2, "no model yet: train one"),
+        ("predict photos out --model empty", 1, "empty: no model.keras in it"),
+        ("predict photos out --model nowhere", 2, "nowhere: no such run folder"),
+        ("predict photos out --model recipe.toml", 1, "not a Keras model"),
+        ("evaluate nowhere", 2, "nowhere: no such file or folder"),
+        ("evaluate empty", 1, "empty: no pictures in it"),
+    ],
+)
+def test_what_the_user_can_put_right_is_told_in_one_line(
+    arguments, code, message, tmp_path, photos
+):
+    if photos != tmp_path / "photos":
+        (tmp_path / "photos").symlink_to(photos)
+    (tmp_path / "empty").mkdir()
+    for name in ("grey", "fake", "full-run"):
+        (tmp_path / name).mkdir()
+    for i in range(2):
+        Image.new("L", (40, 40), 99 + i).save(tmp_path / "grey" / f"{i}.png")
+    (tmp_path / "fake" / "fake.jpg").write_text("text")
+    (tmp_path / "full-run" / "thesis.txt").write_text("mine")
+    (tmp_path / "recipe.toml").write_text("epoch = 3\n")
+    result = run(*arguments.split())
+    assert message in error(result)
+    assert result.exit_code == code
+    assert (tmp_path / "full-run" / "thesis.txt").read_text() == "mine"
+
+
+def test_a_failed_picture_makes_exit_code_1_and_the_rest_is_done(photos, tmp_path):
+    run("train", photos, *TINY)
+    (photos / "fake.jpg").write_text("text")
+    result = run("predict", photos, "out", "--size", "32")
+    assert result.exit_code == 1
+    assert "fake.jpg: failed: not a picture" in result.stderr
+    assert "1 failed; see out" in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_to_is_named(photos, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    run("train", photos, *TINY)
+    assert "cannot be written to" in error(run("predict", photos, locked / "out"))
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_training_can_be_used_and_resumed(number, code, photos, tmp_path):
+    command = [sys.executable, "-m", "colorize", "train", str(photos), *TINY]
+    command += ["--epochs", "100000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    history = tmp_path / "runs" / "beta" / "history.csv"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if history.is_file() and history.read_text().count("\n") > 3:
+            break
+        time.sleep(0.2)
+    process.send_signal(number)
+    stderr = process.communicate(timeout=60)[1]
+    assert process.returncode == code, stderr
+    assert "stopped; go on with: colorize train --resume" in stderr
+    assert "Traceback" not in stderr
+    predicted = run("predict", photos, "out", "--size", "32")
+    assert predicted.exit_code == 0, predicted.output

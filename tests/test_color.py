@@ -1,0 +1,113 @@
+import keras
+import numpy as np
+import pytest
+import skimage.color
+import tensorflow as tf
+
+from colorize import color
+
+LEVELS = np.linspace(0, 1, 18)  # every 15th of 255, corners included
+CUBE = np.stack(np.meshgrid(LEVELS, LEVELS, LEVELS), -1).reshape(1, -1, 3)
+
+
+def in_graph(function):
+    """The twin of a conversion: compiled for tensors of unknown shape."""
+    signature = [tf.TensorSpec((None, None, 3), tf.float32)]
+    graph = tf.function(lambda x: function(x, xp=keras.ops), input_signature=signature)
+    return lambda x: graph(tf.constant(x, tf.float32)).numpy()
+
+
+def twins(function):
+    return pytest.param(function, id="numpy"), pytest.param(in_graph(function), id="tf")
+
+
+def strong_colours(count=20_000):
+    """Lab (1, count, 3) of any lightness, most of it far outside of sRGB."""
+    rng = np.random.default_rng(0)
+    lightness, ab = rng.uniform(0, 100, (count, 1)), rng.normal(0, 60, (count, 2))
+    return np.concatenate([lightness, ab], axis=-1, dtype=np.float32)[None]
+
+
+@pytest.mark.parametrize("rgb_to_lab", twins(color.rgb_to_lab))
+def test_lab_is_that_of_scikit_image(rgb_to_lab):
+    lab = rgb_to_lab(CUBE)
+    assert lab.dtype == np.float32
+    np.testing.assert_allclose(lab, skimage.color.rgb2lab(CUBE), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("lab_to_rgb", twins(color.lab_to_rgb))
+def test_rgb_is_that_of_scikit_image(lab_to_rgb):
+    rgb = lab_to_rgb(skimage.color.rgb2lab(CUBE))
+    assert rgb.dtype == np.float32
+    np.testing.assert_allclose(rgb, CUBE, rtol=0, atol=1e-3)
+
+
+def test_every_8bit_colour_survives():
+    green, blue = np.meshgrid(*2 * [np.arange(256, dtype=np.uint8)])
+    for red in range(256):
+        rgb = np.stack([np.full_like(green, red), green, blue], -1)
+        back = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(rgb)))
+        np.testing.assert_array_equal(back, rgb)
+
+
+@pytest.mark.parametrize("into_gamut", twins(color.into_gamut))
+def test_only_chroma_gives_way_to_the_gamut(into_gamut):
+    lab = strong_colours()
+    fitted = into_gamut(lab)
+    np.testing.assert_array_equal(fitted[..., 0], lab[..., 0])
+    (a, b), (fitted_a, fitted_b) = lab.T[1:], fitted.T[1:]
+    turned = (a * fitted_b - b * fitted_a) / np.hypot(a, b)  # off the line of the hue
+    assert np.abs(turned).max() < 1e-3
+    assert (a * fitted_a + b * fitted_b >= 0).all()
+    assert (np.hypot(fitted_a, fitted_b) <= np.hypot(a, b)).all()
+
+
+def test_what_was_fitted_into_the_gamut_can_be_shown():
+    fitted = color.into_gamut(strong_colours())
+    off = np.abs(color.rgb_to_lab(color.lab_to_rgb(fitted)) - fitted)
+    # The largest are in deep shadows, where Lab is steepest in linear light.
+    assert off[..., 0].mean() < 0.005 and off[..., 0].max() < 0.1
+    assert off[..., 1:].mean() < 0.02 and off[..., 1:].max() < 0.25
+
+
+def test_no_more_chroma_is_given_up_than_must_be():
+    lab = strong_colours()
+    fitted = color.into_gamut(lab)
+    lowered = (fitted != lab).any(-1) & (np.abs(lab[..., 0] - 50) < 45)
+    more = fitted[lowered] * np.float32([1, 1.02, 1.02])
+    off = np.abs(color.rgb_to_lab(color.lab_to_rgb(more)) - more).max(-1)
+    assert np.mean(off > 0.01) > 0.999  # 2 % more chroma cannot be shown
+
+
+@pytest.mark.parametrize("into_gamut", twins(color.into_gamut))
+def test_colours_in_gamut_are_not_touched(into_gamut):
+    lab = color.rgb_to_lab(CUBE)
+    np.testing.assert_array_equal(into_gamut(lab), lab)
+
+
+def test_the_twins_of_into_gamut_agree():
+    lab = strong_colours()
+    ours, theirs = color.into_gamut(lab), in_graph(color.into_gamut)(lab)
+    # Rounding may decide a step of the bisection: a 1024th of the chroma.
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=0.3)
+    assert np.mean(np.abs(ours - theirs)) < 1e-3
+
+
+def test_lightness_survives_any_colour():
+    lab = strong_colours()
+    painted = color.join(lab[..., 0], lab[..., 1:])
+    assert painted.dtype == np.uint8
+    off = np.abs(color.lightness(painted) - lab[..., 0])
+    assert off.mean() <= 0.3
+    assert off.max() < 1.5  # 8-bit levels are that far apart in the shadows
+
+
+def test_lightness_is_the_first_of_lab():
+    rgb = np.rint(CUBE * 255).astype(np.uint8)
+    expected = color.rgb_to_lab(rgb)[..., 0]
+    np.testing.assert_allclose(color.lightness(rgb), expected, rtol=0, atol=1e-4)
+
+
+def test_grey_in_is_grey_out():
+    levels = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=-1)
+    np.testing.assert_array_equal(color.grey(color.lightness(levels)), levels)

@@ -1,0 +1,162 @@
+import csv
+import math
+
+import numpy as np
+import pytest
+
+from colorize import checkpoint, config, runs, training
+from colorize.errors import ColorizeError
+
+TINY = {
+    "model": "alpha",
+    "width": 4,
+    "size": "32",
+    "batch_size": 2,
+    "epochs": 4,
+    "steps_per_epoch": 3,
+    "sample_every": 99,
+    "min_colourfulness": 0,
+}
+
+
+def settings(photos, **flags):
+    return config.load(None, {**TINY, "data": str(photos), **flags})
+
+
+def events(photos, run, *, resume=False, init=None, **flags):
+    cache = run.parent / "cache"
+    return training.train(
+        settings(photos, **flags), run, cache_folder=cache, resume=resume, init=init
+    )
+
+
+def history(run):
+    with open(run / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights(run):
+    return checkpoint.open_model(run).get_weights()
+
+
+def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
+    run = tmp_path / "run"
+    seen = list(events(photos, run, sample_every=2))
+    for name in ("model.keras", "config.toml", "history.csv", "curves.png"):
+        assert (run / name).stat().st_size > 0
+    assert [p.name for p in sorted((run / "samples").iterdir())] == [
+        "epoch-00002.png",
+        "epoch-00004.png",
+    ]
+    assert any((run / "tensorboard").iterdir())
+    assert [row["epoch"] for row in history(run)] == ["1", "2", "3", "4"]
+    assert config.load(run / runs.CONFIG, {}) == settings(photos, sample_every=2)
+    assert isinstance(seen[-1], training.Finished)
+    assert sum(isinstance(e, training.Step) for e in seen) == 12
+
+
+def test_the_best_model_by_validation_is_the_one_kept(photos, tmp_path):
+    run = tmp_path / "run"
+    list(events(photos, run, learning_rate=0.05))
+    best = min(float(row["val_loss"]) for row in history(run))
+    measured = next(
+        e
+        for e in events(
+            photos, tmp_path / "again", init=run, learning_rate=1e-30, epochs=1
+        )
+        if isinstance(e, training.Epoch)
+    )
+    assert measured.figures["val_loss"] == pytest.approx(best, rel=1e-4)
+
+
+# After 3 steps the first epoch is over but not yet validated.
+@pytest.mark.parametrize("steps", [3, 4])
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(steps, photos, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    list(events(photos, whole, epochs=2))
+    stopped = events(photos, broken, epochs=2)
+    for event in stopped:
+        steps -= isinstance(event, training.Step)
+        if not steps:
+            break
+    stopped.close()  # as Ctrl-C does
+    assert checkpoint.open_model(broken)  # what was learnt is usable at once
+    list(events(photos, broken, epochs=2, resume=True))
+    figures = [name for name in training.COLUMNS if "second" not in name]
+    for row, other in zip(history(whole), history(broken), strict=True):
+        for name in figures:
+            assert float(row[name]) == pytest.approx(float(other[name]), rel=1e-5)
+    for mine, theirs in zip(weights(whole), weights(broken), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def test_a_run_can_be_prolonged(photos, tmp_path):
+    run = tmp_path / "run"
+    list(events(photos, run, epochs=2))
+    list(events(photos, run, epochs=3, resume=True))
+    assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
+
+
+def test_resuming_nothing_says_so(photos, tmp_path):
+    with pytest.raises(ColorizeError, match="nothing to resume"):
+        list(events(photos, tmp_path / "run", resume=True))
+
+
+def test_a_loss_that_is_not_finite_stops_it_and_harms_nothing(photos, tmp_path):
+    run = tmp_path / "run"
+    list(events(photos, run, epochs=1))
+    before = weights(run)
+    with pytest.raises(ColorizeError, match="--learning-rate"):
+        list(events(photos, run, learning_rate=math.nan, resume=True))
+    for mine, theirs in zip(before, weights(run), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    list(events(photos, run, epochs=2, resume=True))
+    assert len(history(run)) == 2
+
+
+def test_memorising_is_called_so(photos, tmp_path):
+    seen = list(events(photos, tmp_path / "run", val="train", epochs=1))
+    (prepared,) = (e for e in seen if isinstance(e, training.Prepared))
+    (epoch,) = (e for e in seen if isinstance(e, training.Epoch))
+    assert "memorised" in prepared.pictures.describe()
+    assert "memorised" in epoch.describe()
+    assert "validation" not in epoch.describe()
+
+
+def test_validation_comes_as_often_as_asked_and_at_the_end(photos, tmp_path):
+    run = tmp_path / "run"
+    list(events(photos, run, val_every=3))
+    assert [bool(row["val_loss"]) for row in history(run)] == [False, False, True, True]
+
+
+def test_the_whole_folder_can_be_one_batch(photos, tmp_path):
+    flags = {"val": "train", "batch_size": "all", "steps_per_epoch": None, "epochs": 2}
+    steps = [
+        e
+        for e in events(photos, tmp_path / "run", **flags)
+        if isinstance(e, training.Step)
+    ]
+    prepared = len([p for p in photos.rglob("*") if p.is_file()])
+    assert len(steps) == 2
+    assert 1 < steps[0].pictures <= prepared
+
+
+def test_training_stops_when_its_time_is_up(photos, tmp_path):
+    run = tmp_path / "run"
+    seen = list(events(photos, run, minutes=1e-9, epochs=50))
+    assert sum(isinstance(e, training.Step) for e in seen) == 1
+    assert "val_loss" in next(e for e in seen if isinstance(e, training.Epoch)).figures
+    assert checkpoint.open_model(run)
+
+
+@pytest.mark.slow
+def test_alpha_learns_a_portrait_by_heart(tmp_path):
+    recipe = config.load(
+        config.recipe("alpha"),
+        {"data": "data/train/portrait.jpg", "size": "200", "epochs": 1500},
+    )
+    run = tmp_path / "run"
+    list(training.train(recipe, run, cache_folder=tmp_path / "cache"))
+    rows = [row for row in history(run) if row["val_ab_rmse"]]
+    best = min(float(row["val_ab_rmse"]) for row in rows)
+    assert best <= float(rows[0]["mean_ab_rmse"]) / 2
