@@ -10,6 +10,7 @@ import signal
 import sys
 import types
 import typing
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -82,6 +83,8 @@ def cli() -> None:
     with everything finished so far kept.
     """  # noqa: D301
     signal.signal(signal.SIGTERM, _terminate)
+    # What is wrong with a picture is told with its name; Pillow's warnings have none.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -252,8 +255,8 @@ def _show_training(events: Iterator[Any]) -> None:
                 case training.Step():
                     if bar is None:
                         total = event.epochs * event.steps * event.pictures
-                        bar = bars.enter_context(_bar(total, "training"))
-                        bar.initial = bar.n = event.before * event.pictures
+                        done = event.before * event.pictures
+                        bar = bars.enter_context(_bar(total, "training", done))
                     bar.set_description(
                         f"epoch {event.epoch}/{event.epochs}, loss {event.loss:.4g}",
                         refresh=False,
@@ -267,9 +270,14 @@ def _show_training(events: Iterator[Any]) -> None:
                     _say(event.describe())
 
 
-def _bar(total: int, what: str) -> "tqdm[NoReturn]":
+def _bar(total: int, what: str, done: int = 0) -> "tqdm[NoReturn]":
     return tqdm(
-        total=total, desc=what, unit=" pictures", file=sys.stderr, dynamic_ncols=True
+        total=total,
+        initial=done,
+        desc=what,
+        unit=" pictures",
+        file=sys.stderr,
+        dynamic_ncols=True,
     )
 
 
@@ -350,6 +358,8 @@ def predict(
     with _explained():
         if source.is_dir() and target.is_file():
             raise UsageError(f"{target}: a file; name a folder for those of {source}")
+        if target.suffix.lower() == ".gif":
+            raise UsageError(f"{target}: GIF holds too few colours; name a .png file")
         total = files.count_pictures(source, target)
         model = _model_path(named)
         if not files.is_picture(target.name):

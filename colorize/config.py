@@ -82,6 +82,10 @@ class TrainConfig:
                     f"no {name} named {getattr(self, name)!r}: one of "
                     f"{', '.join(known)}"
                 )
+        if not self.learning_rate > 0:
+            raise UsageError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if not 0 <= self.zoom < 1:
+            raise UsageError(f"zoom must be in [0, 1), got {self.zoom}; try 0.2")
         if not 0 < self.val_split < 1:
             raise UsageError(
                 f"val_split must be between 0 and 1, got {self.val_split}; try 0.05"

@@ -1,8 +1,8 @@
 """A folder of pictures as shuffled, augmented batches of (L, ab).
 
-The n-th training picture of a run is a pure function of the seed and of n: which file,
-which crop, which augmentation. So a run that goes on at step n sees what it would have
-seen, and nothing that grows with the number of pictures is kept but 40 bytes for each.
+The n-th batch of a run is a pure function of the seed, the batch size and n: which
+files, which crops, which augmentation. So a run that goes on at step n sees what it
+would have seen, and of each picture nothing is kept in memory but 48 bytes.
 """
 
 import hashlib

@@ -224,7 +224,9 @@ def _write(out: Path, report: Report, names: Sequence[str], rows: list[Row]) -> 
     with files.atomic(out / "figures.json") as part:
         part.write_text(json.dumps({**settings, "figures": report.figures}, indent=2))
     with files.atomic(out / "pictures.csv") as part:
-        with open(part, "w", newline="", encoding="utf-8") as file:
+        with open(
+            part, "w", newline="", encoding="utf-8", errors="surrogateescape"
+        ) as file:
             writer = csv.DictWriter(file, ("picture", *rows[0]))
             writer.writeheader()
             for name, row in zip(names, rows, strict=True):

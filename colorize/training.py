@@ -185,7 +185,13 @@ def _optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
 
 def _write_left_out(run: Path, pictures: dataset.Pictures) -> None:
     if pictures.unreadable:
-        with open(run / "left-out.csv", "w", newline="", encoding="utf-8") as file:
+        with open(
+            run / "left-out.csv",
+            "w",
+            newline="",
+            encoding="utf-8",
+            errors="surrogateescape",  # a name may be any bytes
+        ) as file:
             csv.writer(file).writerows([("picture", "reason"), *pictures.unreadable])
 
 
