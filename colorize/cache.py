@@ -61,13 +61,23 @@ def default_folder() -> Path:
 
 def clear(folder: Path) -> None:
     """Deletes all cached pictures in a cache folder, and nothing else."""
-    for inside in folder.glob(f"{_VERSION}-*"):
-        shutil.rmtree(inside)
+    for file in _own_files(folder):
+        file.unlink(missing_ok=True)
+    for inside in folder.glob("v*-*x*"):
+        with contextlib.suppress(OSError):  # not ours, or not empty
+            inside.rmdir()
 
 
 def used_bytes(folder: Path) -> int:
     """What the cached pictures in a cache folder take on disk, in bytes."""
-    return sum(f.stat().st_size for f in folder.glob(f"{_VERSION}-*/*"))
+    return sum(file.stat().st_size for file in _own_files(folder))
+
+
+def _own_files(folder: Path) -> Iterator[Path]:
+    """The files of all caches in a cache folder, also of earlier versions."""
+    for index in folder.glob("v*-*x*/index.sqlite"):
+        yield from index.parent.glob("*.pack")
+        yield from index.parent.glob("index.sqlite*")
 
 
 @dataclass(frozen=True)
@@ -104,18 +114,25 @@ class PictureCache:
         box: (height, width) that each picture is scaled to cover.
 
     Raises:
-        ColorizeError: the folder cannot be written to.
+        ColorizeError: the folder cannot be written to, or its index is damaged.
     """
 
     def __init__(self, folder: Path, box: tuple[int, int]) -> None:
         self.folder = folder / f"{_VERSION}-{box[0]}x{box[1]}"
         self.box = box
         files.make_folder(self.folder)
-        self._index = sqlite3.connect(self.folder / "index.sqlite", timeout=60)
-        self._index.execute("PRAGMA journal_mode=WAL")
-        self._index.executescript(_SCHEMA)
         self._descriptors: dict[int, int] = {}
-        self._drop_lost_packs()
+        self._index = sqlite3.connect(self.folder / "index.sqlite", timeout=60)
+        try:
+            self._index.execute("PRAGMA journal_mode=WAL")
+            self._index.executescript(_SCHEMA)
+            self._drop_lost_packs()
+        except sqlite3.Error as e:
+            self._index.close()
+            raise ColorizeError(
+                f"{self.folder}: this cache cannot be used: {e}; name another place "
+                "with --cache-dir, or empty it with `colorize cache --clear`"
+            ) from e
 
     def close(self) -> None:
         """Closes the index and the packs."""

@@ -54,7 +54,8 @@ def stride_of(model: keras.Model) -> int:
     Raises:
         ColorizeError: the model does not map L (B, H, W, 1) to ab (B, H, W, 2).
     """
-    stride = 1
+    takes = [tensor.shape[-1] for tensor in model.inputs]
+    stride = 1 if takes == [1] else MAX_STRIDE + 1
     while stride <= MAX_STRIDE:
         shape = (1, 3 * stride, 5 * stride)
         try:

@@ -19,7 +19,7 @@ import click
 from tqdm import tqdm
 
 import colorize
-from colorize import cache, config, files, models, quiet, runs
+from colorize import cache, config, files, images, models, quiet, runs
 from colorize.errors import ColorizeError, UsageError
 
 FEW = 100  # training pictures: fewer are enough to try, not to learn
@@ -101,32 +101,11 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
         elif kind in (config.Size, config.Size | None):
             options |= {"metavar": "S|HxW"}
         elif kind == int | str:
-            options |= {"metavar": "N|all", "type": _Number()}
-        else:
-            options |= {"type": next(t for t in (int, float, str) if t in _types(kind))}
+            options |= {"metavar": "N|all"}
+        else:  # int, float or str, or one of them or None
+            options |= {"type": (typing.get_args(kind) or (kind,))[0]}
         command = click.option(flag, **options)(command)
     return command
-
-
-def _types(kind: Any) -> tuple[Any, ...]:
-    return typing.get_args(kind) or (kind,)
-
-
-class _Number(click.ParamType[int | str]):
-    """A whole number, or the word `all`."""
-
-    name = "number"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> int | str:
-        if value == "all":
-            return "all"
-        number: int = click.INT.convert(value, param, ctx)
-        return number
 
 
 _cache_option = click.option(
@@ -184,15 +163,17 @@ def train(
     with _explained():
         flags["data"] = data
         if resume:
-            out = out or runs.latest(flags["model"] or "*", holding=runs.STATE)
+            if init is not None:
+                raise UsageError("--resume goes on with a run's own weights: no --init")
+            out = out or runs.latest(flags["model"] or "", holding=runs.STATE)
             if out is None:
                 raise UsageError("nothing to resume in runs/; name a run with --out")
             settings = config.load(file or out / runs.CONFIG, flags)
         else:
-            chosen = config.load(file, flags).model
-            models.find(chosen)
-            settings = config.load(file or config.recipe(chosen), flags)
-            out = out or runs.new_run(chosen)
+            if file is None:
+                file = config.recipe(models.find(flags["model"] or "beta").name)
+            settings = config.load(file, flags)
+            out = out or runs.new_run(models.find(settings.model).name)
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
                 raise UsageError(
                     f"{out}: already there; go on with it by --resume, or name "
@@ -206,6 +187,8 @@ def train(
                 f"{settings.data}: no such folder; name a folder of colour pictures: "
                 f"colorize train path/to/photos --model {settings.model}"
             )
+        if settings.val not in ("split", "train") and not Path(settings.val).exists():
+            raise UsageError(f"{settings.val}: no such folder to validate on")
         if init is not None:
             runs.model_file(init)
     stopped = f"stopped; go on with: colorize train --resume --out {out}"
@@ -308,7 +291,7 @@ _model_option = click.option(
 _size_option = click.option(
     "--size",
     type=click.IntRange(min=16),
-    default=256,
+    default=config.SHORT_SIDE,
     show_default=True,
     help="Short side that the network sees, in pixels.",
 )
@@ -328,7 +311,7 @@ _size_option = click.option(
 )
 @click.option(
     "--format",
-    type=click.Choice(["keep", "png", "jpg", "tiff", "webp"]),
+    type=click.Choice(list(images.SUFFIXES)),
     default="keep",
     show_default=True,
     help="Of the coloured copies.",
@@ -358,8 +341,12 @@ def predict(
     with _explained():
         if source.is_dir() and target.is_file():
             raise UsageError(f"{target}: a file; name a folder for those of {source}")
-        if target.suffix.lower() == ".gif":
-            raise UsageError(f"{target}: GIF holds too few colours; name a .png file")
+        if source.is_file() and files.is_picture(target.name):
+            if not target.is_dir() and format != "keep":
+                raise UsageError("--format goes with a folder; the output has a name")
+            images.suffix_of(target)
+        if sheet is not None:
+            images.suffix_of(sheet)
         total = files.count_pictures(source, target)
         model = _model_path(named)
         if not files.is_picture(target.name):
@@ -440,6 +427,7 @@ def evaluate(
         )
         with contextlib.closing(events), contextlib.ExitStack() as bars:
             bar: tqdm[NoReturn] | None = None
+            unreadable = 0
             for event in events:
                 match event:
                     case dataset.Decoding(done, total) | evaluation.Evaluated(
@@ -451,10 +439,13 @@ def evaluate(
                         _advance(bar, done)
                     case evaluation.Report():
                         bars.close()
+                        unreadable = len(event.unreadable)
                         for name, reason in event.unreadable:
                             _say(f"{name}: left out: {reason}")
                         click.echo(event.table())
                         _say(f"{event.pictures} pictures; see {out}")
+    if unreadable:
+        raise SystemExit(1)
 
 
 @cli.command("models")

@@ -9,8 +9,8 @@ import tensorflow as tf
 from PIL import Image
 
 from colorize import checkpoint, color, upsampling
+from colorize.config import SHORT_SIDE
 
-SIZE = 256  # short side that the network sees unless told otherwise
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
 
 
@@ -47,7 +47,7 @@ class Colorizer:
         padded = np.pad(lightness, padding, mode="reflect")
         return self._run(tf.constant(padded[..., None])).numpy()[:, :height, :width]
 
-    def small_ab(self, rgb: np.ndarray, *, size: int = SIZE) -> np.ndarray:
+    def small_ab(self, rgb: np.ndarray, *, size: int = SHORT_SIDE) -> np.ndarray:
         """Predicts the colour of a picture that was scaled, aspect kept, to `size`.
 
         Args:
@@ -66,7 +66,7 @@ class Colorizer:
         return self.predict_ab(color.lightness(np.asarray(picture))[None])[0]
 
     def colorize(
-        self, rgb: np.ndarray, *, size: int = SIZE, saturation: float = 1.0
+        self, rgb: np.ndarray, *, size: int = SHORT_SIDE, saturation: float = 1.0
     ) -> np.ndarray:
         """Colours a picture; its lightness stays, only ab is predicted and enlarged.
 

@@ -7,6 +7,7 @@ made from the fields, so there is one list of settings.
 import dataclasses
 import difflib
 import json
+import math
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from colorize.errors import UsageError
 
 Size = tuple[int, int]  # (height, width) in pixels
 
+SHORT_SIDE = 256  # pixels the network sees in predicting, unless told otherwise
 NEARLY_GREY = 15.0  # colourfulness: below it BigColor (ECCV 2022) leaves pictures out
 OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names
 LOSSES = ("mse",)  # those of `losses`, known here before TensorFlow is
@@ -70,6 +72,10 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} must be at least 1, got {value}")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed must be in 0...4294967295, got {self.seed}")
+        if self.minutes is not None and not self.minutes > 0:
+            raise UsageError(f"minutes must be above 0, got {self.minutes}")
         if self.batch_size != "all" and (
             isinstance(self.batch_size, str) or self.batch_size < 1
         ):
@@ -82,7 +88,7 @@ class TrainConfig:
                     f"no {name} named {getattr(self, name)!r}: one of "
                     f"{', '.join(known)}"
                 )
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             raise UsageError(f"learning_rate must be above 0, got {self.learning_rate}")
         if not 0 <= self.zoom < 1:
             raise UsageError(f"zoom must be in [0, 1), got {self.zoom}; try 0.2")
@@ -128,11 +134,21 @@ def load(file: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
     settings: dict[str, Any] = {}
     if file is not None:
         try:
-            settings = tomllib.loads(file.read_text(encoding="utf-8"))
+            settings = tomllib.loads(_read(file))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
             raise UsageError(f"{file}: cannot be read as a recipe: {e}") from e
     settings |= {name: value for name, value in flags.items() if value is not None}
     return TrainConfig(**{name: _checked(name, v) for name, v in settings.items()})
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def save(config: TrainConfig, file: Path) -> None:
+    """Writes a TOML file that `load` reads back, whatever a path in it is made of."""
+    text = config.to_toml()
+    file.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 _TYPES = typing.get_type_hints(TrainConfig)
@@ -149,6 +165,8 @@ def _checked(name: str, value: Any) -> Any:
         return value if isinstance(value, tuple) else parse_size(str(value))
     if kind in (float, float | None) and type(value) is int:
         return float(value)
+    if kind == int | str and isinstance(value, str) and value.isdecimal():
+        return int(value)
     if not isinstance(value, kind) or (type(value) is bool and kind is not bool):
         raise UsageError(f"{name} has the wrong type: {value!r}")
     return value

@@ -2,7 +2,7 @@
 
 The n-th batch of a run is a pure function of the seed, the batch size and n: which
 files, which crops, which augmentation. So a run that goes on at step n sees what it
-would have seen, and of each picture nothing is kept in memory but 48 bytes.
+would have seen, and of each picture nothing is kept in memory but 40 bytes.
 """
 
 import hashlib
@@ -144,20 +144,27 @@ class Listing:
     Attributes:
         records: where their pixels are in the cache.
         hashes: of their names, in [0, 1): the same on every machine.
+        names: of the files, where they were asked for.
         found: files that were looked at.
         unreadable: (name, reason) of each that is not a whole picture.
     """
 
     records: np.ndarray
     hashes: np.ndarray
+    names: list[str] = field(default_factory=list)
     found: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
 
 
 def look_through(
-    folder: Path, store: cache.PictureCache
+    folder: Path, store: cache.PictureCache, *, keep_names: bool = False
 ) -> Generator[Decoding, None, Listing]:
     """Decodes the pictures of a folder that the cache lacks.
+
+    Args:
+        folder: where to look.
+        store: the cache.
+        keep_names: whether to keep the names too, which take the most memory.
 
     Yields:
         Decoding while it works; the first says what is about to be written.
@@ -189,6 +196,8 @@ def look_through(
             listing.records[used] = entry.record
             listing.hashes[used] = _hash(entry.name)
             used += 1
+            if keep_names:
+                listing.names.append(entry.name)
         yield Decoding(listing.found, total)
     if not used:
         raise ColorizeError(_nothing_in(folder, listing))
@@ -223,10 +232,11 @@ def _hash(name: str) -> float:
 
 
 def _held_out(hashes: np.ndarray, share: float) -> np.ndarray:
-    """Which pictures validate: those with the lowest hashes, one at the least.
+    """Which pictures validate: those with the lowest hashes.
 
     A picture's side depends on its own name alone, so it does not change when others
-    come or go.
+    come or go; but in a folder so small that nothing falls to validation, the one
+    with the lowest hash is taken.
     """
     held_out: np.ndarray = hashes < share
     if not held_out.any():

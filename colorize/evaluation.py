@@ -17,7 +17,8 @@ import numpy as np
 
 from colorize import color, dataset, files, metrics, sheet
 from colorize.cache import PictureCache
-from colorize.colorizer import SIZE, Colorizer, paint
+from colorize.colorizer import Colorizer, paint
+from colorize.config import SHORT_SIDE
 
 Row = dict[str, float]  # figures by name
 
@@ -80,7 +81,7 @@ def evaluate(
     out: Path | None,
     *,
     cache_folder: Path,
-    size: int = SIZE,
+    size: int = SHORT_SIDE,
     model_name: str = "model",
 ) -> Generator[dataset.Decoding | Evaluated | Report]:
     """Measures a model on a folder of colour pictures.
@@ -102,7 +103,7 @@ def evaluate(
     if out is not None:
         files.make_folder(out)
     with contextlib.closing(PictureCache(cache_folder, (SIDE, SIDE))) as store:
-        listing = yield from dataset.look_through(data, store)
+        listing = yield from dataset.look_through(data, store, keep_names=True)
         store.open_packs()
         yield Evaluated(0, len(listing.records))
         measuring = _Measuring(colorizer, store, listing.records, size)
@@ -120,10 +121,8 @@ def evaluate(
             },
         )
         if out is not None:
-            unreadable = {name for name, _ in listing.unreadable}
-            names = [n for n in files.find_pictures(data) if n not in unreadable]
-            _write(out, report, names, measuring.rows["ours"])
-            sheet.save(measuring.sheet(names), out / "sheet.png")
+            _write(out, report, listing.names, measuring.rows["ours"])
+            sheet.save(measuring.sheet(listing.names), out / "sheet.png")
         yield report
 
 

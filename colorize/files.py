@@ -90,7 +90,10 @@ def count_pictures(source: Path, target: Path | None = None) -> int:
         UsageError: there is no such source, or the target is the source.
         ColorizeError: there are no pictures.
     """
-    if target is not None and source.resolve() == target.resolve():
+    if target is not None and target.resolve() in (
+        source.resolve(),
+        source.resolve().parent if source.is_file() else source.resolve(),
+    ):
         raise UsageError(f"{target}: the output is the input; name another folder")
     count = sum(1 for _ in find_pictures(source, leave_out=target))
     if not count:
@@ -160,7 +163,11 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}{path.suffix}")
     try:
-        yield part
+        try:
+            yield part
+        except OSError as e:
+            e.filename = e.filename or str(path)  # libraries do not always say
+            raise
         descriptor = os.open(part, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from colorize import files
-from colorize.errors import ColorizeError
+from colorize.errors import ColorizeError, UsageError
 
 MAX_MEGAPIXELS = 300  # a larger header is taken for a decompression bomb
 Image.MAX_IMAGE_PIXELS = None  # `read` checks against the limit above instead
@@ -49,6 +49,13 @@ _WRITE: dict[str, dict[str, Any]] = {
 }
 _ALIASES = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
 _WITH_ALPHA = frozenset({".png", ".webp", ".tif"})
+_WITH_EXIF = frozenset(
+    {".jpg", ".png", ".webp"}
+)  # in TIFF its tags would be the file's
+_MOST_DPI = 65535  # what JPEG can say
+# The names that formats have for the user, and the suffix of each; "" is the input's.
+SUFFIXES = {"keep": "", "png": ".png", "jpg": ".jpg", "tiff": ".tif", "webp": ".webp"}
+_MOST_ASPECT = 8  # to learn from, a strip is cut to eight times as long as wide
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ def read(path: Path) -> Picture:
         # Asked before the pixels are loaded: after that Pillow has forgotten.
         lost = ["16 bits a channel reduced to 8"] if _has_16_bits(image) else []
         upright = ImageOps.exif_transpose(image)
-        info = {}
+        info: dict[str, Any] = {}
         if "exif" in image.info:
             try:
                 exif = upright.getexif()
@@ -87,8 +94,9 @@ def read(path: Path) -> Picture:
                 info["exif"] = exif.tobytes()
             except _DAMAGED:  # the pixels are whole all the same
                 lost.append("damaged EXIF left out")
-        if "dpi" in image.info:
-            info["dpi"] = image.info["dpi"]
+        dpi = image.info.get("dpi", ())
+        if dpi and all(0 < float(value) <= _MOST_DPI for value in dpi):
+            info["dpi"] = tuple(float(value) for value in dpi)
         alpha = None
         if upright.has_transparency_data:
             alpha = np.asarray(upright.convert("RGBA").getchannel("A"))
@@ -97,6 +105,9 @@ def read(path: Path) -> Picture:
 
 def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
     """Decodes a picture and scales it, aspect kept, until it just covers a box.
+
+    A strip longer than eight times its width is cut to that, around its centre: covering
+    the box with all of it could take any amount of memory.
 
     Args:
         data: the file's bytes.
@@ -117,6 +128,11 @@ def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
             wanted = (int(image.width * scale), int(image.height * scale))
             image.draft(image.mode, wanted)
         rgb = _to_rgb(ImageOps.exif_transpose(image))
+        width = min(rgb.width, _MOST_ASPECT * rgb.height)
+        height = min(rgb.height, _MOST_ASPECT * rgb.width)
+        if (width, height) != rgb.size:
+            left, top = (rgb.width - width) // 2, (rgb.height - height) // 2
+            rgb = rgb.crop((left, top, left + width, top + height))
         scale = max(box[0] / rgb.height, box[1] / rgb.width)
         size = (
             max(box[1], round(rgb.width * scale)),
@@ -136,7 +152,7 @@ class _opened:
     def __enter__(self) -> Image.Image:
         try:
             self.image = Image.open(self.source, formats=_FORMATS)
-        except (*_DAMAGED, Image.DecompressionBombError) as e:
+        except _DAMAGED as e:
             raise ColorizeError(_reason(e)) from e
         megapixels = self.image.width * self.image.height / 1e6
         if megapixels > MAX_MEGAPIXELS:
@@ -190,13 +206,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         top = 1.0 if image.mode == "F" else 65535.0
         levels = np.rint(np.clip(np.nan_to_num(values) / top, 0, 1) * 255)
         return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
-    if image.mode in ("P", "PA", "LA", "La", "RGBa", "RGBA", "1"):
-        opaque = "L" if image.mode in ("LA", "La", "1") else "RGB"
-        image = (
-            image.convert("RGBA").convert("RGB")
-            if opaque == "RGB"
-            else (image.convert("L"))
-        )
+    if image.mode in ("1", "LA", "La"):
+        image = image.convert("L")
+    elif image.mode in ("P", "PA", "RGBA", "RGBa"):
+        image = image.convert("RGBA").convert("RGB")
     profile = image.info.get("icc_profile")
     if profile and image.mode in ("L", "RGB", "CMYK"):
         try:
@@ -211,17 +224,52 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def write(path: Path, picture: Picture) -> None:
-    """Writes a picture in the format that its path's suffix names, whole or not at all.
+def suffix_of(path: Path) -> str:
+    """The suffix that stands for the format a path names, such as `.jpg` for `.JPEG`.
 
     Raises:
-        OSError: the disk is full, or the path cannot be written.
+        UsageError: no picture is written in that format.
     """
     suffix = path.suffix.lower()
     suffix = _ALIASES.get(suffix, suffix)
+    if suffix not in _WRITE:
+        raise UsageError(
+            f"{path}: pictures are not written as {suffix or 'a name without suffix'}; "
+            f"use one of {', '.join(_WRITE)}"
+        )
+    return suffix
+
+
+def write(path: Path, picture: Picture) -> str:
+    """Writes a picture in the format that its path's suffix names, whole or not at all.
+
+    Returns:
+        What could not be kept, in words; empty where nothing was lost.
+
+    Raises:
+        ColorizeError: the format cannot hold the picture.
+        OSError: the disk is full, or the path cannot be written.
+    """
+    suffix = suffix_of(path)
     image = Image.fromarray(picture.rgb)
+    lost = [picture.warning] if picture.warning else []
     if picture.alpha is not None and suffix in _WITH_ALPHA:
         image.putalpha(Image.fromarray(picture.alpha))
-    info = {} if suffix == ".bmp" else picture.info
+    elif picture.alpha is not None:
+        lost.append("transparency left out")
+    info = {} if suffix == ".bmp" else dict(picture.info)
+    if suffix not in _WITH_EXIF and info.pop("exif", picture.info.get("exif")):
+        lost.append("EXIF left out")
+    data = io.BytesIO()  # encoded here: what fails below is the disk's doing
+    try:
+        image.save(data, **_WRITE[suffix], **info)
+    except (ValueError, RuntimeError, OverflowError, OSError, struct.error):
+        lost.append("metadata left out")
+        data = io.BytesIO()
+        try:
+            image.save(data, **_WRITE[suffix])
+        except (ValueError, RuntimeError, OSError) as e:
+            raise ColorizeError(f"cannot be written as {suffix}: {e}") from e
     with files.atomic(path) as part:
-        image.save(part, **_WRITE[suffix], **info)
+        part.write_bytes(data.getbuffer())
+    return ", ".join(lost)

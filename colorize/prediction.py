@@ -16,11 +16,10 @@ from typing import Literal
 import numpy as np
 
 from colorize import color, files, images, metrics, sheet
-from colorize.colorizer import SIZE, Colorizer, paint
-from colorize.config import NEARLY_GREY
+from colorize.colorizer import Colorizer, paint
+from colorize.config import NEARLY_GREY, SHORT_SIDE
 from colorize.errors import ColorizeError
 
-SUFFIXES = {"keep": "", "png": ".png", "jpg": ".jpg", "tiff": ".tif", "webp": ".webp"}
 SHEET_PICTURES = 24  # at most, on a contact sheet
 _IN_FLIGHT = 4  # pictures read ahead, and as many being written
 
@@ -49,7 +48,7 @@ def predict(
     source: Path,
     target: Path,
     *,
-    size: int = SIZE,
+    size: int = SHORT_SIDE,
     saturation: float = 1.0,
     format: str = "keep",
     overwrite: bool = False,
@@ -63,7 +62,7 @@ def predict(
             single picture, a file name with a picture's suffix.
         size: short side shown to the network, in pixels.
         saturation: what the predicted ab is multiplied by.
-        format: a key of SUFFIXES.
+        format: a key of `images.SUFFIXES`.
         overwrite: whether to colour again what is there already.
 
     Yields:
@@ -79,6 +78,8 @@ def predict(
         job: Done, picture: Future[images.Picture] | None
     ) -> Done | Future[Done]:
         if picture is None:
+            if job.output.samefile(job.input):
+                return replace(job, outcome="failed", reason="its output is itself")
             return replace(job, outcome="skipped")
         try:
             read = picture.result()
@@ -88,7 +89,7 @@ def predict(
         return pool.submit(_write, job, read, ab)
 
     try:
-        jobs = _jobs(source, target, SUFFIXES[format])
+        jobs = _jobs(source, target, images.SUFFIXES[format])
         for job, picture in _read_ahead(pool, jobs, overwrite):
             writing.append(colour(job, picture))
             if len(writing) > _IN_FLIGHT:
@@ -120,7 +121,8 @@ def _read_ahead(
     reading: collections.deque[tuple[Done, Future[images.Picture] | None]]
     reading = collections.deque()
     for job in jobs:
-        skip = job.output.exists() and not overwrite
+        there = job.output.exists()
+        skip = there and (not overwrite or job.output.samefile(job.input))
         reading.append((job, None if skip else pool.submit(images.read, job.input)))
         if len(reading) > _IN_FLIGHT:
             yield reading.popleft()
@@ -132,7 +134,9 @@ def _write(job: Done, picture: images.Picture, ab: np.ndarray) -> Done:
     painted = replace(picture, rgb=paint(picture.rgb, ab))
     try:
         job.output.parent.mkdir(parents=True, exist_ok=True)
-        images.write(job.output, painted)
+        lost = images.write(job.output, painted)
+    except ColorizeError as e:
+        return replace(job, outcome="failed", reason=str(e))
     except OSError as e:
         if files.is_full(e):
             raise ColorizeError(
@@ -140,7 +144,7 @@ def _write(job: Done, picture: images.Picture, ab: np.ndarray) -> Done:
                 "run the same command again"
             ) from e
         return replace(job, outcome="failed", reason=e.strerror or str(e))
-    return replace(job, reason=picture.warning)
+    return replace(job, reason=lost)
 
 
 def _settled(item: Done | Future[Done]) -> Done:

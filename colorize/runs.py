@@ -11,6 +11,7 @@ evaluation/          what `colorize evaluate` measured
 """
 
 import itertools
+import re
 from pathlib import Path
 
 from colorize.errors import ColorizeError, UsageError
@@ -27,18 +28,20 @@ def new_run(model: str) -> Path:
     return next(path for name in names if not (path := RUNS / name).exists())
 
 
-def latest(name: str = "*", *, holding: Path | str = MODEL) -> Path | None:
+def latest(model: str = "", *, holding: Path | str = MODEL) -> Path | None:
     """The run in `runs` that was saved last, or None.
 
     Args:
-        name: a pattern for the names of the runs.
+        model: only runs that `new_run` named after this model; empty for any run.
         holding: the file that tells when; runs without it are passed over.
     """
-    saved = [path for path in RUNS.glob(f"{name}/{holding}") if path.is_file()]
-    if not saved:
-        return None
-    last = max(saved, key=lambda path: path.stat().st_mtime)
-    return RUNS / last.relative_to(RUNS).parts[0]
+    named = re.compile(rf"{re.escape(model)}(-\d+)?" if model else ".*")
+    saved = {
+        RUNS / path.relative_to(RUNS).parts[0]: path.stat().st_mtime
+        for path in RUNS.glob(f"*/{holding}")
+        if path.is_file() and named.fullmatch(path.relative_to(RUNS).parts[0])
+    }
+    return max(saved, key=lambda run: saved[run]) if saved else None
 
 
 def model_file(source: Path) -> Path:

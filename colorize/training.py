@@ -31,7 +31,7 @@ from colorize import (
     sheet,
 )
 from colorize.cache import PictureCache
-from colorize.config import TrainConfig
+from colorize.config import TrainConfig, save
 from colorize.errors import ColorizeError
 
 SAMPLES = 8  # validation pictures on each sheet
@@ -162,10 +162,10 @@ def train(
     architecture.check_size("size", config.size)
     architecture.check_size("resize", config.box)
     keras.utils.set_random_seed(config.seed)
-    files.make_folder(run)
     with contextlib.closing(PictureCache(cache_folder, config.box)) as store:
         pictures = yield from dataset.prepare(config, store)
         yield Prepared(pictures, run)
+        files.make_folder(run)
         _write_left_out(run, pictures)
         training = _Training(config, run, pictures)
         if init is not None:
@@ -174,8 +174,14 @@ def train(
         if resume:
             training.restore()
             yield Note(f"going on after step {training.step}")
-        (run / runs.CONFIG).write_text(config.to_toml(), encoding="utf-8")
-        yield from training.run_all()
+        save(config, run / runs.CONFIG)
+        try:
+            yield from training.run_all()
+        except tf.errors.ResourceExhaustedError as e:
+            what = e.message.splitlines()[0]
+            raise ColorizeError(
+                f"{run}: no room left, in memory or on disk: {what}"
+            ) from e
 
 
 def _optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
@@ -254,6 +260,7 @@ class _Training:
     def run_all(self) -> Generator[Event]:
         """Trains until the last epoch; saves however it ends."""
         self._write_history()
+        self._save_state()  # from here on there is something to resume
         batches = dataset.training_batches(
             self.pictures, self.config, batch_size=self.batch_size,
             first_step=self.step,
@@ -262,7 +269,7 @@ class _Training:
         try:
             iterator = iter(batches)
             for epoch in range(len(self.history) + 1, self.config.epochs + 1):
-                while self.step < epoch * self.steps and not self._time_is_up():
+                while self.epoch_steps < self.steps and not self._time_is_up():
                     self._check_finite(self._one_step(iterator))
                     yield Step(
                         epoch,
@@ -276,8 +283,8 @@ class _Training:
                 if self._time_is_up():
                     break
         finally:
-            writer.close()
             self._save_all()
+            writer.close()
         yield Finished(self.run, self.seconds)
 
     @contextlib.contextmanager
@@ -295,12 +302,9 @@ class _Training:
             )
 
     def _time_is_up(self) -> bool:
-        """Whether this command has trained for as long as it may, by one step or more.
-
-        A model without one step would be worth nothing.
-        """
+        """Whether this command has trained for as long as it may; one step it may."""
         minutes = self.config.minutes
-        return minutes is not None and self.seconds["network"] > 60 * minutes
+        return minutes is not None and sum(self.seconds.values()) > 60 * minutes
 
     def _one_step(self, iterator: Iterator[Any]) -> float:
         start = time.monotonic()
@@ -308,8 +312,8 @@ class _Training:
             lightness, ab = next(iterator)
         with self._timed("network"):
             loss = float(self._train_step(lightness, ab))
-        self.step += 1
         self.epoch_steps += 1
+        self.step += 1
         self.epoch_loss += loss
         self.epoch_seconds += time.monotonic() - start
         return loss
@@ -382,13 +386,14 @@ class _Training:
         self.epoch_steps, self.epoch_loss, self.epoch_seconds = 0, 0.0, 0.0
         with self._timed("saving"):
             if best:
-                self.best = figures["val_loss"]
                 checkpoint.save_model(self.model, self.run / runs.MODEL)
+                self.best = figures["val_loss"]
+                self._save_state()  # which knows how good the saved model is
             self._append_history(figures)
             with writer.as_default(step=epoch):
                 for name, value in figures.items():
                     tf.summary.scalar(name, value)
-                if epoch % config.sample_every == 0 or last:
+                if epoch % config.sample_every == 0 or epoch == 1 or last:
                     page = self._draw_samples(epoch)
                     tf.summary.image("samples", page[None])
             now = time.monotonic()
@@ -399,15 +404,20 @@ class _Training:
         return Epoch(epoch, config.epochs, figures, best, self.pictures.memorised)
 
     def _save_state(self) -> None:
+        """Saves what `restore` needs, unless the weights have gone astray."""
+        if not self._sound():
+            return
         progress = {name: getattr(self, name) for name in _PROGRESS}
         checkpoint.save_state(self.run, self.model, self.optimizer, progress)
         self.saved_at = time.monotonic()
 
+    def _sound(self) -> bool:
+        return all(np.isfinite(weight).all() for weight in self.model.get_weights())
+
     def _save_all(self) -> None:
         """At the end, and when interrupted or gone astray."""
-        sound = all(np.isfinite(weight).all() for weight in self.model.get_weights())
-        if not self.step or not sound:  # nothing was learnt that is worth keeping
-            return
+        if not self.step or not self._sound():
+            return  # nothing was learnt that is worth keeping
         with self._timed("saving"):
             self._save_state()
             if not (self.run / runs.MODEL).exists():  # not validated once yet

@@ -186,10 +186,25 @@ def test_clear_deletes_caches_only(photos, open_cache, tmp_path):
     folder = tmp_path / "cache"
     (folder / "notes.txt").write_text("mine")
     (folder / "mine").mkdir()
+    (folder / "v1-1x1-release").mkdir()
+    (folder / "v1-1x1-release" / "text.txt").write_text("mine")
+    (folder / "v0-8x8").mkdir()  # of an earlier version
+    (folder / "v0-8x8" / "index.sqlite").touch()
     assert cache.used_bytes(folder) > 0
     cache.clear(folder)
     assert cache.used_bytes(folder) == 0
-    assert sorted(path.name for path in folder.iterdir()) == ["mine", "notes.txt"]
+    left = sorted(path.name for path in folder.rglob("*"))
+    assert left == ["mine", "notes.txt", "text.txt", "v1-1x1-release"]
+
+
+def test_a_damaged_index_says_how_to_go_on(open_cache, tmp_path):
+    store = open_cache(BOX)
+    store.close()
+    (store.folder / "index.sqlite").write_text("not a database at all")
+    with pytest.raises(ColorizeError, match="cache --clear"):
+        open_cache(BOX)
+    cache.clear(tmp_path / "cache")
+    open_cache(BOX)
 
 
 def test_the_default_folder_is_where_the_system_keeps_caches(cache_home, monkeypatch):

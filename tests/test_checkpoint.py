@@ -64,10 +64,11 @@ def test_a_truncated_model_is_named(tmp_path):
         checkpoint.open_model(path)
 
 
-def test_a_model_of_something_else_is_refused(tmp_path):
-    inputs = keras.Input((10,))
-    classifier = keras.Model(inputs, keras.layers.Dense(2)(inputs))
-    checkpoint.save_model(classifier, tmp_path / "model.keras")
+@pytest.mark.parametrize("shape", [(10,), (None, None, 3)])
+def test_a_model_of_something_else_is_refused(shape, tmp_path):
+    inputs = keras.Input(shape)
+    other = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    checkpoint.save_model(other, tmp_path / "model.keras")
     with pytest.raises(ColorizeError, match="is not a colorizer"):
         checkpoint.open_model(tmp_path)
 

@@ -129,9 +129,17 @@ def test_cache_is_shown_and_cleared(photos, tmp_path):
         ("train photos --init nowhere", 2, "nowhere: no such run folder or model"),
         ("train photos --out full-run", 2, "full-run: already there"),
         ("train --resume", 2, "nothing to resume"),
+        ("train --resume --init full-run", 2, "no --init"),
+        ("train photos --val nowhere", 2, "nowhere: no such folder"),
+        ("train photos --seed -1", 2, "seed must be in"),
+        ("train photos --minutes -1", 2, "minutes must be above 0"),
         ("predict nowhere out", 2, "nowhere: no such file or folder"),
         ("predict empty out", 1, "empty: no pictures in it"),
         ("predict photos photos", 2, "the output is the input"),
+        ("predict photos/a.jpg photos", 2, "the output is the input"),
+        ("predict photos/a.jpg out.gif", 2, "not written as .gif"),
+        ("predict photos/a.jpg out.png --format jpg", 2, "--format goes with a folder"),
+        ("predict photos out --sheet s.xyz", 2, "not written as .xyz"),
         ("predict photos recipe.toml", 2, "recipe.toml: a file; name a folder"),
         ("predict photos out", 2, "no model yet: train one"),
         ("predict photos out --model empty", 1, "empty: no model.keras in it"),
@@ -144,8 +152,6 @@ def test_cache_is_shown_and_cleared(photos, tmp_path):
 def test_what_the_user_can_put_right_is_told_in_one_line(
     arguments, code, message, tmp_path, photos
 ):
-    if photos != tmp_path / "photos":
-        (tmp_path / "photos").symlink_to(photos)
     (tmp_path / "empty").mkdir()
     for name in ("grey", "fake", "full-run"):
         (tmp_path / name).mkdir()
@@ -158,6 +164,7 @@ def test_what_the_user_can_put_right_is_told_in_one_line(
     assert message in error(result)
     assert result.exit_code == code
     assert (tmp_path / "full-run" / "thesis.txt").read_text() == "mine"
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_failed_picture_makes_exit_code_1_and_the_rest_is_done(photos, tmp_path):
@@ -188,6 +195,9 @@ def test_a_stopped_training_can_be_used_and_resumed(number, code, photos, tmp_pa
         if history.is_file() and history.read_text().count("\n") > 3:
             break
         time.sleep(0.2)
+    else:
+        process.kill()
+        pytest.fail(process.communicate()[1])
     process.send_signal(number)
     stderr = process.communicate(timeout=60)[1]
     assert process.returncode == code, stderr

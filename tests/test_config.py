@@ -22,9 +22,9 @@ def recipe(tmp_path):
 
 
 def test_flags_win_over_the_recipe_and_that_over_defaults(recipe):
-    file = recipe('epochs = 7\nmodel = "alpha"\nzoom = 1')
+    file = recipe('epochs = 7\nmodel = "alpha"\nshear = 1')
     settings = config.load(file, {"epochs": 9, "flip": False, "seed": None})
-    assert (settings.epochs, settings.model, settings.zoom) == (9, "alpha", 1.0)
+    assert (settings.epochs, settings.model, settings.shear) == (9, "alpha", 1.0)
     assert settings.flip is False
     assert settings.seed == TrainConfig().seed
     assert config.load(None, {}) == TrainConfig()
@@ -99,3 +99,9 @@ def test_every_model_has_a_recipe_of_its_name(name):
 def test_every_setting_has_help():
     for field in dataclasses.fields(TrainConfig):
         assert field.metadata["help"]
+
+
+def test_losses_are_those_that_exist():
+    from colorize import config, losses  # losses imports TensorFlow
+
+    assert set(config.LOSSES) == set(losses.LOSSES)

@@ -1,5 +1,6 @@
 import errno
 import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -120,14 +121,26 @@ def test_names_that_would_collide_do_not(colorizer, tmp_path):
     folder.mkdir()
     for name in ("photo.png", "photo.bmp", "photo.gif"):
         Image.new("L", (8, 8), 128).save(folder / name)
-    run(colorizer, folder, tmp_path / "out", format="png")
-    written = content(tmp_path / "out")
-    assert sorted(written) == ["photo.bmp.png", "photo.gif.png", "photo.png"] or (
-        len(written) == 3
-    )
+    done = run(colorizer, folder, tmp_path / "out", format="png")
+    assert {d.name: d.output.name for d in done} == {
+        "photo.bmp": "photo.png",
+        "photo.gif": "photo.gif.png",
+        "photo.png": "photo.png.png",
+    }
+    assert len(content(tmp_path / "out")) == 3
 
 
-@pytest.mark.parametrize("format, suffix", prediction.SUFFIXES.items())
+def test_an_original_is_never_its_own_output(colorizer, grey_photos, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.png").symlink_to(grey_photos / "a.png")
+    before = content(grey_photos)
+    done = outcomes(run(colorizer, grey_photos, out, overwrite=True))
+    assert done["a.png"] == "failed" and done["b.png"] == "coloured"
+    assert content(grey_photos) == before
+
+
+@pytest.mark.parametrize("format, suffix", images.SUFFIXES.items())
 def test_every_format_can_be_asked_for(format, suffix, colorizer, tmp_path):
     Image.new("L", (20, 10), 128).save(tmp_path / "a.jpeg")
     done = run(colorizer, tmp_path / "a.jpeg", tmp_path / "out", format=format)
@@ -147,15 +160,17 @@ def test_the_output_may_lie_inside_the_input(colorizer, grey_photos):
     assert len(run(colorizer, grey_photos, out)) == 4  # its own results are not inputs
 
 
+@pytest.mark.parametrize("format", ["png", "tiff", "jpg"])
 def test_a_full_disk_ends_it_with_nothing_half_written(
-    colorizer, grey_photos, tmp_path, monkeypatch
+    format, colorizer, grey_photos, tmp_path, monkeypatch
 ):
-    def full(*_, **__):
+    def full(path, data):
+        path.touch()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(ColorizeError, match="the disk is full"):
-        run(colorizer, grey_photos, tmp_path / "out")
+        run(colorizer, grey_photos, tmp_path / "out", format=format)
     assert not content(tmp_path / "out")
 
 

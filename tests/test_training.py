@@ -44,6 +44,7 @@ def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
     for name in ("model.keras", "config.toml", "history.csv", "curves.png"):
         assert (run / name).stat().st_size > 0
     assert [p.name for p in sorted((run / "samples").iterdir())] == [
+        "epoch-00001.png",
         "epoch-00002.png",
         "epoch-00004.png",
     ]
@@ -111,6 +112,22 @@ def test_a_loss_that_is_not_finite_stops_it_and_harms_nothing(photos, tmp_path):
         np.testing.assert_array_equal(mine, theirs)
     list(events(photos, run, epochs=2, resume=True))
     assert len(history(run)) == 2
+
+
+def test_a_run_that_went_astray_at_once_can_be_resumed(photos, tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(ColorizeError, match="--resume --learning-rate"):
+        list(events(photos, run, learning_rate=1e38, epochs=1))
+    list(events(photos, run, epochs=1, resume=True))
+    assert len(history(run)) == 1
+
+
+@pytest.mark.parametrize("flags", [{"steps_per_epoch": 1}, {"batch_size": 4}])
+def test_a_run_goes_on_with_other_settings(flags, photos, tmp_path):
+    run = tmp_path / "run"
+    list(events(photos, run, epochs=2))
+    list(events(photos, run, epochs=3, resume=True, **flags))
+    assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
 
 
 def test_memorising_is_called_so(photos, tmp_path):

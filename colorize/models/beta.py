@@ -31,6 +31,6 @@ def beta(*, width: int = 64) -> keras.Model:
     x = up(x)
     x = conv(x, w)  # (B, H/4, W/4, 64)
     x = up(x)
-    x = conv(x, w // 2)  # (B, H/2, W/2, 32)
+    x = conv(x, max(1, w // 2))  # (B, H/2, W/2, 32)
     ab = up(ab_tanh(x), dtype="float32")  # (B, H, W, 2), in blocks of 2×2
     return keras.Model(lightness, ab, name="beta")

@@ -39,7 +39,7 @@ def colornet(*, width: int = 64) -> keras.Model:
     x = _norm_relu(layers.Conv2D(w, 3, padding="same")(x))  # (B, H/4, W/4, 64)
     x = conv(x, w)
     x = up(x)
-    x = layers.Conv2D(w // 2, 3, padding="same")(x)  # (B, H/2, W/2, 32)
+    x = layers.Conv2D(max(1, w // 2), 3, padding="same")(x)  # (B, H/2, W/2, 32)
     x = layers.Activation("sigmoid", dtype="float32")(x)
     x = layers.Conv2D(2, 3, padding="same", dtype="float32")(x)
     # The network's own scale is [0, 1] for ab in [-128, 127].
