@@ -14,7 +14,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Train on data/train for two minutes at most, colour data/test, show the result
 	rm -rf runs/demo out/demo
 	$(BIN)/colorize train data/train --config configs/demo.toml --out runs/demo --cache-dir runs/cache
-	$(BIN)/colorize predict data out/demo --model runs/demo --size 128 --sheet out/demo/sheet.png
+	$(BIN)/colorize predict data out/demo --model runs/demo --sheet out/demo/sheet.png
 	@echo "Open out/demo/sheet.png: grey | ours | true. The pictures of train/ were learnt from."
 
 test: $(READY) ## Run the tests

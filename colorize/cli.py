@@ -282,6 +282,13 @@ def _model_path(named: Path | None) -> Path:
     return path
 
 
+def _network_size(asked: int | None, model: Path) -> int:
+    """The size asked for, or that which the run was trained at, or the usual one."""
+    if asked is None and (model / runs.CONFIG).is_file():
+        asked = min(config.load(model / runs.CONFIG, {}).size)
+    return asked or config.SHORT_SIDE
+
+
 _model_option = click.option(
     "--model",
     "named",
@@ -291,9 +298,8 @@ _model_option = click.option(
 _size_option = click.option(
     "--size",
     type=click.IntRange(min=16),
-    default=config.SHORT_SIDE,
-    show_default=True,
-    help="Short side that the network sees, in pixels.",
+    help="Short side that the network sees, in pixels  "
+    f"[the run's training size; {config.SHORT_SIDE} for a file]",
 )
 
 
@@ -326,7 +332,7 @@ def predict(
     source: Path,
     target: Path,
     named: Path | None,
-    size: int,
+    size: int | None,
     saturation: float,
     format: str,
     overwrite: bool,
@@ -362,7 +368,7 @@ def predict(
             Colorizer(checkpoint.open_model(model)),
             source,
             target,
-            size=size,
+            size=_network_size(size, model),
             saturation=saturation,
             format=format,
             overwrite=overwrite,
@@ -399,7 +405,11 @@ def predict(
 )
 @_cache_option
 def evaluate(
-    data: Path, named: Path | None, size: int, out: Path | None, cache_dir: Path | None
+    data: Path,
+    named: Path | None,
+    size: int | None,
+    out: Path | None,
+    cache_dir: Path | None,
 ) -> None:
     """Measures a model on DATA, a folder of colour pictures it was not trained on.
 
@@ -422,7 +432,7 @@ def evaluate(
             data,
             out,
             cache_folder=cache_dir or cache.default_folder(),
-            size=size,
+            size=_network_size(size, model),
             model_name=str(model),
         )
         with contextlib.closing(events), contextlib.ExitStack() as bars:

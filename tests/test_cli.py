@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -41,18 +42,19 @@ def test_train_predict_and_evaluate_follow_each_other_without_a_name(photos, tmp
     assert trained.stdout.strip() == os.path.join("runs", "beta")
     assert "enough to try, not to learn" in trained.stderr
 
-    predicted = run("predict", photos, "out", "--size", "32", "--sheet", "sheet.png")
+    predicted = run("predict", photos, "out", "--sheet", "sheet.png")
     assert predicted.exit_code == 0, predicted.output
     assert "coloured; see out" in predicted.stderr
     assert (tmp_path / "sheet.png").is_file()
-    again = run("predict", photos, "out", "--size", "32")
+    again = run("predict", photos, "out")
     assert "skipped; see out" in again.stderr
 
-    evaluated = run("evaluate", photos, "--size", "32")
+    evaluated = run("evaluate", photos)
     assert evaluated.exit_code == 0, evaluated.output
     assert "| all grey |" in evaluated.stdout
     folder = tmp_path / "runs" / "beta" / "evaluation" / photos.name
-    assert (folder / "figures.json").is_file()
+    figures = json.loads((folder / "figures.json").read_text())
+    assert figures["network_size"] == 32  # that of the training
 
     resumed = run("train", "--resume", "--epochs", "3")
     assert resumed.exit_code == 0, resumed.output
@@ -170,7 +172,7 @@ def test_what_the_user_can_put_right_is_told_in_one_line(
 def test_a_failed_picture_makes_exit_code_1_and_the_rest_is_done(photos, tmp_path):
     run("train", photos, *TINY)
     (photos / "fake.jpg").write_text("text")
-    result = run("predict", photos, "out", "--size", "32")
+    result = run("predict", photos, "out")
     assert result.exit_code == 1
     assert "fake.jpg: failed: not a picture" in result.stderr
     assert "1 failed; see out" in result.stderr
@@ -203,5 +205,5 @@ def test_a_stopped_training_can_be_used_and_resumed(number, code, photos, tmp_pa
     assert process.returncode == code, stderr
     assert "stopped; go on with: colorize train --resume" in stderr
     assert "Traceback" not in stderr
-    predicted = run("predict", photos, "out", "--size", "32")
+    predicted = run("predict", photos, "out")
     assert predicted.exit_code == 0, predicted.output
