@@ -106,8 +106,8 @@ def read(path: Path) -> Picture:
 def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
     """Decodes a picture and scales it, aspect kept, until it just covers a box.
 
-    A strip longer than eight times its width is cut to that, around its centre: covering
-    the box with all of it could take any amount of memory.
+    A strip longer than eight times its width is cut to that, around its centre: to
+    cover the box with all of it could take any amount of memory.
 
     Args:
         data: the file's bytes.
