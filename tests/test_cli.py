@@ -190,7 +190,13 @@ def test_a_folder_that_cannot_be_written_to_is_named(photos, tmp_path):
 def test_a_stopped_training_can_be_used_and_resumed(number, code, photos, tmp_path):
     command = [sys.executable, "-m", "colorize", "train", str(photos), *TINY]
     command += ["--epochs", "100000"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What runs the tests in the background may have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     history = tmp_path / "runs" / "beta" / "history.csv"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
