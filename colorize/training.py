@@ -35,7 +35,7 @@ from colorize.config import TrainConfig, save
 from colorize.errors import ColorizeError
 
 SAMPLES = 8  # validation pictures on each sheet
-SAVE_SECONDS = 60.0  # at most this much work is lost to a kill
+SAVE_SECONDS = 60.0  # between checkpoints, which are made as epochs end
 DRAW_SECONDS = 20.0  # between drawings of the curves
 
 
