@@ -5,6 +5,8 @@ to cover; in it, pixels lie one picture after another in pack files, and a SQLit
 says where. Entries are keyed by the content of the picture file, so copies and links
 share one; a file is read again only when its size or time of change differs.
 
+What classifiers say of the pictures lies beside them: see `embeddings`.
+
 Several processes may fill one cache: each writes a pack of its own.
 """
 
@@ -77,7 +79,7 @@ def _own_files(folder: Path) -> Iterator[Path]:
     """The files of all caches in a cache folder, also of earlier versions."""
     for index in folder.glob("v*-*x*/index.sqlite"):
         yield from index.parent.glob("*.pack")
-        yield from index.parent.glob("index.sqlite*")
+        yield from index.parent.glob("*.sqlite*")
 
 
 @dataclass(frozen=True)

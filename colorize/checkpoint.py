@@ -1,24 +1,64 @@
 """Models and training states on disk: saved whole, opened with mistrust."""
 
+import io
+import itertools
 import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 
-from colorize import files, runs
+from colorize import files, models, runs
 from colorize.errors import ColorizeError
 
 MAX_STRIDE = 64
+_LISTED = 12  # differing layers in one message
+_WEIGHTS = "model.weights.h5"  # in a `.keras` file
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Saves a model, whole or not at all."""
+    """Saves a model, whole or not at all.
+
+    Weights that half precision holds exactly, as those of a frozen classifier are
+    rounded to be, are stored in it; Keras makes float32 of them again.
+    """
     with files.atomic(path) as part:
         model.save(part)
+        _store_in_half(part)
+
+
+def _store_in_half(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    halved = io.BytesIO()
+    with (
+        h5py.File(io.BytesIO(entries[_WEIGHTS])) as full,
+        h5py.File(halved, "w") as half,
+    ):
+        _copy_in_half(full, half)
+    entries[_WEIGHTS] = halved.getvalue()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+
+
+def _copy_in_half(source: h5py.Group, target: h5py.Group) -> None:
+    target.attrs.update(source.attrs)
+    for name, item in source.items():
+        if isinstance(item, h5py.Group):
+            _copy_in_half(item, target.create_group(name))
+            continue
+        data = item[()]
+        if data.dtype == np.float32 and data.ndim > 1:
+            with np.errstate(over="ignore"):
+                half = data.astype(np.float16)
+            if np.array_equal(half, data):
+                data = half
+        target.create_dataset(name, data=data).attrs.update(item.attrs)
 
 
 def open_model(source: Path) -> keras.Model:
@@ -56,10 +96,13 @@ def stride_of(model: keras.Model) -> int:
     """
     takes = [tensor.shape[-1] for tensor in model.inputs]
     stride = 1 if takes == [1] else MAX_STRIDE + 1
+    own = models.head(model)  # a classifier in front takes any size
+    vectors = [(1, *tensor.shape[1:]) for tensor in own.inputs[1:]]
     while stride <= MAX_STRIDE:
         shape = (1, 3 * stride, 5 * stride)
+        given = [(*shape, 1), *vectors] if vectors else (*shape, 1)
         try:
-            if model.compute_output_shape((*shape, 1)) == (*shape, 2):
+            if own.compute_output_shape(given) == (*shape, 2):
                 return stride
         except ValueError:
             pass  # a size its branches do not agree on
@@ -120,18 +163,25 @@ def load_weights(model: keras.Model, source: Path) -> None:
     """Starts a model from the weights of a run of the same architecture.
 
     Raises:
-        ColorizeError: the architectures differ; the message names where first.
+        ColorizeError: the architectures differ; the message lists the layers that do.
     """
-    ours, theirs = model.weights, open_model(source).weights
-    for mine, other in zip(ours, theirs, strict=False):
-        if mine.shape != other.shape:
-            raise ColorizeError(
-                f"{source}: its {other.path} is {tuple(other.shape)}, where this model "
-                f"has {mine.path} {tuple(mine.shape)}: another architecture or width"
-            )
-    if len(ours) != len(theirs):
+    theirs = open_model(source)
+    pairs = itertools.zip_longest(models.leaves(model), models.leaves(theirs))
+    differing = [
+        f"{_layer(other)} there, {_layer(mine)} here"
+        for mine, other in pairs
+        if mine is None or other is None or models.shapes(mine) != models.shapes(other)
+    ]
+    if differing:
+        listed = "; ".join(differing[:_LISTED])
+        more = len(differing) - _LISTED
         raise ColorizeError(
-            f"{source}: it has {len(theirs)} arrays of weights and this model "
-            f"{len(ours)}: another architecture"
+            f"{source}: another architecture, width or embedding; these layers differ: "
+            f"{listed}{f'; and {more} more' if more > 0 else ''}"
         )
-    model.set_weights([np.asarray(weight) for weight in theirs])
+    for mine, other in zip(models.leaves(model), models.leaves(theirs), strict=True):
+        mine.set_weights(other.get_weights())
+
+
+def _layer(layer: keras.Layer | None) -> str:
+    return f"{layer.name} ({models.shapes(layer)})" if layer else "nothing"

@@ -131,7 +131,8 @@ _cache_option = click.option(
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
-    help="Run or model file of the same architecture to start from.",
+    help="Run or model file to go on from with other pictures; its architecture, "
+    "width and embedding are taken over.",
 )
 @click.option(
     "--resume", is_flag=True, help="Go on with the run in --out, or the latest."
@@ -158,6 +159,7 @@ def train(
     colorize train --model beta
     colorize train photos/ --model beta --size 128 --batch-size 16 --epochs 20
     colorize train portrait.jpg --model alpha --size 400
+    colorize train mine/ --init runs/beta --freeze encoder --learning-rate 1e-4
     colorize train --resume
     """  # noqa: D301
     with _explained():
@@ -170,6 +172,10 @@ def train(
                 raise UsageError("nothing to resume in runs/; name a run with --out")
             settings = config.load(file or out / runs.CONFIG, flags)
         else:
+            if init is not None and (init / runs.CONFIG).is_file():
+                begun = config.load(init / runs.CONFIG, {})
+                for name in ("model", "width", "embedding"):
+                    flags[name] = flags[name] or getattr(begun, name)
             if file is None:
                 file = config.recipe(models.find(flags["model"] or "beta").name)
             settings = config.load(file, flags)
@@ -179,9 +185,6 @@ def train(
                     f"{out}: already there; go on with it by --resume, or name "
                     "another with --out"
                 )
-        architecture = models.find(settings.model)
-        architecture.check_size("size", settings.size)
-        architecture.check_size("resize", settings.box)
         if not Path(settings.data).exists():
             raise UsageError(
                 f"{settings.data}: no such folder; name a folder of colour pictures: "
@@ -189,8 +192,12 @@ def train(
             )
         if settings.val not in ("split", "train") and not Path(settings.val).exists():
             raise UsageError(f"{settings.val}: no such folder to validate on")
+        architecture = models.find(settings.model)
+        architecture.check(settings)
         if init is not None:
             runs.model_file(init)
+        elif not resume:
+            architecture.check_weights(settings)
     stopped = f"stopped; go on with: colorize train --resume --out {out}"
     with _explained(stopped):
         quiet.import_tensorflow()
@@ -216,11 +223,12 @@ def _show_training(events: Iterator[Any]) -> None:
         bar: tqdm[NoReturn] | None = None
         for event in events:
             match event:
-                case dataset.Decoding(done, total, message):
-                    if message:
-                        _say(message)
+                case dataset.Decoding(done, total) | training.Embedding(done, total):
                     if not done:
-                        bar = bars.enter_context(_bar(total, "reading"))
+                        bars.close()
+                        if message := getattr(event, "message", ""):
+                            _say(message)
+                        bar = bars.enter_context(_bar(total, event.verb))
                     _advance(bar, done)
                 case training.Prepared(pictures, run):
                     bars.close()
@@ -234,6 +242,8 @@ def _show_training(events: Iterator[Any]) -> None:
                             "colorize train path/to/photos"
                         )
                 case training.Note(text):
+                    bars.close()
+                    bar = None
                     _say(text)
                 case training.Step():
                     if bar is None:
@@ -465,7 +475,8 @@ def list_models() -> None:
         quiet.import_tensorflow()
         click.echo(f"{'model':10} {'parameters':>10} {'stride':>6}  what it is")
         for architecture in models.ARCHITECTURES.values():
-            count = architecture.build().count_params()
+            options = {"embedding_weights": "none"} if architecture.embeds else {}
+            count = models.head(architecture.build(**options)).count_params()
             click.echo(
                 f"{architecture.name:10} {count:>10,} {architecture.stride:>6}  "
                 f"{architecture.summary}"

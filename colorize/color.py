@@ -170,6 +170,18 @@ def lightness(rgb: np.ndarray) -> np.ndarray:
     return (116 * f - 16).astype(np.float32, copy=False)
 
 
+def grey_level(lightness: Array, *, xp: Any = np) -> Array:
+    """The sRGB level in [0, 1] that all three channels of a grey pixel have.
+
+    Args:
+        lightness: (...) in [0, 100].
+        xp: `numpy`, or `keras.ops` for tensors.
+    """
+    f = (lightness + 16) / 116
+    linear = xp.where(f > _F_KNEE, f * f * f, (f - _OFFSET) / _SLOPE)
+    return _encode(linear, xp)
+
+
 def grey(lightness: np.ndarray) -> np.ndarray:
     """8-bit sRGB (..., 3) of lightness (...) in [0, 100] without colour."""
     return join(lightness, np.zeros((*lightness.shape, 2), np.float32))

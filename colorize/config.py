@@ -22,6 +22,8 @@ Size = tuple[int, int]  # (height, width) in pixels
 SHORT_SIDE = 256  # pixels the network sees in predicting, unless told otherwise
 NEARLY_GREY = 15.0  # colourfulness: below it BigColor (ECCV 2022) leaves pictures out
 OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names
+SCHEDULES = ("constant", "cosine")
+FREEZABLE = ("none", "embedding", "encoder")
 LOSSES = ("mse",)  # those of `losses`, known here before TensorFlow is
 
 
@@ -36,6 +38,22 @@ class TrainConfig:
     data: str = _setting("data/train", "Folder of colour pictures, or one picture.")
     model: str = _setting("beta", "Architecture; `colorize models` lists them.")
     width: int | None = _setting(None, "Filters of its first layer  [its own]")
+    embedding: str | None = _setting(
+        None, "Classifier that tells Fusion what it sees  [efficientnet-lite0]"
+    )
+    embedding_weights: str | None = _setting(
+        None, "Its weights: imagenet, none (random) or an HDF5 FILE  [imagenet]"
+    )
+    cache_embeddings: bool = _setting(
+        False,
+        "Embed each picture once for the whole training. Faster, but an approximation: "
+        "the recipe embeds each picture anew, as augmented.",
+    )
+    freeze: str | None = _setting(
+        None,
+        "What does not learn: none, embedding (the classifier), or encoder (that and "
+        "all layers before the decoder)  [embedding, where there is one]",
+    )
     size: Size = _setting(
         (256, 256), "Pixels the network learns from: S (square) or HxW."
     )
@@ -60,6 +78,11 @@ class TrainConfig:
     sample_every: int = _setting(5, "Epochs between sheets of sample pictures.")
     optimizer: str = _setting("adam", f"{', '.join(OPTIMIZERS)}.")
     learning_rate: float = _setting(0.001, "Step size of the optimizer.")
+    schedule: str = _setting(
+        "constant",
+        "How it changes: constant, or cosine: rising for the first 2 % of the steps, "
+        "then falling to zero at the last.",
+    )
     loss: str = _setting("mse", f"What is minimised: {', '.join(LOSSES)}.")
     batch_size: int | str = _setting(16, "Pictures a step; `all` for the whole folder.")
     epochs: int = _setting(10, "Epochs to train.")
@@ -82,11 +105,18 @@ class TrainConfig:
             raise UsageError(
                 f"batch_size must be at least 1, or all, got {self.batch_size}"
             )
-        for name, known in (("optimizer", OPTIMIZERS), ("loss", LOSSES)):
+        if self.cache_embeddings and self.freeze == "none":
+            raise UsageError("cache_embeddings goes with a frozen embedding only")
+        for name, known in (
+            ("freeze", (None, *FREEZABLE)),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("loss", LOSSES),
+        ):
             if getattr(self, name) not in known:
                 raise UsageError(
                     f"no {name} named {getattr(self, name)!r}: one of "
-                    f"{', '.join(known)}"
+                    f"{', '.join(filter(None, known))}"
                 )
         if not 0 < self.learning_rate < math.inf:
             raise UsageError(f"learning_rate must be above 0, got {self.learning_rate}")

@@ -9,9 +9,10 @@ import hashlib
 import itertools
 import math
 import unicodedata
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -245,7 +246,12 @@ def _held_out(hashes: np.ndarray, share: float) -> np.ndarray:
 
 
 def training_batches(
-    pictures: Pictures, config: TrainConfig, *, batch_size: int, first_step: int = 0
+    pictures: Pictures,
+    config: TrainConfig,
+    *,
+    batch_size: int,
+    first_step: int = 0,
+    vectors: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tf.data.Dataset:
     """Endless batches to learn from, in an order of their own each pass.
 
@@ -254,15 +260,17 @@ def training_batches(
         config: sizes, augmentation and seed.
         batch_size: pictures a batch.
         first_step: the step of the run that the first batch is for.
+        vectors: gives what a classifier says of pictures, by their digests (B,).
 
     Returns:
-        A dataset of L (B, H, W, 1) in [0, 100] and ab (B, H, W, 2).
+        A dataset of L (B, H, W, 1) in [0, 100] and ab (B, H, W, 2); with `vectors`,
+        in place of L there is a pair, of it and of the vectors (B, 1000).
     """
     count = len(pictures.train)
     run_seed = tf.constant(config.seed, tf.int64)
 
     @tf.autograph.experimental.do_not_convert
-    def load(counters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def load(counters: tf.Tensor) -> tuple[Any, tf.Tensor]:
         passes, places = counters // count, counters % count
         own = tf.fill(tf.shape(passes), run_seed)
         # A permutation of each pass, computed for these places alone. The raw op:
@@ -289,7 +297,16 @@ def training_batches(
             rotation=config.rotation,
             flip=config.flip,
         )
-        return _split_lab(rgb)
+        lightness, ab = _split_lab(rgb)
+        if vectors is None:
+            return lightness, ab
+        vector = tf.numpy_function(
+            lambda which: vectors(pictures.train["digest"][which]),
+            [which],
+            tf.float32,
+            stateful=False,
+        )
+        return (lightness, tf.ensure_shape(vector, (batch_size, None))), ab
 
     counters = tf.data.Dataset.range(first_step * batch_size, 2**62)
     batches = counters.batch(batch_size, drop_remainder=True)

@@ -6,10 +6,11 @@ and how long the network took, and a run stops and goes on at any step.
 
 import contextlib
 import csv
+import hashlib
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ from colorize import (
     losses,
     metrics,
     models,
+    precision,
     runs,
     sheet,
 )
 from colorize.cache import PictureCache
 from colorize.config import TrainConfig, save
+from colorize.embeddings import EmbeddingCache
 from colorize.errors import ColorizeError
 
 SAMPLES = 8  # validation pictures on each sheet
@@ -44,6 +47,15 @@ class Note:
     """Something to tell the user, once."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Progress of asking the classifier: `done` of `total` pictures."""
+
+    verb = "embedding"
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -121,7 +133,7 @@ class Finished:
         return f"done in {total:.0f} s ({', '.join(parts)}); see {self.run}"
 
 
-Event = dataset.Decoding | Prepared | Note | Step | Epoch | Finished
+Event = dataset.Decoding | Embedding | Prepared | Note | Step | Epoch | Finished
 
 # What a checkpoint holds beside weights and optimizer: fields of `_Training`.
 _PROGRESS = (
@@ -159,23 +171,43 @@ def train(
         ColorizeError: wrong settings or data, or the loss is no longer finite.
     """
     architecture = models.find(config.model)
-    architecture.check_size("size", config.size)
-    architecture.check_size("resize", config.box)
+    architecture.check(config)
     keras.utils.set_random_seed(config.seed)
-    with contextlib.closing(PictureCache(cache_folder, config.box)) as store:
+    with contextlib.ExitStack() as opened:
+        store = PictureCache(cache_folder, config.box)
+        opened.enter_context(contextlib.closing(store))
         pictures = yield from dataset.prepare(config, store)
         yield Prepared(pictures, run)
         files.make_folder(run)
         _write_left_out(run, pictures)
-        training = _Training(config, run, pictures)
+        options = architecture.options(config)
+        if architecture.embeds:
+            policy = precision.fastest_policy()
+            options |= {"embedding_policy": policy}
+            if policy != "float32":
+                yield Note(f"the classifier computes in {policy}, faster here")
+            if resume or init is not None:  # these bring the classifier's weights
+                options |= {"embedding_weights": "none"}
+        training = _Training(config, run, pictures, options)
         if init is not None:
             checkpoint.load_weights(training.model, init)
             yield Note(f"starting from the weights of {init}")
         if resume:
             training.restore()
             yield Note(f"going on after step {training.step}")
+        if init is not None or config.freeze is not None:
+            origin = "new" if init is None and not resume else "loaded"
+            yield Note(models.summary(training.model, origin))
         save(config, run / runs.CONFIG)
         try:
+            if config.cache_embeddings:
+                yield Note(
+                    "each picture is embedded once, as it is and not as augmented: an "
+                    "approximation"
+                )
+                known = EmbeddingCache(store.folder, training.fingerprint())
+                opened.enter_context(contextlib.closing(known))
+                yield from training.embed(known)
             yield from training.run_all()
         except tf.errors.ResourceExhaustedError as e:
             what = e.message.splitlines()[0]
@@ -187,6 +219,17 @@ def train(
 def _optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
     settings = {"learning_rate": config.learning_rate}
     return keras.optimizers.get({"class_name": config.optimizer, "config": settings})
+
+
+def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
+    """The rate of a step, counted from 0, of `steps` in the whole training."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    warmup = math.ceil(0.02 * steps)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    progress = (step - warmup) / (steps - warmup)
+    return config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
 def _write_left_out(run: Path, pictures: dataset.Pictures) -> None:
@@ -205,14 +248,24 @@ class _Training:
     """A model, its optimizer, its data and how far it has come."""
 
     def __init__(
-        self, config: TrainConfig, run: Path, pictures: dataset.Pictures
+        self,
+        config: TrainConfig,
+        run: Path,
+        pictures: dataset.Pictures,
+        options: dict[str, Any],
     ) -> None:
         self.config = config
         self.run = run
         self.pictures = pictures
+        self.options = options  # that the model is built with
         architecture = models.find(config.model)
-        options = {} if config.width is None else {"width": config.width}
         self.model = architecture.build(**options)
+        models.freeze(
+            self.model,
+            config.freeze or ("embedding" if architecture.embeds else "none"),
+        )
+        self.network = self.model  # what takes the batches to learn from
+        self.vectors: Callable[[np.ndarray], np.ndarray] | None = None
         self.optimizer = _optimizer(config)
         self.optimizer.build(self.model.trainable_variables)
         self.loss = losses.LOSSES[config.loss]
@@ -254,8 +307,39 @@ class _Training:
         progress = checkpoint.load_state(self.run, self.model, self.optimizer)
         for name in _PROGRESS:
             setattr(self, name, progress[name])
-        # The state has the rate it was saved with; a new one may have been asked for.
-        self.optimizer.learning_rate = self.config.learning_rate
+
+    def fingerprint(self) -> str:
+        """Tells the classifier and its weights from all others."""
+        digest = hashlib.blake2b(digest_size=16)
+        for weight in models.embedder(self.model).weights:
+            digest.update(np.asarray(weight).tobytes())
+        return digest.hexdigest()
+
+    def embed(self, known: EmbeddingCache) -> Generator[Embedding]:
+        """From here on, batches bring what the classifier said of each picture once.
+
+        Args:
+            known: where that is kept; what is missing in it is added.
+        """
+        embedder = models.embedder(self.model)
+        records = self.pictures.train
+        records = records[known.missing(records["digest"])]
+        done, total = 0, len(records)
+        yield Embedding(done, total)
+        ask = tf.function(
+            lambda lightness: embedder(lightness, training=False),
+            autograph=False,
+            reduce_retracing=True,
+        )
+        batches = dataset.validation_batches(
+            self.pictures.cache, records, self.config.box
+        )
+        for lightness, _ in batches:
+            vectors = ask(lightness).numpy()
+            known.add(records["digest"][done : done + len(vectors)], vectors)
+            done += len(vectors)
+            yield Embedding(done, total)
+        self.network, self.vectors = models.head(self.model), known.read
 
     def run_all(self) -> Generator[Event]:
         """Trains until the last epoch; saves however it ends."""
@@ -263,7 +347,7 @@ class _Training:
         self._save_state()  # from here on there is something to resume
         batches = dataset.training_batches(
             self.pictures, self.config, batch_size=self.batch_size,
-            first_step=self.step,
+            first_step=self.step, vectors=self.vectors,
         )  # fmt: skip
         writer = tf.summary.create_file_writer(str(self.run / "tensorboard"))
         try:
@@ -309,18 +393,21 @@ class _Training:
     def _one_step(self, iterator: Iterator[Any]) -> float:
         start = time.monotonic()
         with self._timed("waiting"):
-            lightness, ab = next(iterator)
+            inputs, ab = next(iterator)
         with self._timed("network"):
-            loss = float(self._train_step(lightness, ab))
+            self.optimizer.learning_rate = learning_rate(
+                self.config, self.step, self.steps * self.config.epochs
+            )
+            loss = float(self._train_step(inputs, ab))
         self.epoch_steps += 1
         self.step += 1
         self.epoch_loss += loss
         self.epoch_seconds += time.monotonic() - start
         return loss
 
-    def _train_on_batch(self, lightness: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
+    def _train_on_batch(self, inputs: Any, ab: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            predicted = self.model(lightness, training=True)
+            predicted = self.network(inputs, training=True)
             loss = self.loss(ab, predicted, ab_scale=self.ab_scale)
         weights = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -386,7 +473,7 @@ class _Training:
         self.epoch_steps, self.epoch_loss, self.epoch_seconds = 0, 0.0, 0.0
         with self._timed("saving"):
             if best:
-                checkpoint.save_model(self.model, self.run / runs.MODEL)
+                self._save_model()
                 self.best = figures["val_loss"]
                 self._save_state()  # which knows how good the saved model is
             self._append_history(figures)
@@ -402,6 +489,15 @@ class _Training:
             if now - self.saved_at > SAVE_SECONDS:
                 self._save_state()
         return Epoch(epoch, config.epochs, figures, best, self.pictures.memorised)
+
+    def _save_model(self) -> None:
+        """Saves the model as one that computes in float32, whatever trained it."""
+        model = self.model
+        if self.options.get("embedding_policy", "float32") != "float32":
+            plain = {"embedding_policy": "float32", "embedding_weights": "none"}
+            model = models.find(self.config.model).build(**(self.options | plain))
+            model.set_weights(self.model.get_weights())
+        checkpoint.save_model(model, self.run / runs.MODEL)
 
     def _save_state(self) -> None:
         """Saves what `restore` needs, unless the weights have gone astray."""
@@ -421,7 +517,7 @@ class _Training:
         with self._timed("saving"):
             self._save_state()
             if not (self.run / runs.MODEL).exists():  # not validated once yet
-                checkpoint.save_model(self.model, self.run / runs.MODEL)
+                self._save_model()
             self._draw_curves()
 
     def _write_history(self) -> None:

@@ -1,7 +1,9 @@
+import io
 import subprocess
 import sys
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -130,3 +132,30 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
         checkpoint.load_weights(model, tmp_path)
     for mine, theirs in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_what_half_precision_holds_is_stored_in_it_and_the_rest_in_full(tmp_path):
+    model = tiny()
+    first, *others = model.get_weights()
+    first = first.astype(np.float16).astype(np.float32)
+    model.set_weights([first, *others])
+    checkpoint.save_model(model, tmp_path / "model.keras")
+    for mine, theirs in zip(
+        model.get_weights(),
+        checkpoint.open_model(tmp_path).get_weights(),
+        strict=True,
+    ):
+        assert theirs.dtype == np.float32
+        np.testing.assert_array_equal(mine, theirs)
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+    kinds = []
+    weights.visititems(
+        lambda _, item: kinds.append(item.dtype) if hasattr(item, "dtype") else None
+    )
+    assert kinds.count(np.float16) == 1
+
+
+def test_the_stride_of_a_model_with_a_classifier_is_that_of_its_head():
+    model = models.find("fusion").build(width=4, embedding_weights="none")
+    assert checkpoint.stride_of(model) == 8

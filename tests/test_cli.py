@@ -95,7 +95,12 @@ for line in sys.argv[1:]:
 
 def test_models_lists_what_can_be_trained():
     result = run("models")
-    for line in ("alpha +32,202 +8", "beta +3,892,194 +8", "colornet +956,834 +8"):
+    for line in (
+        "alpha +32,202 +8",
+        "beta +3,892,194 +8",
+        "colornet +956,834 +8",
+        "fusion +6,541,202 +8",
+    ):
         assert re.search(line, result.stdout), result.stdout
 
 
@@ -135,6 +140,15 @@ def test_cache_is_shown_and_cleared(photos, tmp_path):
         ("train photos --val nowhere", 2, "nowhere: no such folder"),
         ("train photos --seed -1", 2, "seed must be in"),
         ("train photos --minutes -1", 2, "minutes must be above 0"),
+        ("train photos --freeze decoder", 2, "no freeze named 'decoder'"),
+        ("train photos --embedding x", 2, "beta has no classifier: try fusion"),
+        ("train photos --model fusion --embedding inception", 2, "did you mean"),
+        ("train photos --model fusion --embedding-weights x.h5", 2, "no such file of"),
+        (
+            "train photos --model fusion --embedding-weights recipe.toml",
+            1,
+            "not an HDF5 file of weights",
+        ),
         ("predict nowhere out", 2, "nowhere: no such file or folder"),
         ("predict empty out", 1, "empty: no pictures in it"),
         ("predict photos photos", 2, "the output is the input"),
@@ -213,3 +227,12 @@ def test_a_stopped_training_can_be_used_and_resumed(number, code, photos, tmp_pa
     assert "Traceback" not in stderr
     predicted = run("predict", photos, "out")
     assert predicted.exit_code == 0, predicted.output
+
+
+def test_init_takes_over_architecture_and_width(photos, tmp_path):
+    run("train", photos, *TINY, "--model", "alpha", "--out", "base")
+    result = run("train", photos, "--init", "base", "--epochs", "1", "--size", "32",
+                 "--steps-per-epoch", "1", "--min-colourfulness", "0")  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "runs" / "alpha" / "model.keras").exists()
+    assert "loaded" in result.stderr

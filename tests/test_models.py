@@ -1,13 +1,17 @@
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from colorize import checkpoint, losses, models
+from colorize import checkpoint, color, config, losses, models
 from colorize.errors import UsageError
 
 EVERY = pytest.mark.parametrize("name", models.ARCHITECTURES)
 TINY = 8  # filters of the first layer
+SAMPLES = Path(__file__).parent.parent / "data" / "train"
 
 
 def lightness(height, width, batch=2):
@@ -20,12 +24,13 @@ def lightness(height, width, batch=2):
     [
         ("alpha", 32_202, 32_202),
         ("beta", 3_892_194, 3_892_194),
+        ("fusion", 6_541_202, 6_541_202),
         ("colornet", 956_834, 954_530),
     ],
 )
 def test_parameters_are_those_of_the_original(name, parameters, trained):
     model = models.find(name).build()
-    assert model.count_params() == parameters
+    assert models.head(model).count_params() == parameters
     assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == trained
 
 
@@ -105,3 +110,58 @@ def test_a_size_the_stride_does_not_divide_offers_one_that_it_does():
         UsageError, match="multiple of 8 for beta, got 100x64; try 96x64"
     ):
         models.find("beta").check_size("size", (100, 64))
+
+
+@EVERY
+def test_a_frozen_encoder_is_what_comes_before_the_decoder(name):
+    model = models.find(name).build(width=TINY)
+    models.freeze(model, "encoder")
+    learning = [bool(layer.trainable_weights) for layer in models.leaves(model)]
+    first = learning.index(True)
+    assert 0 < first < len(learning) - 1
+    assert all(learning[first:])
+    models.freeze(model, "none")
+    assert all(layer.trainable_weights for layer in models.leaves(model))
+
+
+def photos_and_vectors(model):
+    """L of four sample photos (4, 64, 64, 1), and what the classifier says of them."""
+    photos = []
+    for name in ("bee", "cat", "coffee", "otter"):
+        with Image.open(SAMPLES / f"{name}.jpg") as image:
+            small = np.asarray(image.convert("RGB").resize((64, 64)))
+        photos.append(color.lightness(small)[..., None])
+    photos = np.stack(photos)
+    return photos, np.asarray(models.embedder(model)(photos))
+
+
+def test_what_the_classifier_sees_decides_the_colour():
+    keras.utils.set_random_seed(0)
+    model = models.find("fusion").build(width=2 * TINY)
+    head = models.head(model)
+    photos, vectors = photos_and_vectors(model)
+    true = np.array([[30, 30], [-30, 20], [10, -30], [-10, 0]], np.float32)
+    true = np.broadcast_to(true[:, None, None], (4, 64, 64, 2))
+    head.compile(keras.optimizers.Adam(1e-3), "mse")
+    head.fit([photos, vectors], true, epochs=60, verbose=0)
+
+    def error(predicted):
+        return float(np.sqrt(np.mean((np.asarray(predicted) - true) ** 2)))
+
+    own = error(model(photos))
+    assert own < error(true.mean(axis=0)) / 1.5
+    assert error(head([photos, np.roll(vectors, 1, axis=0)])) > 2 * own
+
+
+def test_the_head_with_the_vector_is_the_whole_fusion():
+    model = models.find("fusion").build(width=TINY)
+    photos, vectors = photos_and_vectors(model)
+    np.testing.assert_allclose(
+        model(photos), models.head(model)([photos, vectors]), atol=1e-3
+    )
+
+
+def test_settings_of_a_classifier_are_refused_where_there_is_none():
+    settings = config.load(None, {"model": "beta", "cache_embeddings": True})
+    with pytest.raises(UsageError, match="--cache-embeddings: beta has no classifier"):
+        models.find("beta").check(settings)

@@ -10,9 +10,9 @@ import colorize
 PACKAGE = Path(colorize.__file__).parent
 LAYERS = [
     {"errors", "quiet", "__init__"},
-    {"color", "upsampling", "files", "config", "runs"},
+    {"color", "upsampling", "files", "config", "runs", "classifiers", "precision"},
     {"models", "losses", "metrics", "images", "augmentation"},
-    {"checkpoint", "cache", "sheet"},
+    {"checkpoint", "cache", "embeddings", "sheet"},
     {"colorizer", "dataset"},
     {"training", "prediction", "evaluation"},
     {"cli"},

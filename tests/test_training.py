@@ -1,9 +1,10 @@
 import csv
+import re
 
 import numpy as np
 import pytest
 
-from colorize import checkpoint, config, runs, training
+from colorize import checkpoint, config, models, precision, runs, training
 from colorize.errors import ColorizeError
 
 TINY = {
@@ -163,6 +164,67 @@ def test_training_stops_when_its_time_is_up(photos, tmp_path):
     assert sum(isinstance(e, training.Step) for e in seen) == 1
     assert "val_loss" in next(e for e in seen if isinstance(e, training.Epoch)).figures
     assert checkpoint.open_model(run)
+
+
+FUSION = {"model": "fusion", "epochs": 1, "steps_per_epoch": 2}
+
+
+def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(photos, tmp_path):
+    # Not augmented, what is embedded is the same: but for half precision.
+    plain = FUSION | {"random_crop": False, "flip": False, "resize": "32"}
+    fresh, cached = tmp_path / "fresh", tmp_path / "cached"
+    list(events(photos, fresh, **plain))
+    seen = list(events(photos, cached, cache_embeddings=True, **plain))
+    loss, other = (float(history(run)[0]["loss"]) for run in (fresh, cached))
+    assert loss == pytest.approx(other, rel=1e-3)
+    (prepared,) = (e for e in seen if isinstance(e, training.Prepared))
+    embedded = [e for e in seen if isinstance(e, training.Embedding)]
+    assert embedded[-1].done == len(prepared.pictures.train) > 1
+
+    again = plain | {"epochs": 2, "cache_embeddings": True}
+    seen = list(events(photos, cached, resume=True, **again))
+    assert [e.total for e in seen if isinstance(e, training.Embedding)] == [0]
+
+
+def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(precision, "fastest_policy", lambda: "mixed_bfloat16")
+    seen = list(events(photos, tmp_path / "run", **FUSION))
+    assert any("mixed_bfloat16" in e.text for e in seen if isinstance(e, training.Note))
+    saved = checkpoint.open_model(tmp_path / "run")
+    policies = {layer.dtype_policy.name for layer in models.leaves(saved)}
+    assert policies == {"float32"}
+
+
+def test_fine_tuning_leaves_what_is_frozen_and_says_what_is(photos, tmp_path):
+    base, tuned = tmp_path / "base", tmp_path / "tuned"
+    list(events(photos, base))
+    seen = list(events(photos, tuned, init=base, freeze="encoder", epochs=1))
+    (table,) = (
+        e.text for e in seen if isinstance(e, training.Note) and "frozen" in e.text
+    )
+    lines = table.splitlines()[1:]
+    assert len(lines) == len(weights(base)) // 2
+    assert all(re.search("loaded +(frozen|yes)", line) for line in lines)
+    changed = [
+        not np.array_equal(mine, theirs)
+        for mine, theirs in zip(weights(base), weights(tuned), strict=True)
+    ]
+    frozen = ["frozen" in line for line in lines for _ in ("kernel", "bias")]
+    assert 0 < sum(frozen) < len(frozen)
+    assert changed == [not yes for yes in frozen]
+
+
+def test_weights_of_another_width_are_refused_layer_by_layer(photos, tmp_path):
+    list(events(photos, tmp_path / "base", epochs=1))
+    with pytest.raises(ColorizeError, match="these layers differ: .*3x3x1x4.*3x3x1x8"):
+        list(events(photos, tmp_path / "run", init=tmp_path / "base", width=8))
+
+
+@pytest.mark.parametrize("step, rate", [(0, 0.5), (1, 1.0), (50, 0.5), (99, 0.0)])
+def test_a_cosine_schedule_warms_up_and_ends_at_nothing(step, rate):
+    settings = config.load(None, {"schedule": "cosine", "learning_rate": 1})
+    found = training.learning_rate(settings, step, 100)
+    assert found == pytest.approx(rate, abs=0.02)
 
 
 @pytest.mark.slow

@@ -6,9 +6,12 @@ any height and width its stride divides. Scales live inside, as first and last l
 
 import difflib
 import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from colorize import classifiers
+from colorize.config import TrainConfig
 from colorize.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,12 +27,14 @@ class Architecture:
         stride: heights and widths are multiples of it.
         ab_scale: what its recipe divides ab by, and so its loss too.
         summary: one line for `colorize models`.
+        embeds: whether a classifier tells it what it sees.
     """
 
     name: str
     stride: int
     ab_scale: float
     summary: str
+    embeds: bool = False
 
     def build(self, **options: Any) -> "keras.Model":
         """Builds the model; the options are those of its builder.
@@ -39,6 +44,42 @@ class Architecture:
         module = importlib.import_module(f"{__name__}.{self.name}")
         model: keras.Model = getattr(module, self.name)(**options)
         return model
+
+    def options(self, config: TrainConfig) -> dict[str, Any]:
+        """What `build` is told by the settings of a training."""
+        names = ("width", "embedding", "embedding_weights")
+        return {
+            name: getattr(config, name)
+            for name in names
+            if getattr(config, name) is not None
+        }
+
+    def check(self, config: TrainConfig) -> None:
+        """Raises UsageError where settings do not go with this architecture."""
+        self.check_size("size", config.size)
+        self.check_size("resize", config.box)
+        if self.embeds:
+            classifiers.find(config.embedding or classifiers.DEFAULT)
+            return
+        asked = {
+            "embedding": config.embedding,
+            "embedding-weights": config.embedding_weights,
+            "cache-embeddings": config.cache_embeddings,
+            "freeze embedding": config.freeze == "embedding",
+        }
+        for flag in (flag for flag, value in asked.items() if value):
+            fits = ", ".join(a.name for a in ARCHITECTURES.values() if a.embeds)
+            raise UsageError(f"--{flag}: {self.name} has no classifier: try {fits}")
+
+    def check_weights(self, config: TrainConfig) -> None:
+        """Finds out, within seconds, whether its classifier can be had.
+
+        Raises:
+            ColorizeError: it cannot.
+        """
+        if self.embeds:
+            classifier = classifiers.find(config.embedding or classifiers.DEFAULT)
+            classifier.check_weights(config.embedding_weights or "imagenet")
 
     def check_size(self, what: str, size: tuple[int, int]) -> None:
         """Raises UsageError where the stride does not divide (height, width)."""
@@ -57,6 +98,9 @@ ARCHITECTURES = {
     for a in (
         Architecture("alpha", 8, 128, "small: learns one or a few pictures by heart"),
         Architecture("beta", 8, 128, "plain encoder and decoder: learns from many"),
+        Architecture(
+            "fusion", 8, 128, "beta, told by a classifier what it sees", embeds=True
+        ),
         Architecture("colornet", 8, 255, "decoder on half a ResNet-18: learns fast"),
     )
 }
@@ -74,3 +118,77 @@ def find(name: str) -> Architecture:
         hint = f"did you mean {near[0]}?" if near else f"one of {known}"
         raise UsageError(f"no model named {name!r}: {hint}")
     return ARCHITECTURES[name]
+
+
+def head(model: "keras.Model") -> "keras.Model":
+    """The part of a model that learns: all of it, but for a classifier in front.
+
+    Where there is one, its inputs are L and the classifier's vector (B, 1000).
+    """
+    names = [layer.name for layer in model.layers]
+    return model.get_layer("head") if "head" in names else model
+
+
+def embedder(model: "keras.Model") -> "keras.Model":
+    """The other part: from L (B, H, W, 1) to the vector of the classifier."""
+    import keras
+
+    return keras.Model(model.inputs[0], model.get_layer("vector").output)
+
+
+def freeze(model: "keras.Model", what: str) -> None:
+    """Says which layers learn.
+
+    Args:
+        model: of one of our architectures.
+        what: `none`, `embedding` (the classifier), or `encoder` (that, and all layers
+            of the head before its decoder).
+    """
+    import keras
+
+    own = head(model)
+    if own is not model:
+        model.get_layer("classifier").trainable = what == "none"
+    encoder = keras.Model(own.inputs[0], own.get_layer("encoded").output)
+    for layer in encoder.layers:
+        layer.trainable = what != "encoder"
+
+
+def leaves(model: "keras.Model") -> "Iterator[keras.Layer]":
+    """The layers with weights, those of models within models too, in order."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from leaves(layer)
+        elif layer.weights:
+            yield layer
+
+
+def summary(model: "keras.Model", origin: str) -> str:
+    """A table of the layers: their weights, where these are from, whether they learn.
+
+    Args:
+        model: of one of our architectures.
+        origin: where the weights are from, in a word.
+    """
+    rows = [("layer", "weights", "from", "learns")]
+    own = head(model)
+    if own is not model:
+        classifier = model.get_layer("classifier")
+        parts = f"{sum(1 for _ in leaves(classifier))} layers"
+        rows.append((classifier.layers[-2].name, parts, origin, _learns(classifier)))
+    for layer in leaves(own):
+        rows.append((layer.name, shapes(layer), origin, _learns(layer)))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+
+
+def _learns(layer: "keras.Layer") -> str:
+    return "yes" if layer.trainable_weights else "frozen"
+
+
+def shapes(layer: "keras.Layer") -> str:
+    """The shapes of the weights of a layer: `3x3x64x128, 128`."""
+    return ", ".join("x".join(map(str, weight.shape)) for weight in layer.weights)

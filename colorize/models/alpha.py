@@ -2,7 +2,7 @@
 
 import keras
 
-from colorize.models.blocks import ab_tanh, conv, up
+from colorize.models.blocks import ENCODED, ab_tanh, conv, up
 
 
 def alpha(*, width: int = 8) -> keras.Model:
@@ -24,7 +24,7 @@ def alpha(*, width: int = 8) -> keras.Model:
     x = conv(x, 2 * w)
     x = conv(x, 2 * w, stride=2)  # (B, H/4, W/4, 16)
     x = conv(x, 4 * w)
-    x = conv(x, 4 * w, stride=2)  # (B, H/8, W/8, 32)
+    x = conv(x, 4 * w, stride=2, name=ENCODED)  # (B, H/8, W/8, 32)
     x = up(x)
     x = conv(x, 4 * w)  # (B, H/4, W/4, 32)
     x = up(x)

@@ -2,7 +2,7 @@
 
 import keras
 
-from colorize.models.blocks import ab_tanh, conv, up
+from colorize.models.blocks import ENCODED, ab_tanh, conv, up
 
 
 def beta(*, width: int = 64) -> keras.Model:
@@ -27,7 +27,7 @@ def beta(*, width: int = 64) -> keras.Model:
     x = conv(x, 4 * w, stride=2)  # (B, H/8, W/8, 256)
     x = conv(x, 8 * w)
     x = conv(x, 4 * w)
-    x = conv(x, 2 * w)
+    x = conv(x, 2 * w, name=ENCODED)
     x = up(x)
     x = conv(x, w)  # (B, H/4, W/4, 64)
     x = up(x)

@@ -5,11 +5,16 @@ from typing import Any
 from keras import layers
 
 Tensor = Any  # keras.KerasTensor
+ENCODED = "encoded"  # the name of the last layer of every encoder
 
 
-def conv(x: Tensor, filters: int, *, stride: int = 1) -> Tensor:
+def conv(
+    x: Tensor, filters: int, *, stride: int = 1, name: str | None = None
+) -> Tensor:
     """A 3×3 convolution with ReLU; `stride` 2 halves height and width."""
-    return layers.Conv2D(filters, 3, stride, padding="same", activation="relu")(x)
+    return layers.Conv2D(
+        filters, 3, stride, padding="same", activation="relu", name=name
+    )(x)
 
 
 def up(x: Tensor, **options: Any) -> Tensor:

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from colorize.models.blocks import Tensor, conv, up
+from colorize.models.blocks import ENCODED, Tensor, conv, up
 
 
 def colornet(*, width: int = 64) -> keras.Model:
@@ -32,7 +32,7 @@ def colornet(*, width: int = 64) -> keras.Model:
     x = _residual(x, w)
     x = _residual(x, w)
     x = _residual(x, 2 * w, stride=2)  # (B, H/8, W/8, 128)
-    x = _residual(x, 2 * w)
+    x = _residual(x, 2 * w, name=ENCODED)
 
     x = _norm_relu(layers.Conv2D(2 * w, 3, padding="same")(x))
     x = up(x)
@@ -52,7 +52,9 @@ def _norm_relu(x: Tensor) -> Tensor:
     return layers.ReLU()(layers.BatchNormalization(epsilon=1e-5)(x))
 
 
-def _residual(x: Tensor, filters: int, *, stride: int = 1) -> Tensor:
+def _residual(
+    x: Tensor, filters: int, *, stride: int = 1, name: str | None = None
+) -> Tensor:
     """ResNet's basic block: two 3×3 convolutions beside a shortcut."""
     shortcut = x
     if stride > 1:
@@ -62,4 +64,4 @@ def _residual(x: Tensor, filters: int, *, stride: int = 1) -> Tensor:
     x = _norm_relu(x)
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization(epsilon=1e-5)(x)
-    return layers.ReLU()(layers.Add()([x, shortcut]))
+    return layers.ReLU(name=name)(layers.Add()([x, shortcut]))

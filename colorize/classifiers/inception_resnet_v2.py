@@ -1,0 +1,24 @@
+"""InceptionResNetV2, the classifier of the tutorials' Fusion, by Keras."""
+
+import keras
+
+
+def body() -> keras.Model:
+    """Builds InceptionResNetV2 with random weights: 55,873,736 parameters.
+
+    Returns:
+        A model from (B, 299, 299, 3), RGB in [-1, 1], to the logits of the 1000
+        ImageNet classes, (B, 1000).
+
+    Reference:
+        C. Szegedy et al., «Inception-v4, Inception-ResNet», 2016, arXiv:1602.07261.
+    """
+    return keras.applications.InceptionResNetV2(
+        weights=None, classifier_activation=None, name="inception_resnet_v2"
+    )
+
+
+def load_imagenet(model: keras.Model) -> None:
+    """Gives `body` its ImageNet weights; they are downloaded, where not yet there."""
+    trained = keras.applications.InceptionResNetV2(classifier_activation=None)
+    model.set_weights(trained.get_weights())
