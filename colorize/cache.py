@@ -62,7 +62,7 @@ def default_folder() -> Path:
 
 
 def clear(folder: Path) -> None:
-    """Deletes all cached pictures in a cache folder, and nothing else."""
+    """Deletes cached pictures and embeddings in a cache folder, and nothing else."""
     for file in _own_files(folder):
         file.unlink(missing_ok=True)
     for inside in folder.glob("v*-*x*"):
@@ -71,7 +71,7 @@ def clear(folder: Path) -> None:
 
 
 def used_bytes(folder: Path) -> int:
-    """What the cached pictures in a cache folder take on disk, in bytes."""
+    """What cached pictures and embeddings take on disk, in bytes."""
     return sum(file.stat().st_size for file in _own_files(folder))
 
 

@@ -1,10 +1,11 @@
 """Models and training states on disk: saved whole, opened with mistrust."""
 
+import difflib
 import io
 import itertools
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,13 +166,8 @@ def load_weights(model: keras.Model, source: Path) -> None:
     Raises:
         ColorizeError: the architectures differ; the message lists the layers that do.
     """
-    theirs = open_model(source)
-    pairs = itertools.zip_longest(models.leaves(model), models.leaves(theirs))
-    differing = [
-        f"{_layer(other)} there, {_layer(mine)} here"
-        for mine, other in pairs
-        if mine is None or other is None or models.shapes(mine) != models.shapes(other)
-    ]
+    ours, theirs = (list(models.leaves(m)) for m in (model, open_model(source)))
+    differing = list(_differences(ours, theirs))
     if differing:
         listed = "; ".join(differing[:_LISTED])
         more = len(differing) - _LISTED
@@ -179,9 +175,22 @@ def load_weights(model: keras.Model, source: Path) -> None:
             f"{source}: another architecture, width or embedding; these layers differ: "
             f"{listed}{f'; and {more} more' if more > 0 else ''}"
         )
-    for mine, other in zip(models.leaves(model), models.leaves(theirs), strict=True):
+    for mine, other in zip(ours, theirs, strict=True):
         mine.set_weights(other.get_weights())
 
 
-def _layer(layer: keras.Layer | None) -> str:
+def _differences(
+    ours: Sequence[keras.Layer], theirs: Sequence[keras.Layer]
+) -> Iterator[str]:
+    """Where two lists of layers differ in the shapes of their weights, in words."""
+    here, there = ([models.shapes(layer) for layer in side] for side in (ours, theirs))
+    matcher = difflib.SequenceMatcher(None, there, here, autojunk=False)
+    for kind, i, i_end, j, j_end in matcher.get_opcodes():
+        if kind == "equal":
+            continue
+        for other, mine in itertools.zip_longest(theirs[i:i_end], ours[j:j_end]):
+            yield f"{_describe(other)} there, {_describe(mine)} here"
+
+
+def _describe(layer: keras.Layer | None) -> str:
     return f"{layer.name} ({models.shapes(layer)})" if layer else "nothing"

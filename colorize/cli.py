@@ -131,7 +131,7 @@ _cache_option = click.option(
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
-    help="Run or model file to go on from with other pictures; its architecture, "
+    help="Run or model file to go on from with other pictures; a run's architecture, "
     "width and embedding are taken over.",
 )
 @click.option(
@@ -171,11 +171,14 @@ def train(
             if out is None:
                 raise UsageError("nothing to resume in runs/; name a run with --out")
             settings = config.load(file or out / runs.CONFIG, flags)
+            _check_same_network(flags, config.load(out / runs.CONFIG, {}), out)
         else:
             if init is not None and (init / runs.CONFIG).is_file():
                 begun = config.load(init / runs.CONFIG, {})
-                for name in ("model", "width", "embedding"):
-                    flags[name] = flags[name] or getattr(begun, name)
+                flags["model"] = flags["model"] or begun.model
+                if flags["model"] == begun.model:
+                    for name in ("width", "embedding"):
+                        flags[name] = flags[name] or getattr(begun, name)
             if file is None:
                 file = config.recipe(models.find(flags["model"] or "beta").name)
             settings = config.load(file, flags)
@@ -194,6 +197,8 @@ def train(
             raise UsageError(f"{settings.val}: no such folder to validate on")
         architecture = models.find(settings.model)
         architecture.check(settings)
+        if (resume or init is not None) and flags["embedding_weights"]:
+            raise UsageError("--embedding-weights: the run brings its classifier along")
         if init is not None:
             runs.model_file(init)
         elif not resume:
@@ -215,6 +220,19 @@ def train(
     click.echo(out)
 
 
+def _check_same_network(
+    flags: dict[str, Any], begun: config.TrainConfig, run: Path
+) -> None:
+    """Raises UsageError where a run cannot go on as another network."""
+    for name in ("model", "width", "embedding", "freeze", "optimizer"):
+        before = getattr(begun, name)
+        if flags[name] is not None and flags[name] != before:
+            raise UsageError(
+                f"{run} was begun with {name} {before or 'as by default'}; start "
+                f"another run from it with --init {run}"
+            )
+
+
 def _show_training(events: Iterator[Any]) -> None:
     """Draws what happens in a training."""
     from colorize import dataset, training
@@ -230,6 +248,9 @@ def _show_training(events: Iterator[Any]) -> None:
                             _say(message)
                         bar = bars.enter_context(_bar(total, event.verb))
                     _advance(bar, done)
+                    if done == total:
+                        bars.close()
+                        bar = None
                 case training.Prepared(pictures, run):
                     bars.close()
                     bar = None
@@ -264,7 +285,9 @@ def _show_training(events: Iterator[Any]) -> None:
 
 
 def _bar(total: int, what: str, done: int = 0) -> "tqdm[NoReturn]":
+    """A progress bar; where no one watches, as in a log, a line every half minute."""
     return tqdm(
+        mininterval=0.1 if sys.stderr.isatty() else 30,
         total=total,
         initial=done,
         desc=what,
@@ -484,10 +507,10 @@ def list_models() -> None:
 
 
 @cli.command("cache")
-@click.option("--clear", is_flag=True, help="Delete all decoded pictures.")
+@click.option("--clear", is_flag=True, help="Delete all of them.")
 @_cache_option
 def show_cache(clear: bool, cache_dir: Path | None) -> None:
-    """Shows how much the decoded pictures take on disk, or deletes them.
+    """Shows what decoded pictures and embeddings take on disk, or deletes them.
 
     They are made again when they are needed.
     """

@@ -42,7 +42,7 @@ class TrainConfig:
         None, "Classifier that tells Fusion what it sees  [efficientnet-lite0]"
     )
     embedding_weights: str | None = _setting(
-        None, "Its weights: imagenet, none (random) or an HDF5 FILE  [imagenet]"
+        None, "Its weights: imagenet, none (random) or a .weights.h5 FILE  [imagenet]"
     )
     cache_embeddings: bool = _setting(
         False,

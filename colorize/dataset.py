@@ -268,6 +268,8 @@ def training_batches(
     """
     count = len(pictures.train)
     run_seed = tf.constant(config.seed, tf.int64)
+    if vectors is not None:
+        classes = vectors(pictures.train["digest"][:1]).shape[-1]
 
     @tf.autograph.experimental.do_not_convert
     def load(counters: tf.Tensor) -> tuple[Any, tf.Tensor]:
@@ -306,7 +308,7 @@ def training_batches(
             tf.float32,
             stateful=False,
         )
-        return (lightness, tf.ensure_shape(vector, (batch_size, None))), ab
+        return (lightness, tf.ensure_shape(vector, (batch_size, classes))), ab
 
     counters = tf.data.Dataset.range(first_step * batch_size, 2**62)
     batches = counters.batch(batch_size, drop_remainder=True)

@@ -64,7 +64,8 @@ class EmbeddingCache:
     def missing(self, digests: np.ndarray) -> np.ndarray:
         """Which of these pictures (N,) have no whole vector here; (N,) bool."""
         try:
-            return np.array([self._find(bytes(digest)) is None for digest in digests])
+            lacks = (self._find(bytes(digest)) is None for digest in digests)
+            return np.fromiter(lacks, bool, len(digests))
         except sqlite3.DatabaseError as e:
             self._start_anew(e)
             return np.ones(len(digests), bool)
@@ -80,7 +81,7 @@ class EmbeddingCache:
                 transaction.executemany(
                     "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows
                 )
-        except sqlite3.OperationalError as e:
+        except sqlite3.DatabaseError as e:
             raise ColorizeError(f"{self.path}: {e}; make room and try again") from e
 
     def read(self, digests: np.ndarray) -> np.ndarray:

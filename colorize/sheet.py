@@ -26,7 +26,8 @@ def contact_sheet(
 
     Args:
         rows: of (H, W, 3) uint8 pictures of any sizes; a row may be shorter.
-        columns: a heading for each column.
+        columns: a heading for each column; those of columns without pictures are left
+            out.
         labels: a line of text under each row.
         title: a line above it all.
         side: height that each row is scaled down to, in pixels.
@@ -37,9 +38,9 @@ def contact_sheet(
     scaled = [
         [Image.fromarray(thumbnail(picture, side)) for picture in row] for row in rows
     ]
+    columns = columns[: max(map(len, rows))]
     widths = [
-        max((row[i].width for row in scaled if i < len(row)), default=0)
-        for i in range(len(columns))
+        max(row[i].width for row in scaled if i < len(row)) for i in range(len(columns))
     ]
     heights = [max(picture.height for picture in row) for row in scaled]
     label_height = _LINE if labels else 0

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import itertools
 import math
+import re
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from keras import ops
 
 from colorize import (
     checkpoint,
+    classifiers,
     color,
     dataset,
     files,
@@ -178,11 +180,12 @@ def train(
         opened.enter_context(contextlib.closing(store))
         pictures = yield from dataset.prepare(config, store)
         yield Prepared(pictures, run)
-        files.make_folder(run)
-        _write_left_out(run, pictures)
         options = architecture.options(config)
         if architecture.embeds:
-            policy = precision.fastest_policy()
+            # One that learns would need loss scaling in float16.
+            policy = (
+                "float32" if config.freeze == "none" else precision.fastest_policy()
+            )
             options |= {"embedding_policy": policy}
             if policy != "float32":
                 yield Note(f"the classifier computes in {policy}, faster here")
@@ -196,14 +199,22 @@ def train(
             training.restore()
             yield Note(f"going on after step {training.step}")
         if init is not None or config.freeze is not None:
-            origin = "new" if init is None and not resume else "loaded"
-            yield Note(models.summary(training.model, origin))
+            loaded = init is not None or resume
+            origins = (
+                ("loaded", "loaded")
+                if loaded
+                else ("new", config.embedding_weights or "imagenet")
+            )
+            yield Note(models.summary(training.model, *origins))
+        files.make_folder(run)
+        _write_left_out(run, pictures)
         save(config, run / runs.CONFIG)
+        training.begin()
         try:
             if config.cache_embeddings:
                 yield Note(
-                    "each picture is embedded once, as it is and not as augmented: an "
-                    "approximation"
+                    "each picture is embedded once, by its centre, not as augmented: "
+                    "an approximation"
                 )
                 known = EmbeddingCache(store.folder, training.fingerprint())
                 opened.enter_context(contextlib.closing(known))
@@ -265,6 +276,7 @@ class _Training:
             config.freeze or ("embedding" if architecture.embeds else "none"),
         )
         self.network = self.model  # what takes the batches to learn from
+        self.twin: keras.Model | None = None  # computes in float32, where it does not
         self.vectors: Callable[[np.ndarray], np.ndarray] | None = None
         self.optimizer = _optimizer(config)
         self.optimizer.build(self.model.trainable_variables)
@@ -310,7 +322,9 @@ class _Training:
 
     def fingerprint(self) -> str:
         """Tells the classifier and its weights from all others."""
-        digest = hashlib.blake2b(digest_size=16)
+        entry = classifiers.find(self.config.embedding or classifiers.DEFAULT)
+        policy = self.options["embedding_policy"]
+        digest = hashlib.blake2b(f"{entry} {policy}".encode(), digest_size=16)
         for weight in models.embedder(self.model).weights:
             digest.update(np.asarray(weight).tobytes())
         return digest.hexdigest()
@@ -341,10 +355,13 @@ class _Training:
             yield Embedding(done, total)
         self.network, self.vectors = models.head(self.model), known.read
 
+    def begin(self) -> None:
+        """From here on there is something to resume."""
+        self._write_history()
+        self._save_state()
+
     def run_all(self) -> Generator[Event]:
         """Trains until the last epoch; saves however it ends."""
-        self._write_history()
-        self._save_state()  # from here on there is something to resume
         batches = dataset.training_batches(
             self.pictures, self.config, batch_size=self.batch_size,
             first_step=self.step, vectors=self.vectors,
@@ -393,7 +410,7 @@ class _Training:
     def _one_step(self, iterator: Iterator[Any]) -> float:
         start = time.monotonic()
         with self._timed("waiting"):
-            inputs, ab = next(iterator)
+            inputs, ab = self._next_batch(iterator)
         with self._timed("network"):
             self.optimizer.learning_rate = learning_rate(
                 self.config, self.step, self.steps * self.config.epochs
@@ -404,6 +421,15 @@ class _Training:
         self.epoch_loss += loss
         self.epoch_seconds += time.monotonic() - start
         return loss
+
+    def _next_batch(self, iterator: Iterator[Any]) -> Any:
+        try:
+            return next(iterator)
+        except tf.errors.UnknownError as e:  # something in `tf.numpy_function`
+            told = re.search(r"ColorizeError: (.*)", e.message)
+            if told is None:
+                raise
+            raise ColorizeError(told[1]) from e
 
     def _train_on_batch(self, inputs: Any, ab: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
@@ -492,12 +518,15 @@ class _Training:
 
     def _save_model(self) -> None:
         """Saves the model as one that computes in float32, whatever trained it."""
-        model = self.model
-        if self.options.get("embedding_policy", "float32") != "float32":
+        if self.options.get("embedding_policy", "float32") == "float32":
+            checkpoint.save_model(self.model, self.run / runs.MODEL)
+            return
+        if self.twin is None:
             plain = {"embedding_policy": "float32", "embedding_weights": "none"}
-            model = models.find(self.config.model).build(**(self.options | plain))
-            model.set_weights(self.model.get_weights())
-        checkpoint.save_model(model, self.run / runs.MODEL)
+            architecture = models.find(self.config.model)
+            self.twin = architecture.build(**(self.options | plain))
+        self.twin.set_weights(self.model.get_weights())
+        checkpoint.save_model(self.twin, self.run / runs.MODEL)
 
     def _save_state(self) -> None:
         """Saves what `restore` needs, unless the weights have gone astray."""

@@ -24,8 +24,9 @@ def tiny(name="beta", **options):
     return models.find(name).build(**{"width": 4, **options})
 
 
-def test_a_saved_model_opens_in_bare_keras_and_predicts_the_same(tmp_path):
-    model = tiny("colornet")
+@pytest.mark.parametrize("name", ["colornet", "fusion"])
+def test_a_saved_model_opens_in_bare_keras_and_predicts_the_same(name, tmp_path):
+    model = tiny(name)
     checkpoint.save_model(model, tmp_path / "model.keras")
     grey = np.random.default_rng(0).uniform(0, 100, (1, 24, 40, 1)).astype(np.float32)
     np.save(tmp_path / "grey.npy", grey)

@@ -1,4 +1,5 @@
 import functools
+import re
 import socket
 import threading
 import time
@@ -56,7 +57,7 @@ def test_any_size_and_aspect_is_looked_at_and_its_centre_is_what_counts():
         assert lite()(np.zeros((2, height, width, 3), np.float32)).shape == (2, 1000)
 
 
-def test_frozen_weights_are_held_exactly_by_half_precision(tmp_path):
+def test_frozen_weights_are_held_exactly_by_half_precision():
     for weight in lite().weights:
         if len(weight.shape) > 1:
             array = np.asarray(weight)
@@ -107,11 +108,8 @@ def wrong_files(tmp_path_factory):
     "name", ["text.h5", "empty.weights.h5", "other.weights.h5",
              "truncated.weights.h5", "damaged.weights.h5", "suffix.weights"]
 )  # fmt: skip
-@pytest.mark.parametrize("classifier", [LITE])
-def test_a_file_that_holds_no_such_weights_is_told_in_one_line(
-    classifier, name, wrong_files
-):
-    entry = classifiers.find(classifier)
+def test_a_file_that_holds_no_such_weights_is_told_in_one_line(name, wrong_files):
+    entry = classifiers.find(LITE)
     with pytest.raises(ColorizeError, match=name) as caught:
         entry.check_weights(str(wrong_files / name))
         entry.build(str(wrong_files / name))
@@ -143,8 +141,14 @@ def test_a_download_that_cannot_be_had_is_told_soon_with_a_way_out(
     for said in (deaf_server, str(tmp_path / "models" / "weights.h5"), LITE):
         assert said in str(caught.value)
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "weights.h5").touch()
+    download = tmp_path / "models" / "weights.h5"
+    lite().layers[-2].save_weights(tmp_path / "models" / "own.weights.h5")
+    (tmp_path / "models" / "own.weights.h5").rename(download)
     deaf.check_weights("imagenet")  # it is there: nothing to download
+    download.write_text("half a page of a captive portal")
+    with pytest.raises(ColorizeError, match="weights.h5: not an HDF5 file"):
+        deaf.check_weights("imagenet")
+    assert download.exists()
 
 
 def test_a_download_that_is_offered_is_begun(tmp_path, monkeypatch):
@@ -191,6 +195,11 @@ def test_inception_sees_a_grey_picture_of_299_in_minus_one_to_one(inception):
     assert -1.0001 <= seen.min() < -0.7 and 0.7 < seen.max() <= 1.0001
     assert np.array_equal(seen[..., 0], seen[..., 1])
     assert np.array_equal(seen[..., 0], seen[..., 2])
+
+
+def test_inception_is_one_line_of_the_summary(inception):
+    table = models.summary(inception, "new", "none")
+    assert re.search("inception_resnet_v2 +449 layers +none +frozen", table), table
 
 
 def test_inception_gives_probabilities(inception):

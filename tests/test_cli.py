@@ -236,3 +236,20 @@ def test_init_takes_over_architecture_and_width(photos, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert (tmp_path / "runs" / "alpha" / "model.keras").exists()
     assert "loaded" in result.stderr
+
+
+def test_another_network_is_not_resumed(photos):
+    run("train", photos, *TINY, "--model", "alpha")
+    for flag, value in (("--freeze", "encoder"), ("--width", "8")):
+        result = run("train", "--resume", flag, value)
+        assert result.exit_code == 2
+        assert "start another run from it with --init" in error(result)
+    result = run("train", photos, "--init", "runs/alpha", "--embedding-weights", "none")
+    assert "--embedding-weights: the run brings" in error(result)
+
+
+def test_embedding_and_training_show_their_progress_apart(photos):
+    result = run("train", photos, *TINY, "--model", "fusion", "--cache-embeddings")
+    assert result.exit_code == 0, result.output
+    assert "embedding: 100%" in result.stderr
+    assert "training:   0%" in result.stderr

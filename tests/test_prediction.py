@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorize import color, images, prediction
+from colorize import color, images, prediction, sheet
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
 
@@ -200,3 +200,9 @@ def test_a_sheet_shows_the_truth_where_it_is_known(colorizer, grey_photos, tmp_p
         and (page[y : y + 16, x : x + 16] == rgb).all()
     }
     assert row > 0
+
+
+def test_a_sheet_has_no_column_for_what_is_not_known():
+    rows = [[np.zeros((16, 16, 3), np.uint8)] * 2]
+    page = sheet.contact_sheet(rows, ("grey", "ours", "true"))
+    assert np.array_equal(page, sheet.contact_sheet(rows, ("grey", "ours")))

@@ -1,5 +1,7 @@
+import contextlib
 import csv
 import re
+import sqlite3
 
 import numpy as np
 import pytest
@@ -184,6 +186,27 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(photos, tmp_
     again = plain | {"epochs": 2, "cache_embeddings": True}
     seen = list(events(photos, cached, resume=True, **again))
     assert [e.total for e in seen if isinstance(e, training.Embedding)] == [0]
+
+
+def test_a_run_stopped_while_embedding_can_be_resumed(photos, tmp_path):
+    flags = FUSION | {"cache_embeddings": True}
+    stopped = events(photos, tmp_path / "run", **flags)
+    next(e for e in stopped if isinstance(e, training.Embedding))
+    stopped.close()
+    list(events(photos, tmp_path / "run", resume=True, **flags))
+    assert len(history(tmp_path / "run")) == 1
+
+
+def test_embeddings_damaged_while_in_use_end_it_with_one_line(photos, tmp_path):
+    flags = FUSION | {"cache_embeddings": True, "steps_per_epoch": 50}
+    going = events(photos, tmp_path / "run", **flags)
+    next(e for e in going if isinstance(e, training.Step))
+    (path,) = (tmp_path / "cache").glob("*/embeddings.sqlite")
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE vectors SET checksum = 0")
+    with pytest.raises(ColorizeError, match="damaged while it was in use.*--resume$"):
+        list(going)
+    list(events(photos, tmp_path / "run", resume=True, **flags))
 
 
 def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ one: a file here and an entry below.
 
 import contextlib
 import difflib
+import http.client
 import os
 import threading
 import urllib.request
@@ -34,6 +35,7 @@ class Classifier:
         offset: what is added then.
         probabilities: whether its vector is softmaxed; else it is the logits.
         url: of its ImageNet weights; empty where they are in this package.
+        md5: of that file.
     """
 
     name: str
@@ -42,17 +44,18 @@ class Classifier:
     offset: float
     probabilities: bool
     url: str = ""
+    md5: str = ""
 
     def build(
         self, weights: str = "imagenet", *, policy: str = "float32"
     ) -> "keras.Model":
         """Builds the classifier, frozen.
 
-        Its weights are rounded to half precision, so that a file can hold them in it.
+        Its kernels are rounded to half precision, so that a file can hold them in it.
 
         Args:
-            weights: `imagenet`, `none` for random ones, or the path of an HDF5 file of
-                weights that Keras wrote.
+            weights: `imagenet`, `none` for random ones, or the path of a file that
+                Keras's `save_weights` wrote: `.weights.h5`, or the older `.h5`.
             policy: the dtype policy to compute in; the vector is float32 in any.
 
         Returns:
@@ -85,19 +88,20 @@ class Classifier:
             UsageError: there is no such file.
             ColorizeError: the file is not HDF5, or the download cannot be reached.
         """
-        if weights == "imagenet":
-            if self.url and not self.download.exists() and not _answers(self.url):
-                raise ColorizeError(self.unreachable())
-        elif weights != "none":
-            file = Path(weights)
-            if not file.is_file():
-                raise UsageError(
-                    f"{weights}: no such file of weights; --embedding-weights takes "
-                    "imagenet, none or a file"
-                )
+        if weights == "none" or (weights == "imagenet" and not self.url):
+            return
+        file = self.download if weights == "imagenet" else Path(weights)
+        if file.is_file():
             with open(file, "rb") as opened:
                 if opened.read(len(_HDF5)) != _HDF5:
-                    raise ColorizeError(f"{weights}: not an HDF5 file of weights")
+                    raise ColorizeError(f"{file}: not an HDF5 file of weights")
+        elif weights != "imagenet":
+            raise UsageError(
+                f"{weights}: no such file of weights; --embedding-weights takes "
+                "imagenet, none or a file"
+            )
+        elif not _answers(self.url):
+            raise ColorizeError(self.unreachable())
 
 
 def _answers(url: str) -> bool:
@@ -106,7 +110,7 @@ def _answers(url: str) -> bool:
 
     def ask() -> None:
         request = urllib.request.Request(url, method="HEAD")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, http.client.HTTPException):
             with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                 answers.append(response.status == 200)
 
@@ -131,6 +135,7 @@ CLASSIFIERS = {
             url="https://storage.googleapis.com/tensorflow/keras-applications/"
             "inception_resnet_v2/"
             "inception_resnet_v2_weights_tf_dim_ordering_tf_kernels.h5",
+            md5="e693bd0210a403b3192acc6073ad2e96",
         ),
     )
 }

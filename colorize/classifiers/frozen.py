@@ -6,6 +6,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -21,11 +22,12 @@ def build(classifier: Classifier, weights: str, policy: str) -> keras.Model:
     module = importlib.import_module(f"colorize.classifiers.{identifier}")
     with _dtype_policy(policy):
         body = module.body()
-    if weights == "imagenet":
-        with _patience(classifier):
-            module.load_imagenet(body)
+    if weights == "imagenet" and not classifier.url:
+        module.load_imagenet(body)
+    elif weights == "imagenet":
+        _load_file(_downloaded(classifier), body, classifier)
     elif weights != "none":
-        _load_file(weights, body, classifier)
+        _load_file(Path(weights), body, classifier)
     for variable in body.variables:
         if len(variable.shape) > 1:  # a kernel; the few others keep their digits
             half = np.asarray(variable).astype(np.float16)
@@ -54,39 +56,39 @@ def _dtype_policy(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-@contextlib.contextmanager
-def _patience(classifier: Classifier) -> Iterator[None]:
-    """Gives a download up that stalls, and shows its progress on stderr."""
+def _downloaded(classifier: Classifier) -> Path:
+    """The file of ImageNet weights, after a download where it is not there yet."""
+    if classifier.download.is_file():
+        return classifier.download
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
+    socket.setdefaulttimeout(PATIENCE)  # a download that stalls is given up
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
+        with contextlib.redirect_stdout(sys.stderr):  # where its progress belongs
+            file = keras.utils.get_file(
+                origin=classifier.url,
+                cache_dir=classifier.download.parent.parent,
+                cache_subdir=classifier.download.parent.name,
+                file_hash=classifier.md5,
+            )
     except Exception as e:  # Keras raises nothing narrower
-        if not classifier.url:
-            raise
         raise ColorizeError(classifier.unreachable()) from e
     finally:
         socket.setdefaulttimeout(before)
+    return Path(file)
 
 
-def _load_file(weights: str, body: keras.Model, classifier: Classifier) -> None:
+def _load_file(file: Path, body: keras.Model, classifier: Classifier) -> None:
     try:
         with warnings.catch_warnings():
             # Keras only warns of layers that it finds no weights for.
             warnings.filterwarnings("error", category=UserWarning)
-            body.load_weights(weights)
+            body.load_weights(file)
     # What Keras and h5py raise on files that are damaged or of something else.
     except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        TypeError,
-        IndexError,
-        UserWarning,
-    ) as e:
-        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        OSError, ValueError, KeyError, RuntimeError, TypeError, IndexError, UserWarning
+    ) as e:  # fmt: skip
+        reason = " ".join(str(e).split()) or type(e).__name__
         raise ColorizeError(
-            f"{weights}: no weights of {classifier.name} as Keras saves them: {reason}"
+            f"{file}: no weights of {classifier.name} as Keras saves them: "
+            f"{reason[:200]}"
         ) from e

@@ -16,9 +16,3 @@ def body() -> keras.Model:
     return keras.applications.InceptionResNetV2(
         weights=None, classifier_activation=None, name="inception_resnet_v2"
     )
-
-
-def load_imagenet(model: keras.Model) -> None:
-    """Gives `body` its ImageNet weights; they are downloaded, where not yet there."""
-    trained = keras.applications.InceptionResNetV2(classifier_activation=None)
-    model.set_weights(trained.get_weights())

@@ -121,12 +121,12 @@ def find(name: str) -> Architecture:
 
 
 def head(model: "keras.Model") -> "keras.Model":
-    """The part of a model that learns: all of it, but for a classifier in front.
+    """The model without a classifier in front, if it has one.
 
     Where there is one, its inputs are L and the classifier's vector (B, 1000).
     """
-    names = [layer.name for layer in model.layers]
-    return model.get_layer("head") if "head" in names else model
+    ours = {"classifier", "vector", "head"} <= {layer.name for layer in model.layers}
+    return model.get_layer("head") if ours else model
 
 
 def embedder(model: "keras.Model") -> "keras.Model":
@@ -163,19 +163,21 @@ def leaves(model: "keras.Model") -> "Iterator[keras.Layer]":
             yield layer
 
 
-def summary(model: "keras.Model", origin: str) -> str:
+def summary(model: "keras.Model", origin: str, classifier_origin: str) -> str:
     """A table of the layers: their weights, where these are from, whether they learn.
 
     Args:
         model: of one of our architectures.
         origin: where the weights are from, in a word.
+        classifier_origin: where those of the classifier are from.
     """
     rows = [("layer", "weights", "from", "learns")]
     own = head(model)
     if own is not model:
         classifier = model.get_layer("classifier")
-        parts = f"{sum(1 for _ in leaves(classifier))} layers"
-        rows.append((classifier.layers[-2].name, parts, origin, _learns(classifier)))
+        (body,) = (layer for layer in classifier.layers if hasattr(layer, "layers"))
+        parts = f"{sum(1 for _ in leaves(body))} layers"
+        rows.append((body.name, parts, classifier_origin, _learns(body)))
     for layer in leaves(own):
         rows.append((layer.name, shapes(layer), origin, _learns(layer)))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
