@@ -30,8 +30,9 @@ lint: $(READY) ## Check style
 type: $(READY) ## Check types
 	$(BIN)/mypy
 
-bench: $(READY) ## Time the loader against the network and against the tutorials' loader
+bench: $(READY) ## Time the loader and a step of Fusion against the tutorials' way
 	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python benchmarks/fusion_step.py
 
 clean: ## Delete what these targets made, but no trained runs
 	rm -rf .venv out/demo runs/demo .mypy_cache .pytest_cache .ruff_cache dist

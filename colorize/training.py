@@ -175,37 +175,37 @@ def train(
     architecture = models.find(config.model)
     architecture.check(config)
     keras.utils.set_random_seed(config.seed)
+    options = architecture.options(config)
+    if architecture.embeds:
+        learns = config.freeze == "none"  # in float16 that would need loss scaling
+        policy = "float32" if learns else precision.fastest_policy()
+        options |= {"embedding_policy": policy}
+        if policy != "float32":
+            yield Note(f"the classifier computes in {policy}, faster here")
+        if resume or init is not None:  # these bring the classifier's weights
+            options |= {"embedding_weights": "none"}
+    # Before the pictures are decoded: what is wrong with weights is told at once.
+    model = architecture.build(**options)
+    if init is not None:
+        checkpoint.load_weights(model, init)
+        yield Note(f"starting from the weights of {init}")
+    default = "embedding" if architecture.embeds else "none"
+    models.freeze(model, config.freeze or default)
+    if init is not None or config.freeze is not None:
+        yield Note(
+            models.summary(model, "loaded", "loaded")
+            if init is not None or resume
+            else models.summary(model, "new", config.embedding_weights or "imagenet")
+        )
     with contextlib.ExitStack() as opened:
         store = PictureCache(cache_folder, config.box)
         opened.enter_context(contextlib.closing(store))
         pictures = yield from dataset.prepare(config, store)
         yield Prepared(pictures, run)
-        options = architecture.options(config)
-        if architecture.embeds:
-            # One that learns would need loss scaling in float16.
-            policy = (
-                "float32" if config.freeze == "none" else precision.fastest_policy()
-            )
-            options |= {"embedding_policy": policy}
-            if policy != "float32":
-                yield Note(f"the classifier computes in {policy}, faster here")
-            if resume or init is not None:  # these bring the classifier's weights
-                options |= {"embedding_weights": "none"}
-        training = _Training(config, run, pictures, options)
-        if init is not None:
-            checkpoint.load_weights(training.model, init)
-            yield Note(f"starting from the weights of {init}")
+        training = _Training(config, run, pictures, model, options)
         if resume:
             training.restore()
             yield Note(f"going on after step {training.step}")
-        if init is not None or config.freeze is not None:
-            loaded = init is not None or resume
-            origins = (
-                ("loaded", "loaded")
-                if loaded
-                else ("new", config.embedding_weights or "imagenet")
-            )
-            yield Note(models.summary(training.model, *origins))
         files.make_folder(run)
         _write_left_out(run, pictures)
         save(config, run / runs.CONFIG)
@@ -263,25 +263,21 @@ class _Training:
         config: TrainConfig,
         run: Path,
         pictures: dataset.Pictures,
+        model: keras.Model,
         options: dict[str, Any],
     ) -> None:
         self.config = config
         self.run = run
         self.pictures = pictures
-        self.options = options  # that the model is built with
-        architecture = models.find(config.model)
-        self.model = architecture.build(**options)
-        models.freeze(
-            self.model,
-            config.freeze or ("embedding" if architecture.embeds else "none"),
-        )
+        self.model = model
+        self.options = options  # that it was built with
         self.network = self.model  # what takes the batches to learn from
         self.twin: keras.Model | None = None  # computes in float32, where it does not
         self.vectors: Callable[[np.ndarray], np.ndarray] | None = None
         self.optimizer = _optimizer(config)
         self.optimizer.build(self.model.trainable_variables)
         self.loss = losses.LOSSES[config.loss]
-        self.ab_scale = architecture.ab_scale
+        self.ab_scale = models.find(config.model).ab_scale
         self.batch_size = (
             len(pictures.train)
             if config.batch_size == "all"

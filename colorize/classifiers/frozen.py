@@ -88,6 +88,8 @@ def _load_file(file: Path, body: keras.Model, classifier: Classifier) -> None:
         OSError, ValueError, KeyError, RuntimeError, TypeError, IndexError, UserWarning
     ) as e:  # fmt: skip
         reason = " ".join(str(e).split()) or type(e).__name__
+        if isinstance(e, UserWarning):
+            reason = "layers are missing in it"
         raise ColorizeError(
             f"{file}: no weights of {classifier.name} as Keras saves them: "
             f"{reason[:200]}"
