@@ -244,12 +244,14 @@ def test_another_network_is_not_resumed(photos):
         result = run("train", "--resume", flag, value)
         assert result.exit_code == 2
         assert "start another run from it with --init" in error(result)
-    result = run("train", photos, "--init", "runs/alpha", "--embedding-weights", "none")
+    result = run("train", photos, "--model", "fusion", "--init", "runs/alpha",
+                 "--embedding-weights", "none")  # fmt: skip
     assert "--embedding-weights: the run brings" in error(result)
 
 
 def test_embedding_and_training_show_their_progress_apart(photos):
-    result = run("train", photos, *TINY, "--model", "fusion", "--cache-embeddings")
+    result = run("train", photos, *TINY, "--model", "fusion", "--cache-embeddings",
+                 "--epochs", 1)  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "embedding: 100%" in result.stderr
     assert "training:   0%" in result.stderr

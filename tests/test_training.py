@@ -1,5 +1,6 @@
 import contextlib
 import csv
+import itertools
 import re
 import sqlite3
 
@@ -176,37 +177,26 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(photos, tmp_
     plain = FUSION | {"random_crop": False, "flip": False, "resize": "32"}
     fresh, cached = tmp_path / "fresh", tmp_path / "cached"
     list(events(photos, fresh, **plain))
-    seen = list(events(photos, cached, cache_embeddings=True, **plain))
+    plain["cache_embeddings"] = True
+    stopped = events(photos, cached, **plain)
+    first = next(e for e in stopped if isinstance(e, training.Embedding))
+    assert first.done == 0 < first.total
+    stopped.close()  # it can be resumed from here on
+    seen = list(events(photos, cached, resume=True, **plain))
+    assert training.Embedding(first.total, first.total) in seen
     loss, other = (float(history(run)[0]["loss"]) for run in (fresh, cached))
     assert loss == pytest.approx(other, rel=1e-3)
-    (prepared,) = (e for e in seen if isinstance(e, training.Prepared))
-    embedded = [e for e in seen if isinstance(e, training.Embedding)]
-    assert embedded[-1].done == len(prepared.pictures.train) > 1
 
-    again = plain | {"epochs": 2, "cache_embeddings": True}
-    seen = list(events(photos, cached, resume=True, **again))
-    assert [e.total for e in seen if isinstance(e, training.Embedding)] == [0]
-
-
-def test_a_run_stopped_while_embedding_can_be_resumed(photos, tmp_path):
-    flags = FUSION | {"cache_embeddings": True}
-    stopped = events(photos, tmp_path / "run", **flags)
-    next(e for e in stopped if isinstance(e, training.Embedding))
-    stopped.close()
-    list(events(photos, tmp_path / "run", resume=True, **flags))
-    assert len(history(tmp_path / "run")) == 1
-
-
-def test_embeddings_damaged_while_in_use_end_it_with_one_line(photos, tmp_path):
-    flags = FUSION | {"cache_embeddings": True, "steps_per_epoch": 50}
-    going = events(photos, tmp_path / "run", **flags)
-    next(e for e in going if isinstance(e, training.Step))
+    plain |= {"epochs": 2, "steps_per_epoch": 50}
+    going = events(photos, cached, resume=True, **plain)
+    assert training.Embedding(0, 0) in itertools.takewhile(
+        lambda event: not isinstance(event, training.Step), going
+    )
     (path,) = (tmp_path / "cache").glob("*/embeddings.sqlite")
     with contextlib.closing(sqlite3.connect(path)) as file, file:
         file.execute("UPDATE vectors SET checksum = 0")
     with pytest.raises(ColorizeError, match="damaged while it was in use.*--resume$"):
         list(going)
-    list(events(photos, tmp_path / "run", resume=True, **flags))
 
 
 def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path, monkeypatch):
