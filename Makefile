@@ -18,10 +18,10 @@ demo: $(READY) ## Train on data/train for two minutes at most, colour data/test,
 	@echo "Open out/demo/sheet.png: grey | ours | true. The pictures of train/ were learnt from."
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 slow: $(READY) ## Run the slow tests too
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow or not slow'
 
 lint: $(READY) ## Check style
 	$(BIN)/ruff check .
