@@ -41,7 +41,7 @@ def main() -> None:
         np.random.default_rng(0).shuffle(records)
         batches = [
             (lightness.numpy(), ab.numpy())
-            for lightness, ab in dataset.validation_batches(store, records, box)
+            for lightness, ab, _ in dataset.validation_batches(store, records, box)
         ]
     embed = models.embedder(model)
     own = np.concatenate([embed(lightness).numpy() for lightness, _ in batches])

@@ -71,7 +71,7 @@ def training() -> Iterator[None]:
     def step() -> tf.Tensor:
         with tf.GradientTape() as tape:
             predicted = model(lightness, training=True)
-            loss = losses.mse(ab, predicted, ab_scale=128)
+            loss = tf.reduce_mean(losses.mse(ab, {"ab": predicted}, ab_scale=128))
         weights = model.trainable_variables
         optimizer.apply(tape.gradient(loss, weights), weights)
         return loss

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,38 +121,87 @@ def save_state(
     optimizer: keras.optimizers.Optimizer,
     progress: Mapping[str, Any],
 ) -> None:
-    """Saves what a training needs to go on: weights, optimizer and progress."""
-    path = run / runs.STATE
+    """Saves what a training needs to go on; this state and the one before are kept.
+
+    Args:
+        run: the run folder.
+        model: whose weights are saved.
+        optimizer: whose variables are.
+        progress: of JSON values; its `step` names the file.
+    """
+    path = run / runs.STATES.replace("*", f"{progress['step']:09d}")
     path.parent.mkdir(exist_ok=True)
     arrays = {
-        f"{kind}{i}": np.asarray(variable)
+        f"{kind}{i}": keras.ops.convert_to_numpy(variable)
         for kind, variables in _variables(model, optimizer).items()
         for i, variable in enumerate(variables)
     }
     with files.atomic(path) as part:
         np.savez(part, progress=json.dumps(progress), **arrays)  # type: ignore[arg-type]
+    for older in _states(run)[2:]:
+        older.unlink()
+
+
+def _states(run: Path) -> list[Path]:
+    """The saved states of a run, the last first."""
+    return sorted(run.glob(runs.STATES), reverse=True)
 
 
 def load_state(
     run: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer
-) -> dict[str, Any]:
-    """Restores what `save_state` saved, and returns the progress.
+) -> tuple[dict[str, Any], list[str]]:
+    """Restores the last state that is whole, told by its checksums (CRC-32 of ZIP).
+
+    Returns:
+        The progress, and in words which later states are damaged; these are set aside.
 
     Raises:
-        ColorizeError: there is none, it is damaged, or it is of another model.
+        ColorizeError: there is no whole one, or it is of another training.
     """
-    path = run / runs.STATE
-    if not path.is_file():
-        raise ColorizeError(f"{run}: nothing to resume in it: no {runs.STATE}")
+    problems: list[str] = []
+    for path in _states(run):
+        problem = _damage(path)
+        if not problem:
+            return _assign_state(path, model, optimizer), problems
+        problems.append(f"{path} is damaged: {problem}")
+        path.rename(f"{path}.damaged")
+    raise ColorizeError("; ".join([f"{run}: nothing to resume in it", *problems]))
+
+
+def _damage(path: Path) -> str:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            for kind, variables in _variables(model, optimizer).items():
-                for i, variable in enumerate(variables):
-                    variable.assign(arrays[f"{kind}{i}"])
-            progress: dict[str, Any] = json.loads(str(arrays["progress"]))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
-        raise ColorizeError(f"{path}: cannot be resumed from: {_first_line(e)}") from e
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as e:
+        return _first_line(e)
+    return f"the checksum of {broken} is wrong" if broken else ""
+
+
+def _assign_state(
+    path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer
+) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as arrays:
+        names = [
+            (f"{kind}{i}", variable)
+            for kind, own in _variables(model, optimizer).items()
+            for i, variable in enumerate(own)
+        ]
+        shapes = {name: arrays[name].shape for name in arrays if name != "progress"}
+        if shapes != {name: tuple(variable.shape) for name, variable in names}:
+            raise ColorizeError(
+                f"{path}: of another network or optimizer than the settings now are"
+            )
+        for name, variable in names:
+            variable.assign(arrays[name])
+        progress: dict[str, Any] = json.loads(str(arrays["progress"]))
     return progress
+
+
+def clear_leftovers(run: Path) -> None:
+    """Deletes what a killed process was writing, in a run that is locked."""
+    for pattern in (Path(runs.STATES), Path(runs.MODEL)):
+        for part in (run / pattern.parent).glob(f".*{pattern.suffix}"):
+            part.unlink(missing_ok=True)
 
 
 def _variables(

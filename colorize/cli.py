@@ -3,9 +3,11 @@
 TensorFlow is imported inside the commands, so help and usage errors answer at once.
 """
 
+import collections
 import contextlib
 import dataclasses
 import errno
+import os
 import signal
 import sys
 import types
@@ -19,7 +21,7 @@ import click
 from tqdm import tqdm
 
 import colorize
-from colorize import cache, config, files, images, models, quiet, runs
+from colorize import cache, cluster, config, files, images, models, quiet, runs
 from colorize.errors import ColorizeError, UsageError
 
 FEW = 100  # training pictures: fewer are enough to try, not to learn
@@ -164,10 +166,14 @@ def train(
     """  # noqa: D301
     with _explained():
         flags["data"] = data
+        workers = cluster.find(os.environ)
+        chief = workers is None or workers.index == 0
+        if workers is not None and out is None:
+            raise UsageError("several workers need a run folder that all see: --out")
         if resume:
             if init is not None:
                 raise UsageError("--resume goes on with a run's own weights: no --init")
-            out = out or runs.latest(flags["model"] or "", holding=runs.STATE)
+            out = out or runs.latest(flags["model"] or "", holding=runs.STATES)
             if out is None:
                 raise UsageError("nothing to resume in runs/; name a run with --out")
             settings = config.load(file or out / runs.CONFIG, flags)
@@ -183,7 +189,7 @@ def train(
                 file = config.recipe(models.find(flags["model"] or "beta").name)
             settings = config.load(file, flags)
             out = out or runs.new_run(models.find(settings.model).name)
-            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            if chief and out.exists() and (not out.is_dir() or any(out.iterdir())):
                 raise UsageError(
                     f"{out}: already there; go on with it by --resume, or name "
                     "another with --out"
@@ -205,19 +211,28 @@ def train(
             architecture.check_weights(settings)
     stopped = f"stopped; go on with: colorize train --resume --out {out}"
     with _explained(stopped):
+        if workers is not None:
+            os.environ["TF_CONFIG"] = workers.tf_config()
+            if chief:
+                _say(f"waiting for {len(workers.workers) - 1} other workers")
         quiet.import_tensorflow()
-        from colorize import training
+        from colorize import distribution, training
 
         events = training.train(
             settings,
             out,
             cache_folder=cache_dir or cache.default_folder(),
+            devices=distribution.choose(settings.devices, workers),
             init=init,
             resume=resume,
         )
         with contextlib.closing(events):
-            _show_training(events)
-    click.echo(out)
+            if chief:
+                _show_training(events)
+            else:
+                collections.deque(events, maxlen=0)  # the chief talks
+    if chief:
+        click.echo(out)
 
 
 def _check_same_network(
@@ -272,7 +287,8 @@ def _show_training(events: Iterator[Any]) -> None:
                         done = event.before * event.pictures
                         bar = bars.enter_context(_bar(total, "training", done))
                     bar.set_description(
-                        f"epoch {event.epoch}/{event.epochs}, loss {event.loss:.4g}",
+                        f"epoch {event.epoch}/{event.epochs} of "
+                        f"{event.epoch_seconds:.0f} s, loss {event.loss:.4g}",
                         refresh=False,
                     )
                     bar.update(event.pictures)

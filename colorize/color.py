@@ -185,3 +185,18 @@ def grey_level(lightness: Array, *, xp: Any = np) -> Array:
 def grey(lightness: np.ndarray) -> np.ndarray:
     """8-bit sRGB (..., 3) of lightness (...) in [0, 100] without colour."""
     return join(lightness, np.zeros((*lightness.shape, 2), np.float32))
+
+
+def ab_bins(step: int = 10) -> np.ndarray:
+    """The colours that a network chooses among: ab on a grid, where sRGB reaches it.
+
+    Args:
+        step: of the grid, in Lab units.
+
+    Returns:
+        (Q, 2) float32; for a step of 10, Q is 261.
+    """
+    levels = np.linspace(0, 255, 64).astype(np.uint8)
+    cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 3)
+    cells = np.rint(rgb_to_lab(cube)[:, 1:] / step)
+    return (np.unique(cells, axis=0) * step).astype(np.float32)

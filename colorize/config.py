@@ -24,7 +24,8 @@ NEARLY_GREY = 15.0  # colourfulness: below it BigColor (ECCV 2022) leaves pictur
 OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names
 SCHEDULES = ("constant", "cosine")
 FREEZABLE = ("none", "embedding", "encoder")
-LOSSES = ("mse",)  # those of `losses`, known here before TensorFlow is
+LOSSES = ("mse", "huber", "bins")  # of `losses`, known here before TensorFlow is
+PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -65,6 +66,11 @@ class TrainConfig:
     zoom: float = _setting(0.0, "Largest change of scale either way, of 1.")
     rotation: float = _setting(0.0, "Largest rotation either way, in degrees.")
     flip: bool = _setting(True, "Mirror every other picture, left to right.")
+    age: float = _setting(
+        0.0,
+        "Make this share of the pictures look old to the network: faded, blurred, "
+        "grainy. Their colours stay.",
+    )
     min_colourfulness: float = _setting(
         NEARLY_GREY, "Leave out training pictures less colourful than this."
     )
@@ -83,7 +89,36 @@ class TrainConfig:
         "How it changes: constant, or cosine: rising for the first 2 % of the steps, "
         "then falling to zero at the last.",
     )
-    loss: str = _setting("mse", f"What is minimised: {', '.join(LOSSES)}.")
+    encoder_rate: float = _setting(
+        1.0, "Share of the learning rate that pretrained layers get."
+    )
+    clip: float | None = _setting(None, "Largest norm of a step's gradient  [none]")
+    average: float = _setting(
+        0.0,
+        "Validate and save a moving average of the weights, of which each step keeps "
+        "this share, such as 0.999; 0 for the weights themselves.",
+    )
+    loss: str = _setting(
+        "mse",
+        f"What is minimised: {', '.join(LOSSES)}, or a sum: `bins + 0.1 huber`.",
+    )
+    rebalance: float = _setting(
+        0.5, "How much the loss bins favours rare colours, from 0 to 1."
+    )
+    precision: str = _setting(
+        "auto",
+        f"What it computes in: {', '.join(PRECISIONS)}; auto is the fastest here.",
+    )
+    devices: str = _setting(
+        "auto",
+        "What trains: auto (every GPU, or the CPU), cpu, or how many GPUs; without "
+        "one, how many logical CPUs, to try out how work is shared.",
+    )
+    checkpoint_every: int | None = _setting(
+        None,
+        "Steps between checkpoints, beside those as epochs end  [as often as takes 5 % "
+        "of the time]",
+    )
     batch_size: int | str = _setting(16, "Pictures a step; `all` for the whole folder.")
     epochs: int = _setting(10, "Epochs to train.")
     steps_per_epoch: int | None = _setting(None, "Steps an epoch  [one pass of data]")
@@ -91,7 +126,10 @@ class TrainConfig:
     seed: int = _setting(0, "Of weights, order, crops and augmentation.")
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "val_every", "sample_every", "steps_per_epoch", "width"):
+        for name in (
+            "epochs", "val_every", "sample_every", "steps_per_epoch", "width",
+            "checkpoint_every",
+        ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} must be at least 1, got {value}")
@@ -111,13 +149,25 @@ class TrainConfig:
             ("freeze", (None, *FREEZABLE)),
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
-            ("loss", LOSSES),
+            ("precision", PRECISIONS),
         ):
             if getattr(self, name) not in known:
                 raise UsageError(
                     f"no {name} named {getattr(self, name)!r}: one of "
                     f"{', '.join(filter(None, known))}"
                 )
+        self.loss_terms()
+        if self.devices not in ("auto", "cpu") and not (
+            self.devices.isdecimal() and int(self.devices)
+        ):
+            raise UsageError(
+                f"devices must be auto, cpu or a number, got {self.devices!r}"
+            )
+        for name in ("age", "average", "rebalance", "encoder_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if self.clip is not None and not self.clip > 0:
+            raise UsageError(f"clip must be above 0, got {self.clip}")
         if not 0 < self.learning_rate < math.inf:
             raise UsageError(f"learning_rate must be above 0, got {self.learning_rate}")
         if not 0 <= self.zoom < 1:
@@ -138,6 +188,28 @@ class TrainConfig:
     def box(self) -> Size:
         """What each picture is scaled to cover, and what validation looks at."""
         return self.resize or self.size
+
+    def loss_terms(self) -> dict[str, float]:
+        """The weight of each loss in the sum that is minimised, by name.
+
+        Raises:
+            UsageError: `loss` is not a sum of known losses.
+        """
+        terms = {}
+        for term in self.loss.split("+"):
+            *weight, name = term.replace("*", " ").split() or [""]
+            if name not in LOSSES:
+                raise UsageError(
+                    f"no loss named {name!r}: one of {', '.join(LOSSES)}, or a sum of "
+                    "them, such as 'bins + 0.1 huber'"
+                )
+            try:
+                terms[name] = float(*weight or [1])
+            except (TypeError, ValueError):
+                terms[name] = math.nan
+            if not 0 < terms[name] < math.inf:
+                raise UsageError(f"loss: not a weight before {name}: {term.strip()!r}")
+        return terms
 
     def to_toml(self) -> str:
         """These settings as a TOML file that `load` reads back."""
@@ -195,6 +267,8 @@ def _checked(name: str, value: Any) -> Any:
         return value if isinstance(value, tuple) else parse_size(str(value))
     if kind in (float, float | None) and type(value) is int:
         return float(value)
+    if name == "devices" and type(value) is int:
+        return str(value)
     if kind == int | str and isinstance(value, str) and value.isdecimal():
         return int(value)
     if not isinstance(value, kind) or (type(value) is bool and kind is not bool):

@@ -1,8 +1,9 @@
 """A folder of pictures as shuffled, augmented batches of (L, ab).
 
-The n-th batch of a run is a pure function of the seed, the batch size and n: which
-files, which crops, which augmentation. So a run that goes on at step n sees what it
-would have seen, and of each picture nothing is kept in memory but 40 bytes.
+The n-th picture of a run is a pure function of the seed and n: which file, which crop,
+which augmentation. So a run that goes on at some step sees what it would have seen,
+each of many devices makes its own part of a batch and no other, and of each picture
+nothing is kept in memory but 40 bytes.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ from keras import ops
 from colorize import augmentation, cache, color, files
 from colorize.config import TrainConfig, show_size
 from colorize.errors import ColorizeError
+
+_VALIDATED = 16  # pictures a batch of validation
 
 
 @dataclass(frozen=True)
@@ -252,6 +255,8 @@ def training_batches(
     batch_size: int,
     first_step: int = 0,
     vectors: Callable[[np.ndarray], np.ndarray] | None = None,
+    mine: range = range(1),
+    parts: int = 1,
 ) -> tf.data.Dataset:
     """Endless batches to learn from, in an order of their own each pass.
 
@@ -261,18 +266,24 @@ def training_batches(
         batch_size: pictures a batch.
         first_step: the step of the run that the first batch is for.
         vectors: gives what a classifier says of pictures, by their digests (B,).
+        mine: which parts of each batch to give, in turn.
+        parts: into how many each batch is cut.
 
     Returns:
         A dataset of L (B, H, W, 1) in [0, 100] and ab (B, H, W, 2); with `vectors`,
-        in place of L there is a pair, of it and of the vectors (B, 1000).
+        in place of L there is a pair, of it and of the vectors (B, 1000). B is the
+        size of a part.
     """
     count = len(pictures.train)
+    size = batch_size // parts
     run_seed = tf.constant(config.seed, tf.int64)
     if vectors is not None:
         classes = vectors(pictures.train["digest"][:1]).shape[-1]
 
     @tf.autograph.experimental.do_not_convert
-    def load(counters: tf.Tensor) -> tuple[Any, tf.Tensor]:
+    def load(number: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        step, part = number // len(mine), mine.start + number % len(mine)
+        counters = step * batch_size + part * size + tf.range(size, dtype=tf.int64)
         passes, places = counters // count, counters % count
         own = tf.fill(tf.shape(passes), run_seed)
         # A permutation of each pass, computed for these places alone. The raw op:
@@ -283,23 +294,23 @@ def training_batches(
             max_index=tf.constant(count - 1, tf.int64),
             rounds=4,
         )
-        seed = tf.stack([run_seed, counters[0]])
-        centre = tf.fill((batch_size, 2), 0.5)
-        corners = (
-            tf.random.stateless_uniform((batch_size, 2), seed)
-            if config.random_crop
-            else centre
-        )
+        seeds = tf.stack([own, counters], axis=1)
+        chances = augmentation.chances(seeds)
+        centre = tf.fill((size, 2), 0.5)
+        corners = chances[:, :2] if config.random_crop else centre
         rgb = _read(pictures.cache, pictures.train, which, corners, config.size)
         rgb = augmentation.random_affine(
             rgb,
-            seed + 1,
+            chances[:, 2:7],
             shear=config.shear,
             zoom=config.zoom,
             rotation=config.rotation,
             flip=config.flip,
         )
         lightness, ab = _split_lab(rgb)
+        lightness = augmentation.random_age(
+            lightness, chances[:, 7:], seeds, share=config.age
+        )
         if vectors is None:
             return lightness, ab
         vector = tf.numpy_function(
@@ -308,15 +319,20 @@ def training_batches(
             tf.float32,
             stateful=False,
         )
-        return (lightness, tf.ensure_shape(vector, (batch_size, classes))), ab
+        return (lightness, tf.ensure_shape(vector, (size, classes))), ab
 
-    counters = tf.data.Dataset.range(first_step * batch_size, 2**62)
-    batches = counters.batch(batch_size, drop_remainder=True)
-    return batches.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4)
+    numbers = tf.data.Dataset.range(first_step * len(mine), 2**62)
+    ahead = 4 * len(mine)
+    return numbers.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(ahead)
 
 
 def validation_batches(
-    store: cache.PictureCache, records: np.ndarray, box: tuple[int, int]
+    store: cache.PictureCache,
+    records: np.ndarray,
+    box: tuple[int, int],
+    *,
+    mine: range = range(1),
+    parts: int = 1,
 ) -> tf.data.Dataset:
     """One pass over pictures: centre crops, never augmented.
 
@@ -324,18 +340,27 @@ def validation_batches(
         store: where their pixels are.
         records: the pictures, items of the cache's RECORD.
         box: (height, width) of the crops.
+        mine: which of the parts to give, a batch of each in turn.
+        parts: among how many the pictures are shared.
 
     Returns:
-        A dataset of L (B, H, W, 1) in [0, 100] and ab (B, H, W, 2); B is 16 or less.
+        A dataset of L (B, H, W, 1) in [0, 100], ab (B, H, W, 2) and (B,), which is 1
+        for each picture and 0 for what the last batches are filled up with, so that
+        all parts have as many batches, all of one size.
     """
+    count = len(records)
+    size = max(1, min(_VALIDATED, math.ceil(count / parts)))
 
     @tf.autograph.experimental.do_not_convert
-    def load(which: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        corners = tf.fill((tf.size(which), 2), 0.5)
-        return _split_lab(_read(store, records, which, corners, box))
+    def load(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        batch = number // len(mine) * parts + mine.start + number % len(mine)
+        places = batch * size + tf.range(size, dtype=tf.int64)
+        corners = tf.fill((size, 2), 0.5)
+        lightness, ab = _split_lab(_read(store, records, places % count, corners, box))
+        return lightness, ab, tf.cast(places < count, tf.float32)
 
-    batches = tf.data.Dataset.range(len(records)).batch(16)
-    return batches.map(load, num_parallel_calls=2).prefetch(1)
+    numbers = tf.data.Dataset.range(math.ceil(count / size / parts) * len(mine))
+    return numbers.map(load, num_parallel_calls=2).prefetch(len(mine))
 
 
 def steps_per_pass(pictures: Pictures, batch_size: int) -> int:

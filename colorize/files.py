@@ -5,8 +5,10 @@ Nothing here opens a picture.
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -176,3 +178,24 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds a lock file that no other process can hold; it dies with the process.
+
+    Raises:
+        ColorizeError: another process holds it.
+    """
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            file.seek(0)
+            raise ColorizeError(
+                f"{path.parent}: in use by another process ({file.read().strip()})"
+            ) from e
+        file.truncate(0)
+        file.write(f"{os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield

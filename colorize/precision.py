@@ -8,20 +8,26 @@ import tensorflow as tf
 _BFLOAT16 = {"amx_bf16", "avx512_bf16"}
 
 
-def fastest_policy() -> str:
-    """`mixed_float16` on GPUs with tensor cores, `mixed_bfloat16` on CPUs made for it.
+def choose(asked: str = "auto") -> tuple[str, str]:
+    """The dtype policy to compute in, and why, in words.
 
-    Else `float32`.
+    Args:
+        asked: a Keras policy, or `auto` for the fastest here: `mixed_float16` on GPUs
+            with tensor cores, `mixed_bfloat16` on CPUs that multiply it, else
+            `float32`.
     """
+    if asked != "auto":
+        return asked, "as asked"
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
-        return (
-            "mixed_float16"
-            if details.get("compute_capability", (0, 0)) >= (7, 0)
-            else "float32"
-        )
-    return "mixed_bfloat16" if _BFLOAT16 & _cpu_flags() else "float32"
+        capability = details.get("compute_capability", (0, 0))
+        name = f"a GPU of compute capability {'.'.join(map(str, capability))}"
+        return ("mixed_float16" if capability >= (7, 0) else "float32"), name
+    found = sorted(_BFLOAT16 & _cpu_flags())
+    if found:
+        return "mixed_bfloat16", f"this CPU has {' and '.join(found)}"
+    return "float32", "this CPU does not multiply bfloat16"
 
 
 def _cpu_flags() -> set[str]:

@@ -6,7 +6,7 @@ history.csv          figures of each epoch;  curves.png draws them
 left-out.csv         pictures that could not be read, and why
 samples/             sheets of the same validation pictures, as they improve
 tensorboard/         the same, for TensorBoard
-checkpoint/last.npz  everything that `--resume` needs
+checkpoint/          the last two states of the training, for `--resume`
 evaluation/          what `colorize evaluate` measured
 """
 
@@ -19,7 +19,8 @@ from colorize.errors import ColorizeError, UsageError
 RUNS = Path("runs")
 MODEL = "model.keras"
 CONFIG = "config.toml"
-STATE = Path("checkpoint") / "last.npz"
+LOCK = ".lock"  # held by the process that trains
+STATES = "checkpoint/step-*.npz"
 
 
 def new_run(model: str) -> Path:
@@ -28,20 +29,21 @@ def new_run(model: str) -> Path:
     return next(path for name in names if not (path := RUNS / name).exists())
 
 
-def latest(model: str = "", *, holding: Path | str = MODEL) -> Path | None:
+def latest(model: str = "", *, holding: str = MODEL) -> Path | None:
     """The run in `runs` that was saved last, or None.
 
     Args:
         model: only runs that `new_run` named after this model; empty for any run.
-        holding: the file that tells when; runs without it are passed over.
+        holding: the file, or pattern of files, that tells when; runs without it are
+            passed over.
     """
     named = re.compile(rf"{re.escape(model)}(-\d+)?" if model else ".*")
-    saved = {
-        RUNS / path.relative_to(RUNS).parts[0]: path.stat().st_mtime
+    saved = [
+        (path.stat().st_mtime, RUNS / path.relative_to(RUNS).parts[0])
         for path in RUNS.glob(f"*/{holding}")
         if path.is_file() and named.fullmatch(path.relative_to(RUNS).parts[0])
-    }
-    return max(saved, key=lambda run: saved[run]) if saved else None
+    ]
+    return max(saved)[1] if saved else None
 
 
 def model_file(source: Path) -> Path:

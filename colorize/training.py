@@ -7,9 +7,10 @@ and how long the network took, and a run stops and goes on at any step.
 import contextlib
 import csv
 import hashlib
-import itertools
 import math
 import re
+import signal
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -30,18 +31,21 @@ from colorize import (
     losses,
     metrics,
     models,
+    optimization,
     precision,
     runs,
-    sheet,
 )
 from colorize.cache import PictureCache
 from colorize.config import TrainConfig, save
+from colorize.distribution import LOST, Devices
 from colorize.embeddings import EmbeddingCache
 from colorize.errors import ColorizeError
+from colorize.journal import Journal
 
 SAMPLES = 8  # validation pictures on each sheet
-SAVE_SECONDS = 60.0  # between checkpoints, which are made as epochs end
-DRAW_SECONDS = 20.0  # between drawings of the curves
+SAVE_SECONDS = 60.0  # between checkpoints within an epoch
+SAVE_SHARE = 0.05  # of the time, that checkpoints may take
+SHARES_PICTURES = 2000  # from which the loss bins learns which colours are common
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Step:
         steps: in an epoch.
         pictures: learnt from in this step.
         loss: the mean over the epoch so far.
+        epoch_seconds: that an epoch takes at the pace so far.
     """
 
     epoch: int
@@ -87,6 +92,7 @@ class Step:
     steps: int
     pictures: int
     loss: float
+    epoch_seconds: float
 
 
 @dataclass(frozen=True)
@@ -142,105 +148,124 @@ _PROGRESS = (
     "step", "best", "history", "epoch_steps", "epoch_loss", "epoch_seconds"
 )  # fmt: skip
 
-COLUMNS = (
-    "epoch", "seconds", "images_per_second", "loss",
-    "val_loss", "val_psnr", "grey_psnr", "val_ab_rmse", "grey_ab_rmse",
-    "mean_ab_rmse",
-)  # fmt: skip
-
 
 def train(
     config: TrainConfig,
     run: Path,
     *,
     cache_folder: Path,
+    devices: Devices,
     init: Path | None = None,
     resume: bool = False,
 ) -> Generator[Event]:
     """Trains a model; yields what happens.
 
     However it ends, what was learnt is in the run folder: closing the generator, or an
-    exception such as KeyboardInterrupt, saves first.
+    exception such as KeyboardInterrupt, saves first. Where several workers train, the
+    chief alone writes the run folder.
 
     Args:
         config: every setting.
         run: the run folder, made if need be.
         cache_folder: where decoded pictures are kept.
+        devices: what trains.
         init: a run folder or model file to start from, of the same architecture.
         resume: whether to go on with the training in `run`.
 
     Raises:
-        ColorizeError: wrong settings or data, or the loss is no longer finite.
+        ColorizeError: wrong settings or data, the loss is no longer finite, another
+            process trains in `run`, or another worker is gone.
     """
+    with contextlib.ExitStack() as opened:
+        try:
+            yield from _train(config, run, cache_folder, devices, init, resume, opened)
+        except tf.errors.ResourceExhaustedError as e:
+            what = e.message.splitlines()[0]
+            raise ColorizeError(
+                f"{run}: no room left, in memory or on disk: {what}"
+            ) from e
+        except LOST as e:
+            if devices.cluster is None:
+                raise
+            lost = ", ".join(devices.cluster.lost()) or "one of the workers"
+            raise ColorizeError(
+                f"lost {lost}; start all workers again with --resume --out {run}"
+            ) from e
+
+
+def _train(
+    config: TrainConfig,
+    run: Path,
+    cache_folder: Path,
+    devices: Devices,
+    init: Path | None,
+    resume: bool,
+    opened: contextlib.ExitStack,
+) -> Generator[Event]:
     architecture = models.find(config.model)
     architecture.check(config)
     keras.utils.set_random_seed(config.seed)
-    options = architecture.options(config)
-    if architecture.embeds:
-        learns = config.freeze == "none"  # in float16 that would need loss scaling
-        policy = "float32" if learns else precision.fastest_policy()
-        options |= {"embedding_policy": policy}
-        if policy != "float32":
-            yield Note(f"the classifier computes in {policy}, faster here")
-        if resume or init is not None:  # these bring the classifier's weights
-            options |= {"embedding_weights": "none"}
+    policy, reason = precision.choose(config.precision)
+    yield Note(f"training on {devices.description} in {policy} ({reason})")
+    options = architecture.options(config) | {"policy": policy}
+    if architecture.embeds and (resume or init is not None):
+        options |= {"embedding_weights": "none"}  # these bring the classifier's
     # Before the pictures are decoded: what is wrong with weights is told at once.
-    model = architecture.build(**options)
-    if init is not None:
-        checkpoint.load_weights(model, init)
-        yield Note(f"starting from the weights of {init}")
-    default = "embedding" if architecture.embeds else "none"
-    models.freeze(model, config.freeze or default)
+    with devices.strategy.scope():
+        model = architecture.build(**options)
+        if init is not None:
+            checkpoint.load_weights(model, init)
+            yield Note(f"starting from the weights of {init}")
+        default = "embedding" if architecture.embeds else "none"
+        models.freeze(model, config.freeze or default)
     if init is not None or config.freeze is not None:
         yield Note(
             models.summary(model, "loaded", "loaded")
             if init is not None or resume
             else models.summary(model, "new", config.embedding_weights or "imagenet")
         )
-    with contextlib.ExitStack() as opened:
-        store = PictureCache(cache_folder, config.box)
-        opened.enter_context(contextlib.closing(store))
-        pictures = yield from dataset.prepare(config, store)
-        yield Prepared(pictures, run)
-        training = _Training(config, run, pictures, model, options)
-        if resume:
-            training.restore()
-            yield Note(f"going on after step {training.step}")
+    store = PictureCache(cache_folder, config.box)
+    opened.enter_context(contextlib.closing(store))
+    pictures = yield from dataset.prepare(config, store)
+    if devices.cluster is not None:
+        _check_same_pictures(devices, pictures)
+    if devices.chief:
         files.make_folder(run)
+        opened.enter_context(files.locked(run / runs.LOCK))
+    yield Prepared(pictures, run)
+    with devices.strategy.scope():
+        training = _Training(config, run, pictures, model, options, devices)
+    if resume:
+        for damaged in training.restore():
+            yield Note(f"{damaged}; going on from the checkpoint before it")
+        yield Note(f"going on after step {training.step}")
+    if devices.chief:
         _write_left_out(run, pictures)
         save(config, run / runs.CONFIG)
-        training.begin()
-        try:
-            if config.cache_embeddings:
-                yield Note(
-                    "each picture is embedded once, by its centre, not as augmented: "
-                    "an approximation"
-                )
-                known = EmbeddingCache(store.folder, training.fingerprint())
-                opened.enter_context(contextlib.closing(known))
-                yield from training.embed(known)
-            yield from training.run_all()
-        except tf.errors.ResourceExhaustedError as e:
-            what = e.message.splitlines()[0]
-            raise ColorizeError(
-                f"{run}: no room left, in memory or on disk: {what}"
-            ) from e
+    training.begin()
+    if config.cache_embeddings:
+        yield Note(
+            "each picture is embedded once, by its centre, not as augmented: "
+            "an approximation"
+        )
+        known = EmbeddingCache(store.folder, training.fingerprint())
+        opened.enter_context(contextlib.closing(known))
+        yield from training.embed(known)
+    yield from training.run_all()
 
 
-def _optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
-    settings = {"learning_rate": config.learning_rate}
-    return keras.optimizers.get({"class_name": config.optimizer, "config": settings})
-
-
-def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
-    """The rate of a step, counted from 0, of `steps` in the whole training."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    warmup = math.ceil(0.02 * steps)
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / (steps - warmup)
-    return config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+def _check_same_pictures(devices: Devices, pictures: dataset.Pictures) -> None:
+    """Raises ColorizeError unless all workers have found the same pictures."""
+    digest = hashlib.blake2b(digest_size=4)
+    for records in (pictures.train, pictures.val):
+        digest.update(records["digest"].tobytes())
+    mine = int.from_bytes(digest.digest(), "big")
+    everyone = devices.agree(float(mine))
+    if devices.cluster and everyone != float(mine) * len(devices.cluster.workers):
+        raise ColorizeError(
+            f"worker {devices.cluster.index} has other pictures than the others: all "
+            "must see the same folder"
+        )
 
 
 def _write_left_out(run: Path, pictures: dataset.Pictures) -> None:
@@ -255,6 +280,26 @@ def _write_left_out(run: Path, pictures: dataset.Pictures) -> None:
             csv.writer(file).writerows([("picture", "reason"), *pictures.unreadable])
 
 
+@contextlib.contextmanager
+def _undivided() -> Iterator[None]:
+    """What is inside is done before Ctrl-C or SIGTERM can stop it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's affair
+        return
+    waiting: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: waiting.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in waiting:
+            signal.raise_signal(number)
+
+
 class _Training:
     """A model, its optimizer, its data and how far it has come."""
 
@@ -265,24 +310,29 @@ class _Training:
         pictures: dataset.Pictures,
         model: keras.Model,
         options: dict[str, Any],
+        devices: Devices,
     ) -> None:
         self.config = config
         self.run = run
         self.pictures = pictures
         self.model = model
         self.options = options  # that it was built with
-        self.network = self.model  # what takes the batches to learn from
-        self.twin: keras.Model | None = None  # computes in float32, where it does not
+        self.devices = devices
+        self.whole = self._with_outputs(model)
+        self.network = self.whole  # what takes the batches to learn from
+        self.twin: keras.Model | None = None  # in float32 on one device: what is saved
         self.vectors: Callable[[np.ndarray], np.ndarray] | None = None
-        self.optimizer = _optimizer(config)
-        self.optimizer.build(self.model.trainable_variables)
-        self.loss = losses.LOSSES[config.loss]
+        self.optimizer = optimization.optimizer(config, model, options["policy"])
+        self.losses = [
+            (weight, self._loss(name)) for name, weight in config.loss_terms().items()
+        ]
         self.ab_scale = models.find(config.model).ab_scale
         self.batch_size = (
             len(pictures.train)
             if config.batch_size == "all"
             else int(config.batch_size)
         )
+        devices.part_of(self.batch_size)
         self.steps = config.steps_per_epoch or dataset.steps_per_pass(
             pictures, self.batch_size
         )
@@ -292,37 +342,58 @@ class _Training:
         self.epoch_steps = 0  # what is done of the epoch under way
         self.epoch_loss = self.epoch_seconds = 0.0  # summed over those steps
         self.seconds = {
-            "waiting": 0.0,
+            "waiting for data": 0.0,
             "network": 0.0,
             "validating": 0.0,
             "saving": 0.0,
         }
-        self.saved_at = self.drawn_at = time.monotonic()
+        self.stopping = False  # its time is up, say all workers
+        self.saved_at, self.save_seconds = time.monotonic(), 0.0
         self.samples = self._take_samples()
         # The first call traces the graph; the shapes of a run do not change.
         self._train_step = tf.function(
-            self._train_on_batch, autograph=False, jit_compile=False
+            self._train_everywhere, autograph=False, jit_compile=False
         )
         self._val_step = tf.function(
-            self._validate_on_batch,
-            autograph=False,
-            jit_compile=False,
-            reduce_retracing=True,
+            self._validate_everywhere, autograph=False, jit_compile=False
         )
 
-    def restore(self) -> None:
-        """Goes on from the checkpoint in the run folder."""
-        progress = checkpoint.load_state(self.run, self.model, self.optimizer)
+    def _with_outputs(self, model: keras.Model) -> keras.Model:
+        return keras.Model(model.input, models.outputs(model))
+
+    def _loss(self, name: str) -> losses.Loss:
+        if name != "bins":
+            return losses.LOSSES[name]
+        return losses.bins(
+            losses.bin_weights(self._bin_shares(), self.config.rebalance)
+        )
+
+    def _bin_shares(self) -> np.ndarray:
+        """The share that each bin of ab has in the training pictures, of some."""
+        records = self.pictures.train
+        some = records[:: math.ceil(len(records) / SHARES_PICTURES)]
+        batches = dataset.validation_batches(self.pictures.cache, some, self.config.box)
+        centres = color.ab_bins()
+        total = np.zeros(len(centres))
+        for _, ab, counted in batches:
+            shares = losses.soft_bins(ops.average_pool(ab, 4), centres)
+            total += np.einsum("bhwq,b->q", shares, counted)
+        return total / total.sum()
+
+    def restore(self) -> list[str]:
+        """Goes on from the last whole checkpoint; returns what is wrong with others."""
+        progress, problems = checkpoint.load_state(self.run, self.model, self.optimizer)
         for name in _PROGRESS:
             setattr(self, name, progress[name])
+        return problems
 
     def fingerprint(self) -> str:
         """Tells the classifier and its weights from all others."""
         entry = classifiers.find(self.config.embedding or classifiers.DEFAULT)
-        policy = self.options["embedding_policy"]
+        policy = self.options["policy"]
         digest = hashlib.blake2b(f"{entry} {policy}".encode(), digest_size=16)
         for weight in models.embedder(self.model).weights:
-            digest.update(np.asarray(weight).tobytes())
+            digest.update(ops.convert_to_numpy(weight).tobytes())
         return digest.hexdigest()
 
     def embed(self, known: EmbeddingCache) -> Generator[Embedding]:
@@ -344,29 +415,34 @@ class _Training:
         batches = dataset.validation_batches(
             self.pictures.cache, records, self.config.box
         )
-        for lightness, _ in batches:
-            vectors = ask(lightness).numpy()
+        for lightness, _, counted in batches if total else ():
+            vectors = ask(lightness).numpy()[: int(sum(counted))]
             known.add(records["digest"][done : done + len(vectors)], vectors)
             done += len(vectors)
             yield Embedding(done, total)
-        self.network, self.vectors = models.head(self.model), known.read
+        with self.devices.strategy.scope():
+            self.network = self._with_outputs(models.head(self.model))
+        self.vectors = known.read
 
     def begin(self) -> None:
         """From here on there is something to resume."""
-        self._write_history()
-        self._save_state()
+        if self.devices.chief:
+            checkpoint.clear_leftovers(self.run)
+            self._save_state()
 
     def run_all(self) -> Generator[Event]:
         """Trains until the last epoch; saves however it ends."""
-        batches = dataset.training_batches(
-            self.pictures, self.config, batch_size=self.batch_size,
-            first_step=self.step, vectors=self.vectors,
+        batches = self.devices.batches(
+            lambda mine, parts: dataset.training_batches(
+                self.pictures, self.config, batch_size=self.batch_size,
+                first_step=self.step, vectors=self.vectors, mine=mine, parts=parts,
+            )
         )  # fmt: skip
-        writer = tf.summary.create_file_writer(str(self.run / "tensorboard"))
-        try:
+        with contextlib.ExitStack() as opened:
+            journal = self._open_journal(opened) if self.devices.chief else None
             iterator = iter(batches)
             for epoch in range(len(self.history) + 1, self.config.epochs + 1):
-                while self.epoch_steps < self.steps and not self._time_is_up():
+                while self.epoch_steps < self.steps and not self.stopping:
                     self._check_finite(self._one_step(iterator))
                     yield Step(
                         epoch,
@@ -375,14 +451,25 @@ class _Training:
                         self.steps,
                         self.batch_size,
                         self.epoch_loss / self.epoch_steps,
+                        self.epoch_seconds / self.epoch_steps * self.steps,
                     )
-                yield self._end_epoch(writer, epoch)
-                if self._time_is_up():
+                    self._save_now_and_then()
+                yield self._end_epoch(journal, epoch)
+                if self.stopping:
                     break
-        finally:
-            self._save_all()
-            writer.close()
         yield Finished(self.run, self.seconds)
+
+    def _open_journal(self, opened: contextlib.ExitStack) -> Journal:
+        journal = Journal(
+            self.run,
+            title=f"{self.config.model}, {len(self.pictures.train)} pictures",
+            word=_validation_word(self.pictures.memorised),
+            history=self.history,
+        )
+        opened.callback(journal.close)
+        opened.callback(lambda: journal.draw_curves(self.history))
+        opened.callback(self._save_all)  # first
+        return journal
 
     @contextlib.contextmanager
     def _timed(self, what: str) -> Iterator[None]:
@@ -405,18 +492,22 @@ class _Training:
 
     def _one_step(self, iterator: Iterator[Any]) -> float:
         start = time.monotonic()
-        with self._timed("waiting"):
+        with self._timed("waiting for data"):
             inputs, ab = self._next_batch(iterator)
-        with self._timed("network"):
-            self.optimizer.learning_rate = learning_rate(
-                self.config, self.step, self.steps * self.config.epochs
-            )
-            loss = float(self._train_step(inputs, ab))
-        self.epoch_steps += 1
-        self.step += 1
-        self.epoch_loss += loss
+        with self._timed("network"), _undivided():
+            self.optimizer.learning_rate = self._learning_rate(self.step)
+            up = float(self.devices.chief and self._time_is_up())
+            loss, ups = map(float, self._train_step(inputs, ab, tf.constant(up)))
+            self.stopping = ups > 0
+            self.epoch_steps += 1
+            self.step += 1
+            self.epoch_loss += loss
         self.epoch_seconds += time.monotonic() - start
         return loss
+
+    def _learning_rate(self, step: int) -> float:
+        steps = self.steps * self.config.epochs
+        return optimization.learning_rate(self.config, step, steps)
 
     def _next_batch(self, iterator: Iterator[Any]) -> Any:
         try:
@@ -427,36 +518,76 @@ class _Training:
                 raise
             raise ColorizeError(told[1]) from e
 
-    def _train_on_batch(self, inputs: Any, ab: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            predicted = self.network(inputs, training=True)
-            loss = self.loss(ab, predicted, ab_scale=self.ab_scale)
-        weights = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, weights), weights)
-        return loss
+    def _train_everywhere(self, inputs: Any, ab: Any, up: tf.Tensor) -> tf.Tensor:
+        """The mean loss of a batch, and how many workers say that time is up."""
+        run = self.devices.strategy.run
+        return self.devices.sum(run(self._train_on_part, args=(inputs, ab, up)))
 
-    def _validate_on_batch(self, lightness: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
-        """Sums over the batch: loss, PSNR, grey PSNR, ab error², grey's, mean a, b."""
-        predicted = self.model(lightness, training=False)
-        loss = self.loss(ab, predicted, ab_scale=self.ab_scale)
+    def _train_on_part(self, inputs: Any, ab: tf.Tensor, up: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            outputs = self.network(inputs, training=True)
+            loss = ops.sum(self._losses(ab, outputs)) / self.batch_size
+            scaled = self.optimizer.scale_loss(loss)
+        weights = self.model.trainable_variables
+        gradients = tape.gradient(
+            scaled,
+            [weight.value for weight in weights],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,  # of a part of the loss
+        )
+        # Before they are clipped or found not to be finite: see `optimization`.
+        context = tf.distribute.get_replica_context()
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        self.optimizer.apply(gradients, weights)
+        return tf.stack([loss, up])
+
+    def _losses(self, ab: tf.Tensor, outputs: dict[str, Any]) -> tf.Tensor:
+        """The weighted sum of losses of each picture, (B,)."""
+        return sum(
+            weight * loss(ab, outputs, ab_scale=self.ab_scale)
+            for weight, loss in self.losses
+        )
+
+    def _validate_everywhere(self, lightness: Any, ab: Any, counted: Any) -> tf.Tensor:
+        run = self.devices.strategy.run
+        parts = run(self._validate_on_part, args=(lightness, ab, counted))
+        return self.devices.sum(parts)
+
+    def _validate_on_part(
+        self, lightness: tf.Tensor, ab: tf.Tensor, counted: tf.Tensor
+    ) -> tf.Tensor:
+        """Sums over pictures: loss, PSNR, grey PSNR, ab error², grey's, mean a, b."""
+        outputs = self.whole(lightness, training=False)
+        predicted = outputs["ab"]
         grey = ops.zeros_like(ab)
-        true_rgb = _rgb(lightness, ab)
-        sums = [loss * tf.cast(tf.shape(ab)[0], tf.float32)]
-        for error in (
-            metrics.psnr(true_rgb, _rgb(lightness, predicted), xp=ops),
-            metrics.psnr(true_rgb, _rgb(lightness, grey), xp=ops),
+        mapped = color.into_gamut(
+            ops.concatenate([lightness, ops.cast(predicted, "float32")], -1), xp=ops
+        )
+        rgb, true_rgb, grey_rgb = (
+            color.lab_to_rgb(lab, xp=ops)
+            for lab in (
+                mapped,
+                ops.concatenate([lightness, ab], axis=-1),
+                ops.concatenate([lightness, grey], axis=-1),
+            )
+        )
+        figures = [
+            self._losses(ab, outputs),
+            metrics.psnr(true_rgb, rgb, xp=ops),
+            metrics.psnr(true_rgb, grey_rgb, xp=ops),
             metrics.ab_squared_error(ab, predicted, xp=ops),
             metrics.ab_squared_error(ab, grey, xp=ops),
-        ):
-            sums.append(ops.sum(error))
-        a_and_b = ops.sum(ops.mean(ab, axis=(1, 2)), axis=0)
-        return ops.concatenate([ops.stack(sums), a_and_b])
+            *ops.unstack(ops.mean(ab, axis=(1, 2)), axis=-1),
+        ]
+        return ops.sum(ops.stack(figures) * counted, axis=1)
 
     def _validate(self) -> dict[str, float]:
         """The validation figures of a row of history.csv."""
-        batches = dataset.validation_batches(
-            self.pictures.cache, self.pictures.val, self.config.box
-        )
+        batches = self.devices.batches(
+            lambda mine, parts: dataset.validation_batches(
+                self.pictures.cache, self.pictures.val, self.config.box,
+                mine=mine, parts=parts,
+            )
+        )  # fmt: skip
         sums = np.zeros(7)
         for batch in batches:
             sums += np.asarray(self._val_step(*batch))
@@ -472,10 +603,10 @@ class _Training:
             "mean_ab_rmse": math.sqrt(mean_error),
         }
 
-    def _end_epoch(self, writer: tf.summary.SummaryWriter, epoch: int) -> Epoch:
+    def _end_epoch(self, journal: Journal | None, epoch: int) -> Epoch:
         """Validates, records and saves, as often as the settings say."""
         config = self.config
-        last = epoch == config.epochs or self._time_is_up()
+        last = epoch == config.epochs or self.stopping
         figures = {
             "epoch": epoch,
             "seconds": self.epoch_seconds,
@@ -483,54 +614,74 @@ class _Training:
             * self.batch_size
             / self.epoch_seconds,
             "loss": self.epoch_loss / self.epoch_steps,
+            "learning_rate": self._learning_rate(self.step - 1),
         }
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            scale = ops.convert_to_numpy(self.optimizer.dynamic_scale)
+            figures["loss_scale"] = float(scale)
         best = False
         if epoch % config.val_every == 0 or last:
-            with self._timed("validating"):
+            with self._timed("validating"), self._averaged():
                 figures |= self._validate()
             self._check_finite(figures["val_loss"])
             best = figures["val_loss"] < self.best
         # From here on the epoch counts as done; an interrupt before validates again.
         self.history.append(figures)
         self.epoch_steps, self.epoch_loss, self.epoch_seconds = 0, 0.0, 0.0
-        with self._timed("saving"):
-            if best:
-                self._save_model()
-                self.best = figures["val_loss"]
-                self._save_state()  # which knows how good the saved model is
-            self._append_history(figures)
-            with writer.as_default(step=epoch):
-                for name, value in figures.items():
-                    tf.summary.scalar(name, value)
+        if journal is not None:
+            with self._timed("saving"):
+                if best:
+                    self._save_model()
+                    self.best = figures["val_loss"]
+                    self._save_state()  # which knows how good the saved model is
+                samples = None
                 if epoch % config.sample_every == 0 or epoch == 1 or last:
-                    page = self._draw_samples(epoch)
-                    tf.summary.image("samples", page[None])
-            now = time.monotonic()
-            if now - self.drawn_at > DRAW_SECONDS:
-                self._draw_curves()
-            if now - self.saved_at > SAVE_SECONDS:
-                self._save_state()
+                    samples = self._draw_samples(journal, epoch)
+                journal.note(self.history, samples)
+                self._save_if_due(epoch_ends=True)
         return Epoch(epoch, config.epochs, figures, best, self.pictures.memorised)
 
+    def _averaged(self) -> contextlib.AbstractContextManager[None]:
+        return optimization.averaged(self.model, self.optimizer)
+
     def _save_model(self) -> None:
-        """Saves the model as one that computes in float32, whatever trained it."""
-        if self.options.get("embedding_policy", "float32") == "float32":
-            checkpoint.save_model(self.model, self.run / runs.MODEL)
-            return
+        """Saves the model as one of one device in float32, whatever trained it."""
         if self.twin is None:
-            plain = {"embedding_policy": "float32", "embedding_weights": "none"}
             architecture = models.find(self.config.model)
+            plain = {"policy": "float32"}
+            if architecture.embeds:
+                plain |= {"embedding_weights": "none"}
             self.twin = architecture.build(**(self.options | plain))
-        self.twin.set_weights(self.model.get_weights())
+        with self._averaged():
+            self.twin.set_weights(self.model.get_weights())
         checkpoint.save_model(self.twin, self.run / runs.MODEL)
+
+    def _save_now_and_then(self) -> None:
+        if self.devices.chief:
+            with self._timed("saving"):
+                self._save_if_due(epoch_ends=False)
+
+    def _save_if_due(self, *, epoch_ends: bool) -> None:
+        """Saves every so many steps and as epochs end, or as often as costs little."""
+        every = self.config.checkpoint_every
+        if every is not None:
+            due = epoch_ends or self.step % every == 0
+        else:
+            pause = self.save_seconds / SAVE_SHARE
+            pause = pause if epoch_ends else max(pause, SAVE_SECONDS)
+            due = time.monotonic() - self.saved_at > pause
+        if due:
+            self._save_state()
 
     def _save_state(self) -> None:
         """Saves what `restore` needs, unless the weights have gone astray."""
+        start = time.monotonic()
         if not self._sound():
             return
         progress = {name: getattr(self, name) for name in _PROGRESS}
         checkpoint.save_state(self.run, self.model, self.optimizer, progress)
         self.saved_at = time.monotonic()
+        self.save_seconds = self.saved_at - start
 
     def _sound(self) -> bool:
         return all(np.isfinite(weight).all() for weight in self.model.get_weights())
@@ -543,74 +694,21 @@ class _Training:
             self._save_state()
             if not (self.run / runs.MODEL).exists():  # not validated once yet
                 self._save_model()
-            self._draw_curves()
-
-    def _write_history(self) -> None:
-        with files.atomic(self.run / "history.csv") as part:
-            with open(part, "w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                writer.writeheader()
-                writer.writerows(self.history)
-
-    def _append_history(self, figures: dict[str, float]) -> None:
-        with open(self.run / "history.csv", "a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS).writerow(figures)
-
-    def _draw_curves(self) -> None:
-        self.drawn_at = time.monotonic()
-
-        def line(name: str) -> list[tuple[float, float]]:
-            return [(r["epoch"], r[name]) for r in self.history if name in r]
-
-        if not line("val_loss"):
-            return
-        said = _validation_word(self.pictures.memorised)
-        sheet.curves(
-            {
-                "loss": {"training": line("loss"), said: line("val_loss")},
-                "PSNR, dB": {said: line("val_psnr"), "all grey": line("grey_psnr")},
-                "ab RMSE": {
-                    said: line("val_ab_rmse"), "all grey": line("grey_ab_rmse"),
-                    "mean ab": line("mean_ab_rmse"),
-                },
-            },
-            self.run / "curves.png",
-            title=f"{self.config.model}, {len(self.pictures.train)} pictures",
-        )  # fmt: skip
 
     def _take_samples(self) -> tuple[np.ndarray, np.ndarray]:
         """L and true ab of the same few validation pictures, for all sheets."""
         batches = dataset.validation_batches(
             self.pictures.cache, self.pictures.val[:SAMPLES], self.config.box
         )
-        lightness, ab = next(iter(batches))
+        lightness, ab, _ = next(iter(batches))
         return np.asarray(lightness), np.asarray(ab)
 
-    def _draw_samples(self, epoch: int) -> np.ndarray:
+    def _draw_samples(self, journal: Journal, epoch: int) -> np.ndarray:
         lightness, true = self.samples
-        predicted = np.asarray(self.model(lightness, training=False))
-        rows = [
-            (color.grey(grey), color.join(grey, ours), color.join(grey, truth))
-            for grey, ours, truth in zip(
-                lightness[..., 0], predicted, true, strict=True
-            )
-        ]
-        flat = [list(itertools.chain(*rows[i : i + 2])) for i in range(0, len(rows), 2)]
-        page = sheet.contact_sheet(
-            flat,
-            ("grey", "ours", "true") * min(2, len(rows)),
-            title=f"{_validation_word(self.pictures.memorised)}, epoch {epoch}",
-            side=160,
-        )
-        (self.run / "samples").mkdir(exist_ok=True)
-        sheet.save(page, self.run / "samples" / f"epoch-{epoch:05d}.png")
-        return page
+        with self._averaged():
+            predicted = np.asarray(self.model(lightness, training=False))
+        return journal.sheet(lightness, predicted, true, epoch)
 
 
 def _validation_word(memorised: bool) -> str:
     return "memorised" if memorised else "validation"
-
-
-def _rgb(lightness: tf.Tensor, ab: tf.Tensor) -> tf.Tensor:
-    lab = ops.concatenate([lightness, ops.cast(ab, "float32")], axis=-1)
-    return color.lab_to_rgb(color.into_gamut(lab, xp=ops), xp=ops)

@@ -44,7 +44,7 @@ def test_saving_and_opening_changes_nothing(name, tmp_path):
     model = tiny(name)
     checkpoint.save_model(model, tmp_path / "model.keras")
     opened = checkpoint.open_model(tmp_path)
-    grey = np.linspace(0, 100, 16 * 24, dtype=np.float32).reshape(1, 16, 24, 1)
+    grey = np.linspace(0, 100, 32 * 64, dtype=np.float32).reshape(1, 32, 64, 1)
     np.testing.assert_array_equal(opened(grey), model(grey))
 
 
@@ -105,7 +105,7 @@ def test_training_state_comes_back_exactly(tmp_path):
     other = tiny()
     fresh = keras.optimizers.Adam()
     fresh.build(other.trainable_variables)
-    assert checkpoint.load_state(tmp_path, other, fresh) == {"step": 7}
+    assert checkpoint.load_state(tmp_path, other, fresh) == ({"step": 7}, [])
     for mine, theirs in zip(
         model.variables + optimizer.variables,
         other.variables + fresh.variables,
@@ -114,14 +114,75 @@ def test_training_state_comes_back_exactly(tmp_path):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_a_damaged_training_state_is_named(tmp_path):
+@pytest.fixture
+def saved(tmp_path):
+    """A model and its optimizer, of which the steps 1 to 3 were saved."""
     model, optimizer = tiny(), keras.optimizers.SGD()
     optimizer.build(model.trainable_variables)
-    checkpoint.save_state(tmp_path, model, optimizer, {})
-    state = tmp_path / "checkpoint" / "last.npz"
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(ColorizeError, match="last.npz: cannot be resumed from"):
-        checkpoint.load_state(tmp_path, model, optimizer)
+    for step in (1, 2, 3):
+        model.set_weights([np.full_like(w, step) for w in model.get_weights()])
+        checkpoint.save_state(tmp_path, model, optimizer, {"step": step})
+    return model, optimizer
+
+
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+harm = pytest.mark.parametrize("harm", [flip_a_bit, cut_short, empty])
+
+
+def states(run):
+    return sorted(p.name for p in (run / "checkpoint").iterdir())
+
+
+def test_the_last_two_states_are_kept(tmp_path, saved):
+    assert states(tmp_path) == ["step-000000002.npz", "step-000000003.npz"]
+
+
+@harm
+def test_a_damaged_state_is_named_and_the_one_before_is_used(harm, tmp_path, saved):
+    harm(tmp_path / "checkpoint" / "step-000000003.npz")
+    progress, (problem,) = checkpoint.load_state(tmp_path, *saved)
+    assert progress == {"step": 2}
+    assert "step-000000003.npz is damaged" in problem
+    assert all((weight == 2).all() for weight in saved[0].get_weights())
+    assert checkpoint.load_state(tmp_path, *saved) == ({"step": 2}, [])  # set aside
+
+
+@harm
+def test_where_all_states_are_damaged_that_is_said(harm, tmp_path, saved):
+    for state in (tmp_path / "checkpoint").iterdir():
+        harm(state)
+    with pytest.raises(ColorizeError, match="step-000000003.npz is damaged"):
+        checkpoint.load_state(tmp_path, *saved)
+
+
+def test_a_state_of_another_network_is_refused_and_stays(tmp_path, saved):
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(saved[0].trainable_variables)
+    with pytest.raises(ColorizeError, match="another network or optimizer"):
+        checkpoint.load_state(tmp_path, saved[0], optimizer)
+    assert len(states(tmp_path)) == 2
+
+
+def test_what_a_killed_process_left_half_written_is_cleared(tmp_path, saved):
+    (tmp_path / "checkpoint" / ".step-000000004.ab12.npz").touch()
+    (tmp_path / ".model.ab12.keras").touch()
+    (tmp_path / "model.keras").touch()
+    checkpoint.clear_leftovers(tmp_path)
+    assert len(states(tmp_path)) == 2
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["model.keras"]
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path):

@@ -104,4 +104,28 @@ def test_every_setting_has_help():
 def test_losses_are_those_that_exist():
     from colorize import config, losses  # losses imports TensorFlow
 
-    assert set(config.LOSSES) == set(losses.LOSSES)
+    assert set(config.LOSSES) == {*losses.LOSSES, losses.bins.__name__}
+
+
+@pytest.mark.parametrize(
+    "loss, terms",
+    [
+        ("mse", {"mse": 1}),
+        ("bins + 0.1 huber", {"bins": 1, "huber": 0.1}),
+        ("2*mse+huber", {"mse": 2, "huber": 1}),
+    ],
+)
+def test_a_loss_may_be_a_sum(loss, terms):
+    assert TrainConfig(loss=loss).loss_terms() == terms
+
+
+@pytest.mark.parametrize("loss", ["", "l1", "mse +", "x mse", "-1 mse", "1 2 mse"])
+def test_what_is_no_sum_of_losses_is_refused(loss):
+    with pytest.raises(UsageError, match="loss"):
+        TrainConfig(loss=loss)
+
+
+@pytest.mark.parametrize("devices", ["gpu", "0", "-1", ""])
+def test_what_are_no_devices_is_refused(devices):
+    with pytest.raises(UsageError, match="devices must be auto, cpu or a number"):
+        TrainConfig(devices=devices)

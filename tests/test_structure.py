@@ -10,10 +10,11 @@ import colorize
 PACKAGE = Path(colorize.__file__).parent
 LAYERS = [
     {"errors", "quiet", "__init__"},
-    {"color", "upsampling", "files", "config", "runs", "classifiers", "precision"},
-    {"models", "losses", "metrics", "images", "augmentation"},
-    {"checkpoint", "cache", "embeddings", "sheet"},
-    {"colorizer", "dataset"},
+    {"color", "upsampling", "files", "config", "runs", "classifiers", "precision"}
+    | {"cluster"},
+    {"models", "losses", "metrics", "images", "augmentation", "distribution"},
+    {"checkpoint", "cache", "embeddings", "sheet", "optimization"},
+    {"colorizer", "dataset", "journal"},
     {"training", "prediction", "evaluation"},
     {"cli"},
     {"__main__"},

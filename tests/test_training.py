@@ -7,7 +7,16 @@ import sqlite3
 import numpy as np
 import pytest
 
-from colorize import checkpoint, config, models, precision, runs, training
+from colorize import (
+    checkpoint,
+    config,
+    distribution,
+    journal,
+    models,
+    optimization,
+    runs,
+    training,
+)
 from colorize.errors import ColorizeError
 
 TINY = {
@@ -27,9 +36,13 @@ def settings(photos, **flags):
 
 
 def events(photos, run, *, resume=False, init=None, **flags):
-    cache = run.parent / "cache"
     return training.train(
-        settings(photos, **flags), run, cache_folder=cache, resume=resume, init=init
+        settings(photos, **flags),
+        run,
+        cache_folder=run.parent / "cache",
+        devices=distribution.choose("auto", None),
+        resume=resume,
+        init=init,
     )
 
 
@@ -86,10 +99,11 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(steps, photos, tmp_pat
     stopped.close()  # as Ctrl-C does
     assert checkpoint.open_model(broken)  # what was learnt is usable at once
     list(events(photos, broken, epochs=2, resume=True))
-    figures = [name for name in training.COLUMNS if "second" not in name]
+    figures = [name for name in journal.COLUMNS if "second" not in name]
     for row, other in zip(history(whole), history(broken), strict=True):
         for name in figures:
-            assert float(row[name]) == pytest.approx(float(other[name]), rel=1e-5)
+            mine, theirs = float(row[name] or 0), float(other[name] or 0)
+            assert mine == pytest.approx(theirs, rel=1e-5)
     for mine, theirs in zip(weights(whole), weights(broken), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
@@ -199,9 +213,9 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(photos, tmp_
         list(going)
 
 
-def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(precision, "fastest_policy", lambda: "mixed_bfloat16")
-    seen = list(events(photos, tmp_path / "run", **FUSION))
+def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path):
+    flags = FUSION | {"precision": "mixed_bfloat16"}
+    seen = list(events(photos, tmp_path / "run", **flags))
     assert any("mixed_bfloat16" in e.text for e in seen if isinstance(e, training.Note))
     saved = checkpoint.open_model(tmp_path / "run")
     policies = {layer.dtype_policy.name for layer in models.leaves(saved)}
@@ -236,7 +250,7 @@ def test_weights_of_another_width_are_refused_layer_by_layer(photos, tmp_path):
 @pytest.mark.parametrize("step, rate", [(0, 0.5), (1, 1.0), (50, 0.5), (99, 0.0)])
 def test_a_cosine_schedule_warms_up_and_ends_at_nothing(step, rate):
     settings = config.load(None, {"schedule": "cosine", "learning_rate": 1})
-    found = training.learning_rate(settings, step, 100)
+    found = optimization.learning_rate(settings, step, 100)
     assert found == pytest.approx(rate, abs=0.02)
 
 
@@ -247,7 +261,14 @@ def test_alpha_learns_a_portrait_by_heart(tmp_path):
         {"data": "data/train/portrait.jpg", "size": "200", "epochs": 1500},
     )
     run = tmp_path / "run"
-    list(training.train(recipe, run, cache_folder=tmp_path / "cache"))
+    list(
+        training.train(
+            recipe,
+            run,
+            cache_folder=tmp_path / "cache",
+            devices=distribution.choose("auto", None),
+        )
+    )
     rows = [row for row in history(run) if row["val_ab_rmse"]]
     best = min(float(row["val_ab_rmse"]) for row in rows)
     assert best <= float(rows[0]["mean_ab_rmse"]) / 2

@@ -46,9 +46,7 @@ class Classifier:
     url: str = ""
     md5: str = ""
 
-    def build(
-        self, weights: str = "imagenet", *, policy: str = "float32"
-    ) -> "keras.Model":
+    def build(self, weights: str = "imagenet") -> "keras.Model":
         """Builds the classifier, frozen.
 
         Its kernels are rounded to half precision, so that a file can hold them in it.
@@ -56,17 +54,17 @@ class Classifier:
         Args:
             weights: `imagenet`, `none` for random ones, or the path of a file that
                 Keras's `save_weights` wrote: `.weights.h5`, or the older `.h5`.
-            policy: the dtype policy to compute in; the vector is float32 in any.
 
         Returns:
-            A model from RGB (B, H, W, 3) in [0, 255] to (B, 1000).
+            A model from RGB (B, H, W, 3) in [0, 255] to (B, 1000), float32. What is
+            between computes in Keras's dtype policy of the moment.
 
         Raises:
             ColorizeError: the weights cannot be had, or are not of this classifier.
         """
         from colorize.classifiers import frozen  # which imports Keras
 
-        return frozen.build(self, weights, policy)
+        return frozen.build(self, weights)
 
     @property
     def download(self) -> Path:

@@ -24,11 +24,19 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 
+_EPSILON = 1e-3  # of batch normalisation
+
 Tensor = Any  # keras.KerasTensor
 
 
-def body() -> keras.Model:
+def body(*, folded: bool = False) -> keras.Model:
     """Builds EfficientNet-Lite0 with random weights: 4,652,008 trained parameters.
+
+    Args:
+        folded: whether batch normalisation is folded into the convolutions, where it
+            is to compute by ImageNet's statistics for good: the same function, and
+            trained three times as fast on a CPU. Depthwise convolutions, slow to train
+            in bfloat16, then compute in float32.
 
     Returns:
         A model from (B, 224, 224, 3), (RGB - 127) / 128, to the logits of the 1000
@@ -39,44 +47,55 @@ def body() -> keras.Model:
         on vision models with EfficientNet-Lite», 2020.
     """
     rgb = keras.Input((None, None, 3))
-    x = layers.Conv2D(32, 3, 2, padding="same", use_bias=False, name="conv_stem")(rgb)
-    x = _norm(x, "bn0", relu=True)
+    x = layers.Conv2D(32, 3, 2, padding="same", use_bias=folded, name="conv_stem")(rgb)
+    x = _norm(x, "bn0", folded, relu=True)
     number = 0
     for blocks, kernel, stride, expansion, filters in _STAGES:
         for i in range(blocks):
-            x = _block(
-                x, f"blocks.{number}", kernel, 1 if i else stride, expansion, filters
-            )
+            name = f"blocks.{number}"
+            x = _block(x, name, kernel, 1 if i else stride, expansion, filters, folded)
             number += 1
-    x = layers.Conv2D(1280, 1, use_bias=False, name="conv_head")(x)
-    x = _norm(x, "bn1", relu=True)
+    x = layers.Conv2D(1280, 1, use_bias=folded, name="conv_head")(x)
+    x = _norm(x, "bn1", folded, relu=True)
     x = layers.GlobalAveragePooling2D()(x)
     logits = layers.Dense(1000, name="fc")(x)
     return keras.Model(rgb, logits, name="efficientnet_lite0")
 
 
-def _norm(x: Tensor, name: str, *, relu: bool) -> Tensor:
-    x = layers.BatchNormalization(epsilon=1e-3, name=name)(x)
+def _norm(x: Tensor, name: str, folded: bool, *, relu: bool) -> Tensor:
+    if not folded:
+        x = layers.BatchNormalization(epsilon=_EPSILON, name=name)(x)
     return layers.ReLU(6.0)(x) if relu else x
 
 
 def _block(
-    x: Tensor, name: str, kernel: int, stride: int, expansion: int, filters: int
+    x: Tensor,
+    name: str,
+    kernel: int,
+    stride: int,
+    expansion: int,
+    filters: int,
+    folded: bool,
 ) -> Tensor:
     """An inverted residual: wide inside, narrow where blocks meet."""
     narrow, width = x, x.shape[-1]
+    same: Any = {"padding": "same", "use_bias": folded}
     if expansion > 1:
-        x = layers.Conv2D(
-            expansion * width, 1, use_bias=False, name=f"{name}.expand_conv"
-        )(x)
-        x = _norm(x, f"{name}.bn0", relu=True)
+        x = layers.Conv2D(expansion * width, 1, name=f"{name}.expand_conv", **same)(x)
+        x = _norm(x, f"{name}.bn0", folded, relu=True)
     x = layers.DepthwiseConv2D(
-        kernel, stride, padding="same", use_bias=False, name=f"{name}.depthwise_conv"
+        kernel,
+        stride,
+        dtype="float32" if folded else None,
+        name=f"{name}.depthwise_conv",
+        **same,
     )(x)
-    x = _norm(x, f"{name}.bn1", relu=True)
-    x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}.project_conv")(x)
-    x = _norm(x, f"{name}.bn2", relu=False)
-    return layers.Add()([narrow, x]) if stride == 1 and width == filters else x
+    x = _norm(x, f"{name}.bn1", folded, relu=True)
+    x = layers.Conv2D(filters, 1, name=f"{name}.project_conv", **same)(x)
+    x = _norm(x, f"{name}.bn2", folded, relu=False)
+    if stride > 1 or width != filters:
+        return x
+    return layers.Add(name=f"{name}.add")([narrow, x])
 
 
 def load_imagenet(model: keras.Model) -> None:
@@ -90,15 +109,36 @@ def load_imagenet(model: keras.Model) -> None:
             path, kind = key.rsplit(".", 1)
             name = path.removeprefix("_").replace("._", ".")
             of_layer.setdefault(name, {})[kind] = array
+    norms = {name: own for name, own in of_layer.items() if "running_mean" in own}
     for name, own in of_layer.items():
+        if name in norms:
+            continue
         layer = model.get_layer(name)
-        match layer:
-            case layers.BatchNormalization():
-                order = ("weight", "bias", "running_mean", "running_var")
-                layer.set_weights([own[kind] for kind in order])
-            case layers.DepthwiseConv2D():
-                layer.set_weights([own["weight"].transpose(2, 3, 0, 1)])
-            case layers.Conv2D():
-                layer.set_weights([own["weight"].transpose(2, 3, 1, 0)])
-            case _:
-                layer.set_weights([own["weight"].T, own["bias"]])
+        if name == "fc":
+            layer.set_weights([own["weight"].T, own["bias"]])
+            continue
+        norm = norms[_norm_after(name)]
+        scale = norm["weight"] / np.sqrt(norm["running_var"] + _EPSILON)
+        kernel = own["weight"].astype(np.float32)  # (filters, channels, H, W)
+        if layer.use_bias:
+            kernel = kernel * scale[:, None, None, None]
+        depthwise = isinstance(layer, layers.DepthwiseConv2D)
+        weights = [
+            kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(2, 3, 1, 0)
+        ]
+        if layer.use_bias:
+            weights.append(norm["bias"] - norm["running_mean"] * scale)
+        else:
+            order = ("weight", "bias", "running_mean", "running_var")
+            model.get_layer(_norm_after(name)).set_weights([norm[k] for k in order])
+        layer.set_weights(weights)
+
+
+def _norm_after(convolution: str) -> str:
+    """The name of the batch normalisation that follows a convolution."""
+    block, _, kind = convolution.rpartition(".")
+    own = {"conv_stem": "bn0", "conv_head": "bn1"}
+    if not block:
+        return own[kind]
+    place = {"expand_conv": 0, "depthwise_conv": 1, "project_conv": 2}[kind]
+    return f"{block}.bn{place}"

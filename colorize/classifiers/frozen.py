@@ -5,7 +5,6 @@ import importlib
 import socket
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -16,12 +15,11 @@ from colorize.classifiers import PATIENCE, Classifier
 from colorize.errors import ColorizeError
 
 
-def build(classifier: Classifier, weights: str, policy: str) -> keras.Model:
+def build(classifier: Classifier, weights: str) -> keras.Model:
     """Does what `Classifier.build` promises."""
     identifier = classifier.name.replace("-", "_")
     module = importlib.import_module(f"colorize.classifiers.{identifier}")
-    with _dtype_policy(policy):
-        body = module.body()
+    body = module.body()
     if weights == "imagenet" and not classifier.url:
         module.load_imagenet(body)
     elif weights == "imagenet":
@@ -35,25 +33,16 @@ def build(classifier: Classifier, weights: str, policy: str) -> keras.Model:
     rgb = keras.Input((None, None, 3), name="rgb")
     side = classifier.size
     # Only the centre of what is not square: things squeezed are taken for others.
-    x = layers.Resizing(side, side, crop_to_aspect_ratio=True, antialias=True)(rgb)
-    x = layers.Rescaling(classifier.scale, offset=classifier.offset)(x)
+    x = layers.Resizing(
+        side, side, crop_to_aspect_ratio=True, antialias=True, dtype="float32"
+    )(rgb)
+    x = layers.Rescaling(classifier.scale, offset=classifier.offset, dtype="float32")(x)
     x = layers.Activation("linear", dtype="float32")(body(x, training=False))
     if classifier.probabilities:
-        x = layers.Softmax()(x)
+        x = layers.Softmax(dtype="float32")(x)
     model = keras.Model(rgb, x, name="classifier")
     model.trainable = False
     return model
-
-
-@contextlib.contextmanager
-def _dtype_policy(policy: str) -> Iterator[None]:
-    """Layers made inside compute by this policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _downloaded(classifier: Classifier) -> Path:

@@ -28,6 +28,7 @@ class Architecture:
         ab_scale: what its recipe divides ab by, and so its loss too.
         summary: one line for `colorize models`.
         embeds: whether a classifier tells it what it sees.
+        bins: whether it says how likely each of `color.ab_bins` is.
     """
 
     name: str
@@ -35,14 +36,26 @@ class Architecture:
     ab_scale: float
     summary: str
     embeds: bool = False
+    bins: bool = False
 
-    def build(self, **options: Any) -> "keras.Model":
+    def build(self, *, policy: str = "float32", **options: Any) -> "keras.Model":
         """Builds the model; the options are those of its builder.
 
         Imports Keras, which takes seconds: the registry itself does not.
+
+        Args:
+            policy: the dtype policy that it computes in.
+            options: of its builder.
         """
+        import keras
+
         module = importlib.import_module(f"{__name__}.{self.name}")
-        model: keras.Model = getattr(module, self.name)(**options)
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(policy)
+        try:
+            model: keras.Model = getattr(module, self.name)(**options)
+        finally:
+            keras.config.set_dtype_policy(before)
         return model
 
     def options(self, config: TrainConfig) -> dict[str, Any]:
@@ -58,6 +71,9 @@ class Architecture:
         """Raises UsageError where settings do not go with this architecture."""
         self.check_size("size", config.size)
         self.check_size("resize", config.box)
+        if "bins" in config.loss_terms() and not self.bins:
+            fits = ", ".join(a.name for a in ARCHITECTURES.values() if a.bins)
+            raise UsageError(f"--loss bins: {self.name} has no bins: try {fits}")
         if self.embeds:
             classifiers.find(config.embedding or classifiers.DEFAULT)
             return
@@ -102,6 +118,9 @@ ARCHITECTURES = {
             "fusion", 8, 128, "beta, told by a classifier what it sees", embeds=True
         ),
         Architecture("colornet", 8, 255, "decoder on half a ResNet-18: learns fast"),
+        Architecture(
+            "gamma", 32, 128, "pretrained, chooses among colours: the best", bins=True
+        ),
     )
 }
 
@@ -144,14 +163,34 @@ def freeze(model: "keras.Model", what: str) -> None:
         what: `none`, `embedding` (the classifier), or `encoder` (that, and all layers
             of the head before its decoder).
     """
+    if head(model) is not model:
+        model.get_layer("classifier").trainable = what == "none"
+    for layer in encoder(model).layers:
+        layer.trainable = what != "encoder"
+
+
+def encoder(model: "keras.Model") -> "keras.Model":
+    """The part of the head before its decoder."""
     import keras
 
     own = head(model)
-    if own is not model:
-        model.get_layer("classifier").trainable = what == "none"
-    encoder = keras.Model(own.inputs[0], own.get_layer("encoded").output)
-    for layer in encoder.layers:
-        layer.trainable = what != "encoder"
+    return keras.Model(own.inputs[0], own.get_layer("encoded").output)
+
+
+def pretrained_weights(model: "keras.Model") -> "list[keras.Variable]":
+    """The weights that a training does not begin at random: of nested networks."""
+    nested = [layer for layer in encoder(model).layers if hasattr(layer, "layers")]
+    if head(model) is not model:
+        nested.append(model.get_layer("classifier"))
+    return [weight for network in nested for weight in network.weights]
+
+
+def outputs(model: "keras.Model") -> "dict[str, Any]":
+    """What losses look at: `ab`, and `logits` where the model chooses among bins."""
+    found = {"ab": model.output}
+    if any(layer.name == "logits" for layer in model.layers):
+        found["logits"] = model.get_layer("logits").output
+    return found
 
 
 def leaves(model: "keras.Model") -> "Iterator[keras.Layer]":

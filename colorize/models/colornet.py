@@ -49,7 +49,12 @@ def colornet(*, width: int = 64) -> keras.Model:
 
 
 def _norm_relu(x: Tensor) -> Tensor:
-    return layers.ReLU()(layers.BatchNormalization(epsilon=1e-5)(x))
+    return layers.ReLU()(_norm(x))
+
+
+def _norm(x: Tensor) -> Tensor:
+    # Over the whole batch, on however many devices it is.
+    return layers.BatchNormalization(epsilon=1e-5, synchronized=True)(x)
 
 
 def _residual(
@@ -59,9 +64,9 @@ def _residual(
     shortcut = x
     if stride > 1:
         shortcut = layers.Conv2D(filters, 1, stride, use_bias=False)(x)
-        shortcut = layers.BatchNormalization(epsilon=1e-5)(shortcut)
+        shortcut = _norm(shortcut)
     x = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False)(x)
     x = _norm_relu(x)
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization(epsilon=1e-5)(x)
+    x = _norm(x)
     return layers.ReLU(name=name)(layers.Add()([x, shortcut]))

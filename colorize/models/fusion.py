@@ -17,7 +17,6 @@ def fusion(
     width: int = 64,
     embedding: str = classifiers.DEFAULT,
     embedding_weights: str = "imagenet",
-    embedding_policy: str = "float32",
 ) -> keras.Model:
     """Builds Fusion: 6,541,202 parameters of its own, a frozen classifier, stride 8.
 
@@ -28,7 +27,6 @@ def fusion(
         width: filters of the first layer; most others are its multiples.
         embedding: name of the classifier; the original's is `inception-resnet-v2`.
         embedding_weights: `imagenet`, `none`, or a file: see `Classifier.build`.
-        embedding_policy: the dtype policy that the classifier computes in.
 
     Returns:
         A model from L (B, H, W, 1) in [0, 100] to ab (B, H, W, 2).
@@ -42,9 +40,7 @@ def fusion(
     """
     lightness = keras.Input((None, None, 1), name="lightness")
     grey = 255 * color.grey_level(lightness, xp=ops)
-    classifier = classifiers.find(embedding).build(
-        embedding_weights, policy=embedding_policy
-    )
+    classifier = classifiers.find(embedding).build(embedding_weights)
     vector = classifier(ops.repeat(grey, 3, axis=-1))
     vector = layers.Identity(name="vector")(vector)  # (B, 1000)
     ab = _head(width, vector.shape[-1])([lightness, vector])

@@ -1,0 +1,87 @@
+"""How weights change: Keras's optimizers, a rate that may fall, averages over steps."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras import ops
+
+from colorize import models
+from colorize.config import TrainConfig
+
+
+def optimizer(
+    config: TrainConfig, model: keras.Model, policy: str
+) -> keras.optimizers.Optimizer:
+    """The optimizer of a training, built for the weights of the model that learn.
+
+    Args:
+        config: its kind, its clipping and averaging, the share of the rate that
+            pretrained layers get.
+        model: whose frozen layers are frozen already.
+        policy: the dtype policy that the model computes in; `mixed_float16` has the
+            loss scaled, so that small gradients do not vanish.
+    """
+    weights = model.trainable_variables
+    pretrained = {id(weight) for weight in models.pretrained_weights(model)}
+    slow = {i for i, weight in enumerate(weights) if id(weight) in pretrained}
+    kind: Any = type(keras.optimizers.get(config.optimizer))
+
+    class Optimizer(kind):  # type: ignore[misc]
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            if self._get_variable_index(variable) in slow:
+                learning_rate = learning_rate * config.encoder_rate
+            super().update_step(gradient, variable, learning_rate)
+
+        def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+            # The trainer has summed them over all replicas. Keras would do so only
+            # now: after clipping, and after each replica had decided by itself
+            # whether its gradients are finite.
+            return grads_and_vars
+
+    own = Optimizer(
+        learning_rate=config.learning_rate,
+        global_clipnorm=config.clip,
+        use_ema=config.average > 0,
+        ema_momentum=config.average or 0.99,
+    )
+    made = (
+        keras.optimizers.LossScaleOptimizer(own) if policy == "mixed_float16" else own
+    )
+    made.build(weights)
+    return made
+
+
+def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
+    """The rate of a step, counted from 0, of `steps` in the whole training."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    warmup = math.ceil(0.02 * steps)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    progress = (step - warmup) / (steps - warmup)
+    return config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+
+
+@contextlib.contextmanager
+def averaged(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer
+) -> Iterator[None]:
+    """Inside, the model has its averaged weights, if the optimizer keeps any."""
+    own = getattr(optimizer, "inner_optimizer", optimizer)
+    if not own.use_ema or not ops.convert_to_numpy(own.iterations):
+        yield
+        return
+    weights = model.trainable_variables
+    last = [ops.convert_to_numpy(weight) for weight in weights]
+    for weight, average in zip(
+        weights, own._model_variables_moving_average, strict=True
+    ):
+        weight.assign(ops.convert_to_numpy(average))
+    try:
+        yield
+    finally:
+        for weight, value in zip(weights, last, strict=True):
+            weight.assign(value)
