@@ -126,7 +126,7 @@ class PictureCache:
         self._descriptors: dict[int, int] = {}
         self._index = sqlite3.connect(self.folder / "index.sqlite", timeout=60)
         try:
-            self._index.execute("PRAGMA journal_mode=WAL")
+            files.share_database(self._index)
             self._index.executescript(_SCHEMA)
             self._drop_lost_packs()
         except sqlite3.Error as e:

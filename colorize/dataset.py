@@ -209,6 +209,25 @@ def look_through(
     return listing
 
 
+def decode_share(
+    config: TrainConfig, store: cache.PictureCache, index: int, workers: int
+) -> Generator[Decoding]:
+    """Decodes what the cache lacks of every so manyth picture.
+
+    So workers with one cache between them share the work; `prepare` then finds all.
+    """
+    for folder in (config.data, config.val):
+        if folder in ("split", "train"):
+            continue
+        path = Path(folder)
+        count = sum(1 for _ in files.find_pictures(path))
+        total = len(range(index, count, workers))
+        names = itertools.islice(files.find_pictures(path), index, count, workers)
+        yield Decoding(0, total)
+        for done, _ in enumerate(store.add(path, names), start=1):
+            yield Decoding(done, total)
+
+
 def _nothing_in(folder: Path, listing: Listing) -> str:
     if not listing.unreadable:
         return f"{folder}: no pictures in it; name a folder of colour pictures"

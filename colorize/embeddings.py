@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from colorize import files
 from colorize.errors import ColorizeError
 
 _SCHEMA = """
@@ -54,7 +55,7 @@ class EmbeddingCache:
         self._connection = sqlite3.connect(
             self.path, timeout=60, check_same_thread=False
         )
-        self._connection.execute("PRAGMA journal_mode=WAL")
+        files.share_database(self._connection)
         self._connection.execute(_SCHEMA)
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ import fcntl
 import os
 import secrets
 import socket
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -178,6 +180,23 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def share_database(connection: sqlite3.Connection, patience: float = 60) -> None:
+    """Lets several processes read a SQLite file while one of them writes it.
+
+    It waits while another process has the file, which SQLite itself does not for this
+    statement, whatever the connection's timeout.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as e:
+            if "locked" not in str(e) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -226,6 +226,10 @@ def _train(
         )
     store = PictureCache(cache_folder, config.box)
     opened.enter_context(contextlib.closing(store))
+    if devices.cluster is not None:
+        index, workers = devices.cluster.index, len(devices.cluster.workers)
+        yield from dataset.decode_share(config, store, index, workers)
+        devices.agree(0)  # that all are done
     pictures = yield from dataset.prepare(config, store)
     if devices.cluster is not None:
         _check_same_pictures(devices, pictures)
@@ -457,6 +461,7 @@ class _Training:
                 yield self._end_epoch(journal, epoch)
                 if self.stopping:
                     break
+        self.devices.agree(0)  # who leaves early looks lost to the others
         yield Finished(self.run, self.seconds)
 
     def _open_journal(self, opened: contextlib.ExitStack) -> Journal:

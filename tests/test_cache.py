@@ -1,5 +1,7 @@
 import shutil
+import sqlite3
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,20 @@ from colorize import cache, files, images
 from colorize.errors import ColorizeError
 
 BOX = (32, 40)
+
+
+def test_a_cache_that_another_process_is_opening_is_waited_for(open_cache, tmp_path):
+    folder = tmp_path / "cache" / "v1-32x40"
+    folder.mkdir(parents=True)
+    other = sqlite3.connect(folder / "index.sqlite", check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+
+    def done():
+        other.rollback()
+        other.close()
+
+    threading.Timer(0.3, done).start()
+    assert open_cache((32, 40)).folder == folder
 
 
 def fill(store, folder):

@@ -14,6 +14,15 @@ def touch(folder, *names):
         (folder / name).touch()
 
 
+def test_a_lock_is_held_by_one_at_a_time(tmp_path):
+    with files.locked(tmp_path / ".lock"):
+        with pytest.raises(ColorizeError, match=f"in use .*{os.getpid()} on "):
+            with files.locked(tmp_path / ".lock"):
+                pass
+    with files.locked(tmp_path / ".lock"):
+        pass
+
+
 def test_pictures_are_found_in_order(photos):
     assert list(files.find_pictures(photos)) == list(PHOTOS)
 

@@ -1,11 +1,21 @@
 import contextlib
 import csv
 import itertools
+import json
+import random
 import re
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
+import zipfile
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from colorize import (
     checkpoint,
@@ -35,11 +45,11 @@ def settings(photos, **flags):
     return config.load(None, {**TINY, "data": str(photos), **flags})
 
 
-def events(photos, run, *, resume=False, init=None, **flags):
+def events(photos, run, *, cache=None, resume=False, init=None, **flags):
     return training.train(
         settings(photos, **flags),
         run,
-        cache_folder=run.parent / "cache",
+        cache_folder=cache or run.parent / "cache",
         devices=distribution.choose("auto", None),
         resume=resume,
         init=init,
@@ -113,6 +123,85 @@ def test_a_run_can_be_prolonged(photos, tmp_path):
     list(events(photos, run, epochs=2))
     list(events(photos, run, epochs=3, resume=True))
     assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
+
+
+def test_a_step_is_done_with_its_count_before_a_signal_stops_it(
+    photos, tmp_path, monkeypatch
+):
+    run = tmp_path / "run"
+    going = events(photos, run)
+    step = next(e for e in going if isinstance(e, training.Step))
+    apply = keras.optimizers.Adam.apply
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return apply(*arguments)
+
+    monkeypatch.setattr(keras.optimizers.Adam, "apply", interrupted)
+    tf.config.run_functions_eagerly(True)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(going)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    (last, *_) = sorted((run / "checkpoint").iterdir(), reverse=True)
+    with np.load(last) as state:
+        assert json.loads(str(state["progress"]))["step"] == step.before + 2
+        assert state["optimizer0"] == step.before + 2  # its own count of steps
+
+
+def test_a_run_in_which_another_process_trains_is_refused(photos, tmp_path):
+    run = tmp_path / "run"
+    going = events(photos, run)
+    next(e for e in going if isinstance(e, training.Step))
+    with pytest.raises(ColorizeError, match="in use by another process"):
+        list(events(photos, run, resume=True))
+    assert sum(isinstance(e, training.Epoch) for e in going) == 4
+
+
+def test_checkpoints_come_every_so_many_steps_and_as_epochs_end(photos, tmp_path):
+    run = tmp_path / "run"
+    seen = []
+    for event in events(photos, run, steps_per_epoch=5, checkpoint_every=2, epochs=2):
+        if isinstance(event, training.Step | training.Epoch):
+            names = sorted(p.stem for p in (run / "checkpoint").iterdir())
+            seen.append([int(name.removeprefix("step-")) for name in names])
+    # As step n is told of, what is due after it has not been saved yet.
+    assert seen[:6] == [[0], [0], [0, 2], [0, 2], [2, 4], [4, 5]]
+    assert seen[-1] == [8, 10]
+
+
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(photos, tmp_path):
+    run = tmp_path / "run"
+    list(events(photos, run, epochs=2, checkpoint_every=3))
+    last = run / "checkpoint" / "step-000000006.npz"
+    last.write_bytes(last.read_bytes()[:-9])
+    seen = list(events(photos, run, epochs=3, resume=True))
+    told = [e.text for e in seen if isinstance(e, training.Note)]
+    assert any("step-000000006.npz is damaged" in text for text in told)
+    assert "going on after step 3" in told
+    assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
+
+
+def test_float16_scales_its_loss_and_says_by_how_much(photos, tmp_path):
+    run = tmp_path / "run"
+    list(events(photos, run, precision="mixed_float16"))
+    rows = history(run)
+    assert all(np.isfinite(float(row["loss"])) for row in rows)
+    assert float(rows[-1]["loss_scale"]) >= 1
+    assert weights(run)[0].dtype == np.float32
+
+
+def test_averaged_weights_are_what_is_validated_and_saved(photos, tmp_path):
+    run = tmp_path / "run"
+    list(events(photos, run, average=0.9, learning_rate=0.01, epochs=1))
+    last = max((run / "checkpoint").iterdir())
+    with np.load(last) as state:
+        learning = [state[f"model{i}"] for i in range(len(weights(run)))]
+    assert not np.allclose(learning[0], weights(run)[0])
+    plain = tmp_path / "plain"
+    list(events(photos, plain, learning_rate=0.01, epochs=1))
+    np.testing.assert_array_equal(learning[0], weights(plain)[0])
 
 
 def test_resuming_nothing_says_so(photos, tmp_path):
@@ -252,6 +341,81 @@ def test_a_cosine_schedule_warms_up_and_ends_at_nothing(step, rate):
     settings = config.load(None, {"schedule": "cosine", "learning_rate": 1})
     found = optimization.learning_rate(settings, step, 100)
     assert found == pytest.approx(rate, abs=0.02)
+
+
+def start(photos, run, *flags):
+    """`colorize train` in a process of its own."""
+    command = [
+        sys.executable, "-m", "colorize", "train", photos, "--model", "beta",
+        "--width", 4, "--size", 32, "--batch-size", 2, "--min-colourfulness", 0,
+        "--precision", "float32", "--cache-dir", run.parent / "cache", *flags,
+    ]  # fmt: skip
+    return subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of 3 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]
+    if shutil.which("mount") is None or subprocess.run(command).returncode:
+        pytest.skip("no right to mount a small disk")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_is_told_and_what_was_saved_before_stays(
+    photos, small_disk, tmp_path
+):
+    run, cache = small_disk / "run", tmp_path / "cache"
+    list(events(photos, run, cache=cache, epochs=1))
+    before = weights(run)
+    ballast = small_disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb") as file:
+        file.write(bytes(4_000_000))
+    going = start(photos, run, "--model", "alpha", "--resume", "--epochs", 3,
+                  "--out", run, "--cache-dir", cache)  # fmt: skip
+    _, told = going.communicate(timeout=120)
+    assert going.returncode == 1
+    assert b"No space left" in told or b"no room left" in told
+    assert b"Traceback" not in told
+    for mine, theirs in zip(before, weights(run), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    ballast.unlink()
+    list(events(photos, run, cache=cache, epochs=2, resume=True))
+    assert [row["epoch"] for row in history(run)] == ["1", "2"]
+
+
+@pytest.mark.slow
+def test_a_training_killed_at_ten_moments_ends_as_one_that_was_not(photos, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    flags = ["--epochs", 60, "--steps-per-epoch", 25, "--checkpoint-every", 10]
+    assert start(photos, whole, "--out", whole, *flags).wait() == 0
+    chance = random.Random(4)
+    for attempt in range(10):
+        resume = ["--resume"] if attempt else []
+        going = start(photos, killed, "--out", killed, *flags, *resume)
+        if not attempt:
+            while not (killed / "model.keras").exists():
+                time.sleep(0.1)
+        time.sleep(chance.uniform(0, 12))
+        going.kill()
+        going.communicate()
+        for state in (killed / "checkpoint").glob("step-*.npz"):
+            with zipfile.ZipFile(state) as archive:
+                assert archive.testzip() is None
+        assert checkpoint.open_model(killed)
+    assert start(photos, killed, "--out", killed, *flags, "--resume").wait() == 0
+    assert [int(row["epoch"]) for row in history(killed)] == list(range(1, 61))
+    for name in ("loss", "val_loss", "val_ab_rmse"):
+        np.testing.assert_allclose(
+            [float(row[name]) for row in history(killed)],
+            [float(row[name]) for row in history(whole)],
+            rtol=1e-5,
+        )
 
 
 @pytest.mark.slow

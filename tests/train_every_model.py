@@ -1,0 +1,39 @@
+"""Trains every architecture for 20 steps: a process of its own, or one worker of many.
+
+Usage: python train_every_model.py PHOTOS OUT DEVICES [MODEL ...]
+
+Devices that are to be tried must be told before TensorFlow begins, hence no test.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from colorize import cluster, config, distribution, models, training
+
+FLAGS = {
+    "width": 4, "size": "32", "batch_size": 4, "epochs": 20, "steps_per_epoch": 1,
+    "val_every": 99, "sample_every": 99, "min_colourfulness": 0, "age": 0.5,
+    "learning_rate": 1e-4, "zoom": 0.2, "clip": 1.0, "average": 0.5,
+    "precision": "float32",
+}  # fmt: skip
+
+
+def main(photos: str, out: str, devices: str, *names: str) -> None:
+    """Leaves a run folder in OUT for each model."""
+    chosen = distribution.choose(devices, cluster.find(os.environ))
+    for name in names or models.ARCHITECTURES:
+        flags = FLAGS | {"model": name, "data": photos, "devices": devices}
+        if models.find(name).bins:
+            flags["loss"] = "bins + huber"
+        for _ in training.train(
+            config.load(None, flags),
+            Path(out) / name,
+            cache_folder=Path(out) / "cache",
+            devices=chosen,
+        ):
+            pass
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
