@@ -78,17 +78,21 @@ def ours(folder: Path, precision: str) -> None:
                 print(event.text, file=sys.stderr)
             if isinstance(event, training.Step):
                 ends.append(time.monotonic())
-                if len(ends) == WARM + STEPS:
-                    break
-        events.close()
-    report(ends)
+            if isinstance(event, training.Finished):
+                waiting, network = list(event.seconds.values())[:2]
+    report(ends, network / (waiting + network))
 
 
-def report(ends: list[float]) -> None:
-    """Prints pictures/s after warming up, and the most memory the process had."""
+def report(ends: list[float], network: float | None = None) -> None:
+    """Prints pictures/s after warming up, and the most memory the process had.
+
+    Args:
+        ends: of each step, in seconds.
+        network: share of the steps' time that the network took, where it is known.
+    """
     rate = STEPS * BATCH / (ends[-1] - ends[WARM - 1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"rate": rate, "peak": peak}))
+    print(json.dumps({"rate": rate, "peak": peak, "network": network}))
 
 
 def main() -> None:
@@ -107,15 +111,21 @@ def main() -> None:
         first = None
         for what in ("tutorial", "float32", "auto"):
             command = [sys.executable, __file__, "--one", what, str(folder)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE)
+            name = "the tutorials' loop" if what == "tutorial" else f"ours, {what}"
+            if done.returncode:
+                print(f"{name:22} ended by signal {-done.returncode}", flush=True)
+                continue
             found = json.loads(done.stdout.splitlines()[-1])
             first = first or found
             faster = found["rate"] / first["rate"]
             less = first["peak"] / found["peak"]
-            name = "the tutorials' loop" if what == "tutorial" else f"ours, {what}"
             print(
                 f"{name:22} {found['rate']:10.2f} {faster:7.2f}"
-                f" {found['peak'] / 1e9:10.2f} GB {less:12.2f}",
+                f" {found['peak'] / 1e9:10.2f} GB {less:12.2f}"
+                + (
+                    f"   network {network:.0%}" if (network := found["network"]) else ""
+                ),
                 flush=True,
             )
 

@@ -137,7 +137,7 @@ def save_state(
         for i, variable in enumerate(variables)
     }
     with files.atomic(path) as part:
-        np.savez(part, progress=json.dumps(progress), **arrays)  # type: ignore[arg-type]
+        np.savez(part, progress=json.dumps(progress), **arrays)
     for older in _states(run)[2:]:
         older.unlink()
 

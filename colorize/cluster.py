@@ -104,11 +104,10 @@ def _of_slurm(environment: Mapping[str, str]) -> Cluster:
 def _hosts(nodes: str) -> list[str]:
     """The names in SLURM's short form: `gpu[01-03,7],login` are five."""
     hosts = []
-    for part in re.findall(r"[^,\[]+(?:\[[^\]]*\])?[^,\[]*", nodes):
-        prefix, ranges, suffix = re.fullmatch(
-            r"([^\[]*)(?:\[([^\]]*)\])?(.*)", part
-        ).groups()
-        if ranges is None:
+    for prefix, ranges, suffix in re.findall(
+        r"([^,\[]+)(?:\[([^\]]*)\])?([^,\[]*),?", nodes
+    ):
+        if not ranges:
             hosts.append(prefix)
             continue
         for piece in ranges.split(","):

@@ -204,7 +204,7 @@ class TrainConfig:
                     "them, such as 'bins + 0.1 huber'"
                 )
             try:
-                terms[name] = float(*weight or [1])
+                terms[name] = float(*weight or ["1"])
             except (TypeError, ValueError):
                 terms[name] = math.nan
             if not 0 < terms[name] < math.inf:

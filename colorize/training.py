@@ -298,8 +298,8 @@ def _undivided() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for caught, handler in before.items():
+            signal.signal(caught, handler)
         for number in waiting:
             signal.raise_signal(number)
 

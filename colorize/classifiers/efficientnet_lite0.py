@@ -119,19 +119,18 @@ def load_imagenet(model: keras.Model) -> None:
             continue
         norm = norms[_norm_after(name)]
         scale = norm["weight"] / np.sqrt(norm["running_var"] + _EPSILON)
-        kernel = own["weight"].astype(np.float32)  # (filters, channels, H, W)
-        if layer.use_bias:
+        kernel: np.ndarray = own["weight"]  # (filters, channels, H, W)
+        if layer.use_bias:  # folded
             kernel = kernel * scale[:, None, None, None]
         depthwise = isinstance(layer, layers.DepthwiseConv2D)
-        weights = [
-            kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(2, 3, 1, 0)
-        ]
+        kernel = kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
         if layer.use_bias:
-            weights.append(norm["bias"] - norm["running_mean"] * scale)
+            bias = norm["bias"] - norm["running_mean"] * scale
+            layer.set_weights([kernel, bias])
         else:
+            layer.set_weights([kernel])
             order = ("weight", "bias", "running_mean", "running_var")
             model.get_layer(_norm_after(name)).set_weights([norm[k] for k in order])
-        layer.set_weights(weights)
 
 
 def _norm_after(convolution: str) -> str:
