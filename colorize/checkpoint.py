@@ -1,11 +1,11 @@
 """Models and training states on disk: saved whole, opened with mistrust."""
 
 import difflib
+import hashlib
 import io
 import itertools
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,25 @@ def _copy_in_half(source: h5py.Group, target: h5py.Group) -> None:
             if np.array_equal(half, data):
                 data = half
         target.create_dataset(name, data=data).attrs.update(item.attrs)
+
+
+def ship(source: Path) -> Path:
+    """Makes a model the one that comes with this package, in half precision.
+
+    Args:
+        source: a run folder or a `.keras` file.
+
+    Returns:
+        The file in the package, beside which its SHA-256 is.
+    """
+    model = open_model(source)
+    weights = [w.astype(np.float16).astype(np.float32) for w in model.get_weights()]
+    model.set_weights(weights)
+    path = runs.WEIGHTS
+    save_model(model, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    runs.checksum_file(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+    return path
 
 
 def open_model(source: Path) -> keras.Model:
@@ -131,70 +150,81 @@ def save_state(
     """
     path = run / runs.STATES.replace("*", f"{progress['step']:09d}")
     path.parent.mkdir(exist_ok=True)
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{kind}{i}": keras.ops.convert_to_numpy(variable)
         for kind, variables in _variables(model, optimizer).items()
         for i, variable in enumerate(variables)
     }
     with files.atomic(path) as part:
-        np.savez(part, progress=json.dumps(progress), **arrays)
-    for older in _states(run)[2:]:
+        np.savez(part, progress=json.dumps([progress, *arrays]), **arrays)
+    for older in runs.states(run)[2:]:
         older.unlink()
 
 
-def _states(run: Path) -> list[Path]:
-    """The saved states of a run, the last first."""
-    return sorted(run.glob(runs.STATES), reverse=True)
-
-
 def load_state(
-    run: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer
+    run: Path,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    *,
+    set_aside: bool = True,
 ) -> tuple[dict[str, Any], list[str]]:
     """Restores the last state that is whole, told by its checksums (CRC-32 of ZIP).
 
+    Args:
+        run: the run folder.
+        model: whose weights are restored.
+        optimizer: whose variables are.
+        set_aside: whether to rename damaged states, which one process alone may do.
+
     Returns:
-        The progress, and in words which later states are damaged; these are set aside.
+        The progress, and in words which later states are damaged.
 
     Raises:
         ColorizeError: there is no whole one, or it is of another training.
     """
     problems: list[str] = []
-    for path in _states(run):
-        problem = _damage(path)
-        if not problem:
-            return _assign_state(path, model, optimizer), problems
-        problems.append(f"{path} is damaged: {problem}")
-        path.rename(f"{path}.damaged")
+    for path in runs.states(run):
+        try:
+            progress, arrays = _read_state(path)
+        except Exception as e:  # whatever ZIP and NPY make of bytes that are wrong
+            problems.append(f"{path} is damaged: {_first_line(e)}")
+            if set_aside:
+                path.rename(f"{path}.damaged")
+            continue
+        _assign_state(path, arrays, model, optimizer)
+        return progress, problems
     raise ColorizeError("; ".join([f"{run}: nothing to resume in it", *problems]))
 
 
-def _damage(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as e:
-        return _first_line(e)
-    return f"the checksum of {broken} is wrong" if broken else ""
+def _read_state(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    with zipfile.ZipFile(path) as archive:
+        if broken := archive.testzip():
+            raise ValueError(f"the checksum of {broken} is wrong")
+    with np.load(path, allow_pickle=False) as file:
+        progress, *names = json.loads(str(file["progress"]))
+        if {"progress", *names} != set(file):
+            raise ValueError("arrays are missing in it")
+        return progress, {name: file[name] for name in names}
 
 
 def _assign_state(
-    path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer
-) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as arrays:
-        names = [
-            (f"{kind}{i}", variable)
-            for kind, own in _variables(model, optimizer).items()
-            for i, variable in enumerate(own)
-        ]
-        shapes = {name: arrays[name].shape for name in arrays if name != "progress"}
-        if shapes != {name: tuple(variable.shape) for name, variable in names}:
-            raise ColorizeError(
-                f"{path}: of another network or optimizer than the settings now are"
-            )
-        for name, variable in names:
-            variable.assign(arrays[name])
-        progress: dict[str, Any] = json.loads(str(arrays["progress"]))
-    return progress
+    path: Path,
+    arrays: Mapping[str, np.ndarray],
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+) -> None:
+    variables = {
+        f"{kind}{i}": variable
+        for kind, own in _variables(model, optimizer).items()
+        for i, variable in enumerate(own)
+    }
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != {name: tuple(v.shape) for name, v in variables.items()}:
+        raise ColorizeError(
+            f"{path}: of another network or optimizer than the settings now are"
+        )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
 
 
 def clear_leftovers(run: Path) -> None:

@@ -46,7 +46,9 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _explained(when_stopped: str = "stopped") -> Iterator[None]:
+def _explained(
+    when_stopped: Callable[[], str] = lambda: "stopped",
+) -> Iterator[None]:
     """Ends a command with one line for what the user can put right, or has stopped."""
     try:
         yield
@@ -57,7 +59,7 @@ def _explained(when_stopped: str = "stopped") -> Iterator[None]:
             raise
         _fail(f"{e.filename or 'writing'}: {e.strerror}", 1)
     except KeyboardInterrupt as e:
-        _say(when_stopped)
+        _say(when_stopped())
         raise SystemExit(143 if isinstance(e, _Terminated) else 130) from None
 
 
@@ -189,7 +191,7 @@ def train(
                 file = config.recipe(models.find(flags["model"] or "beta").name)
             settings = config.load(file, flags)
             out = out or runs.new_run(models.find(settings.model).name)
-            if chief and out.exists() and (not out.is_dir() or any(out.iterdir())):
+            if out.exists() and (not out.is_dir() or _holds_anything(out)):
                 raise UsageError(
                     f"{out}: already there; go on with it by --resume, or name "
                     "another with --out"
@@ -209,8 +211,7 @@ def train(
             runs.model_file(init)
         elif not resume:
             architecture.check_weights(settings)
-    stopped = f"stopped; go on with: colorize train --resume --out {out}"
-    with _explained(stopped):
+    with _explained(lambda: _after_stopping(out)):
         if workers is not None:
             os.environ["TF_CONFIG"] = workers.tf_config()
             if chief:
@@ -235,17 +236,32 @@ def train(
         click.echo(out)
 
 
+def _holds_anything(run: Path) -> bool:
+    return any(path.name != runs.LOCK for path in run.iterdir())
+
+
+def _after_stopping(run: Path) -> str:
+    if not runs.states(run):
+        return "stopped before anything was learnt"
+    return f"stopped; go on with: colorize train --resume --out {run}"
+
+
 def _check_same_network(
     flags: dict[str, Any], begun: config.TrainConfig, run: Path
 ) -> None:
     """Raises UsageError where a run cannot go on as another network."""
-    for name in ("model", "width", "embedding", "freeze", "optimizer"):
+    for name in ("model", "width", "embedding", "freeze", "optimizer", "average"):
         before = getattr(begun, name)
         if flags[name] is not None and flags[name] != before:
             raise UsageError(
                 f"{run} was begun with {name} {before or 'as by default'}; start "
                 f"another run from it with --init {run}"
             )
+    asked = flags["precision"] or begun.precision
+    if asked != begun.precision and "mixed_float16" in (asked, begun.precision):
+        raise UsageError(
+            f"{run} was begun in {begun.precision}: only mixed_float16 scales its loss"
+        )
 
 
 def _show_training(events: Iterator[Any]) -> None:
@@ -408,7 +424,7 @@ def predict(
             files.make_folder(target)
     counts = dict.fromkeys(("coloured", "skipped", "failed"), 0)
     shown: list[Any] = []
-    with _explained("stopped; run the same command again for the rest"):
+    with _explained(lambda: "stopped; run the same command again for the rest"):
         quiet.import_tensorflow()
         from colorize import checkpoint, prediction
         from colorize.colorizer import Colorizer

@@ -29,13 +29,22 @@ class Cluster:
     workers: tuple[str, ...]
     index: int
 
-    def lost(self) -> list[str]:
-        """The workers that no longer answer, in words: `worker 1 (node2:20001)`."""
-        return [
-            f"worker {i} ({address})"
+    def lost(self, message: str = "") -> str:
+        """The workers that do not answer, in words: `worker 1 (node2:20001)`.
+
+        Args:
+            message: of TensorFlow, which names a worker that is frozen but listens.
+        """
+        silent = {
+            i
             for i, address in enumerate(self.workers)
             if i != self.index and not _answers(address)
-        ]
+        }
+        named = {int(i) for i in re.findall(r"/job:worker/\S*task:(\d+)", message)}
+        found = silent or named - {self.index}
+        names = [f"worker {i} ({self.workers[i]})" for i in sorted(found)]
+        reason = message.splitlines()[0] if message else "it is not known which"
+        return ", ".join(names) or f"another worker ({reason})"
 
     def tf_config(self) -> str:
         """This cluster as TensorFlow wants it told."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from colorize import files
 from colorize.errors import UsageError
 
 Size = tuple[int, int]  # (height, width) in pixels
@@ -250,7 +251,8 @@ def _read(file: Path) -> str:
 def save(config: TrainConfig, file: Path) -> None:
     """Writes a TOML file that `load` reads back, whatever a path in it is made of."""
     text = config.to_toml()
-    file.write_text(text, encoding="utf-8", errors="surrogateescape")
+    with files.atomic(file) as part:
+        part.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 _TYPES = typing.get_type_hints(TrainConfig)

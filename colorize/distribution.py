@@ -4,6 +4,11 @@ Every strategy does the same: each replica (a GPU, or one CPU) learns from its p
 the global batch, gradients are summed over all, and all take the same step.
 """
 
+import hashlib
+import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +17,8 @@ import tensorflow as tf
 
 from colorize.cluster import Cluster
 from colorize.errors import ColorizeError, UsageError
+
+PATIENCE = 600  # seconds that a worker waits for the others
 
 # What TensorFlow raises where another worker is gone.
 LOST = (
@@ -85,11 +92,36 @@ class Devices:
         """The sum over all replicas of all workers."""
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
 
-    def agree(self, value: float) -> float:
-        """The sum of what each worker says; returns when all have."""
-        local = self.replicas // (len(self.cluster.workers) if self.cluster else 1)
-        say = tf.function(lambda: tf.constant(value / local, tf.float64))
-        return float(self.sum(self.strategy.run(say)))
+    def wait_for_all(self) -> None:
+        """Returns when all workers have come here."""
+        self._sum_over_workers(0)
+
+    def check_same(self, what: str, mine: str) -> None:
+        """Compares something that must be the same for all workers.
+
+        Raises:
+            ColorizeError: it is not.
+        """
+        digest = hashlib.blake2b(mine.encode(), digest_size=4).digest()
+        number = int.from_bytes(digest, "big")
+        workers = len(self.cluster.workers) if self.cluster else 1
+        if workers > 1 and self._sum_over_workers(number) != workers * number:
+            raise ColorizeError(
+                f"the workers have not all the same {what}; they need the same "
+                "arguments, the same kind of machine, and folders that all see"
+            )
+
+    def _sum_over_workers(self, number: int) -> int:
+        if self.cluster is None:
+            return number
+        local = self.replicas // len(self.cluster.workers)
+
+        def say() -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            first = context.replica_id_in_sync_group % local == 0
+            return tf.where(first, tf.constant(number, tf.int64), 0)
+
+        return int(self.sum(self.strategy.run(tf.function(say, autograph=False))))
 
 
 def choose(asked: str, cluster: Cluster | None) -> Devices:
@@ -116,13 +148,15 @@ def choose(asked: str, cluster: Cluster | None) -> Devices:
         tf.config.set_visible_devices(gpus[:count], "GPU")
         for gpu in gpus[:count]:  # take memory as it is needed, not all of it
             tf.config.experimental.set_memory_growth(gpu, True)
+    elif count > 1 and cluster is not None:
+        raise UsageError(f"--devices {count}: a worker without a GPU is one device")
     elif count > 1:
         _split_cpu(count)
     what = (
         f"{count} {'' if gpus else 'logical '}{kind}s" if count > 1 else f"one {kind}"
     )
     if cluster is not None:
-        strategy = _multi_worker()
+        strategy = _connect(cluster)
         workers = len(cluster.workers)
         return Devices(strategy, cluster, f"{workers} workers of {what} each")
     if count > 1:
@@ -143,6 +177,36 @@ def _split_cpu(count: int) -> None:
             raise ColorizeError(f"cannot make {count} CPU devices: {e}") from e
 
 
-def _multi_worker() -> tf.distribute.Strategy:
-    # It finds the workers in TF_CONFIG by itself, and waits for them.
-    return tf.distribute.MultiWorkerMirroredStrategy()
+def _connect(cluster: Cluster) -> tf.distribute.Strategy:
+    """Waits for the other workers, whom TensorFlow finds in TF_CONFIG by itself.
+
+    Raises:
+        ColorizeError: the port of this worker is taken.
+    """
+    connected = threading.Event()
+    threading.Thread(target=_watch, args=(cluster, connected), daemon=True).start()
+    # TensorFlow waits where no Python handler can run: let signals end it at once.
+    before = {
+        number: signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as e:
+        own = cluster.workers[cluster.index]
+        raise ColorizeError(f"{own}: cannot be listened on: {e.message}") from e
+    finally:
+        connected.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _watch(cluster: Cluster, connected: threading.Event) -> None:
+    """Says whom this worker waits for, and gives up in the end."""
+    for _ in range(PATIENCE // 30):
+        if connected.wait(30):
+            return
+        print(f"still waiting for {cluster.lost()}", file=sys.stderr)
+    print("Error: not all workers have come; giving up", file=sys.stderr)
+    os._exit(1)  # nothing has been begun, and TensorFlow cannot be interrupted

@@ -214,6 +214,10 @@ def locked(path: Path) -> Iterator[None]:
             raise ColorizeError(
                 f"{path.parent}: in use by another process ({file.read().strip()})"
             ) from e
+        except OSError as e:
+            if e.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                raise
+            # A file system without locks: two processes at once are not noticed.
         file.truncate(0)
         file.write(f"{os.getpid()} on {socket.gethostname()}")
         file.flush()

@@ -76,11 +76,10 @@ def averaged(
         return
     weights = model.trainable_variables
     last = [ops.convert_to_numpy(weight) for weight in weights]
-    for weight, average in zip(
-        weights, own._model_variables_moving_average, strict=True
-    ):
-        weight.assign(ops.convert_to_numpy(average))
+    averages = own._model_variables_moving_average
     try:
+        for weight, average in zip(weights, averages, strict=True):
+            weight.assign(ops.convert_to_numpy(average))
         yield
     finally:
         for weight, value in zip(weights, last, strict=True):

@@ -18,7 +18,7 @@ def choose(asked: str = "auto") -> tuple[str, str]:
     """
     if asked != "auto":
         return asked, "as asked"
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         capability = details.get("compute_capability", (0, 0))

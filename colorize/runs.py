@@ -10,6 +10,7 @@ checkpoint/          the last two states of the training, for `--resume`
 evaluation/          what `colorize evaluate` measured
 """
 
+import hashlib
 import itertools
 import re
 from pathlib import Path
@@ -21,6 +22,15 @@ MODEL = "model.keras"
 CONFIG = "config.toml"
 LOCK = ".lock"  # held by the process that trains
 STATES = "checkpoint/step-*.npz"
+
+
+SHIPPED = Path("default")  # what the weights that come with this package are called
+WEIGHTS = Path(__file__).parent / "weights" / "gamma.keras"
+
+
+def states(run: Path) -> list[Path]:
+    """The saved states of a run, the last first."""
+    return sorted(run.glob(STATES), reverse=True)
 
 
 def new_run(model: str) -> Path:
@@ -47,12 +57,18 @@ def latest(model: str = "", *, holding: str = MODEL) -> Path | None:
 
 
 def model_file(source: Path) -> Path:
-    """The model file of a run folder, or the model file itself.
+    """The model file of a run folder, the model file itself, or that of `default`.
 
     Raises:
         UsageError: there is no such file or folder.
-        ColorizeError: the folder has no model in it.
+        ColorizeError: the folder has no model in it, or the weights that come with
+            this package are damaged.
     """
+    if source == SHIPPED:
+        told, _ = checksum_file(WEIGHTS).read_text(encoding="utf-8").split()
+        if hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() != told:
+            raise ColorizeError(f"{WEIGHTS}: damaged; install colorize anew")
+        return WEIGHTS
     if source.is_dir():
         if not (source / MODEL).is_file():
             raise ColorizeError(
@@ -62,3 +78,8 @@ def model_file(source: Path) -> Path:
     if not source.is_file():
         raise UsageError(f"{source}: no such run folder or model file")
     return source
+
+
+def checksum_file(path: Path) -> Path:
+    """Where the SHA-256 of a file is, as `sha256sum` writes it."""
+    return path.with_name(f"{path.name}.sha256")

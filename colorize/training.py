@@ -6,6 +6,7 @@ and how long the network took, and a run stops and goes on at any step.
 
 import contextlib
 import csv
+import dataclasses
 import hashlib
 import math
 import re
@@ -187,9 +188,10 @@ def train(
         except LOST as e:
             if devices.cluster is None:
                 raise
-            lost = ", ".join(devices.cluster.lost()) or "one of the workers"
+            again = f" with --resume --out {run}" if runs.states(run) else ""
             raise ColorizeError(
-                f"lost {lost}; start all workers again with --resume --out {run}"
+                f"lost {devices.cluster.lost(e.message)}; start all workers "
+                f"again{again}"
             ) from e
 
 
@@ -205,7 +207,10 @@ def _train(
     architecture = models.find(config.model)
     architecture.check(config)
     keras.utils.set_random_seed(config.seed)
+    if config.batch_size != "all":
+        devices.part_of(int(config.batch_size))  # refused before pictures are decoded
     policy, reason = precision.choose(config.precision)
+    devices.check_same("precision", policy)
     yield Note(f"training on {devices.description} in {policy} ({reason})")
     options = architecture.options(config) | {"policy": policy}
     if architecture.embeds and (resume or init is not None):
@@ -229,13 +234,15 @@ def _train(
     if devices.cluster is not None:
         index, workers = devices.cluster.index, len(devices.cluster.workers)
         yield from dataset.decode_share(config, store, index, workers)
-        devices.agree(0)  # that all are done
+        devices.wait_for_all()
     pictures = yield from dataset.prepare(config, store)
-    if devices.cluster is not None:
-        _check_same_pictures(devices, pictures)
+    records = (pictures.train["digest"].tobytes(), pictures.val["digest"].tobytes())
+    devices.check_same("pictures", hashlib.blake2b(b"".join(records)).hexdigest())
     if devices.chief:
         files.make_folder(run)
         opened.enter_context(files.locked(run / runs.LOCK))
+        if not resume and runs.states(run):  # of a process that began meanwhile
+            raise ColorizeError(f"{run}: already there; go on with it by --resume")
     yield Prepared(pictures, run)
     with devices.strategy.scope():
         training = _Training(config, run, pictures, model, options, devices)
@@ -243,9 +250,11 @@ def _train(
         for damaged in training.restore():
             yield Note(f"{damaged}; going on from the checkpoint before it")
         yield Note(f"going on after step {training.step}")
+        devices.check_same("checkpoint", str(training.step))
     if devices.chief:
         _write_left_out(run, pictures)
-        save(config, run / runs.CONFIG)
+        # What was chosen here is what it goes on in, on whatever machine.
+        save(dataclasses.replace(config, precision=policy), run / runs.CONFIG)
     training.begin()
     if config.cache_embeddings:
         yield Note(
@@ -256,20 +265,6 @@ def _train(
         opened.enter_context(contextlib.closing(known))
         yield from training.embed(known)
     yield from training.run_all()
-
-
-def _check_same_pictures(devices: Devices, pictures: dataset.Pictures) -> None:
-    """Raises ColorizeError unless all workers have found the same pictures."""
-    digest = hashlib.blake2b(digest_size=4)
-    for records in (pictures.train, pictures.val):
-        digest.update(records["digest"].tobytes())
-    mine = int.from_bytes(digest.digest(), "big")
-    everyone = devices.agree(float(mine))
-    if devices.cluster and everyone != float(mine) * len(devices.cluster.workers):
-        raise ColorizeError(
-            f"worker {devices.cluster.index} has other pictures than the others: all "
-            "must see the same folder"
-        )
 
 
 def _write_left_out(run: Path, pictures: dataset.Pictures) -> None:
@@ -343,6 +338,7 @@ class _Training:
         self.step = 0  # of the whole run: steps done
         self.best = math.inf  # the lowest validation loss
         self.history: list[dict[str, float]] = []
+        self.cut_short: list[dict[str, float]] = []  # of an epoch to be gone on with
         self.epoch_steps = 0  # what is done of the epoch under way
         self.epoch_loss = self.epoch_seconds = 0.0  # summed over those steps
         self.seconds = {
@@ -386,7 +382,9 @@ class _Training:
 
     def restore(self) -> list[str]:
         """Goes on from the last whole checkpoint; returns what is wrong with others."""
-        progress, problems = checkpoint.load_state(self.run, self.model, self.optimizer)
+        progress, problems = checkpoint.load_state(
+            self.run, self.model, self.optimizer, set_aside=self.devices.chief
+        )
         for name in _PROGRESS:
             setattr(self, name, progress[name])
         return problems
@@ -457,11 +455,12 @@ class _Training:
                         self.epoch_loss / self.epoch_steps,
                         self.epoch_seconds / self.epoch_steps * self.steps,
                     )
-                    self._save_now_and_then()
+                    if self.epoch_steps < self.steps:
+                        self._save_now_and_then()
                 yield self._end_epoch(journal, epoch)
                 if self.stopping:
                     break
-        self.devices.agree(0)  # who leaves early looks lost to the others
+        self.devices.wait_for_all()  # who leaves early looks lost to the others
         yield Finished(self.run, self.seconds)
 
     def _open_journal(self, opened: contextlib.ExitStack) -> Journal:
@@ -472,7 +471,7 @@ class _Training:
             history=self.history,
         )
         opened.callback(journal.close)
-        opened.callback(lambda: journal.draw_curves(self.history))
+        opened.callback(lambda: journal.draw_curves(self.history + self.cut_short))
         opened.callback(self._save_all)  # first
         return journal
 
@@ -486,8 +485,8 @@ class _Training:
         if not math.isfinite(loss):
             raise ColorizeError(
                 f"the loss became {loss} at step {self.step}; {self.run} keeps what "
-                "was learnt before; go on with --resume --learning-rate "
-                f"{self.config.learning_rate / 10:g}"
+                f"was learnt before; go on with --resume --out {self.run} "
+                f"--learning-rate {self.config.learning_rate / 10:g}"
             )
 
     def _time_is_up(self) -> bool:
@@ -524,9 +523,10 @@ class _Training:
             raise ColorizeError(told[1]) from e
 
     def _train_everywhere(self, inputs: Any, ab: Any, up: tf.Tensor) -> tf.Tensor:
-        """The mean loss of a batch, and how many workers say that time is up."""
-        run = self.devices.strategy.run
-        return self.devices.sum(run(self._train_on_part, args=(inputs, ab, up)))
+        """The mean loss of a batch, and whether time is up."""
+        strategy = self.devices.strategy
+        figures = strategy.run(self._train_on_part, args=(inputs, ab, up))
+        return strategy.experimental_local_results(figures)[0]
 
     def _train_on_part(self, inputs: Any, ab: tf.Tensor, up: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
@@ -539,11 +539,14 @@ class _Training:
             [weight.value for weight in weights],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,  # of a part of the loss
         )
-        # Before they are clipped or found not to be finite: see `optimization`.
-        context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        # Summed here, before they are clipped or found not to be finite (see
+        # `optimization`), and the figures with them: once that is done, no other
+        # worker can keep this one from finishing the step.
+        *gradients, figures = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM, [*gradients, tf.stack([loss, up])]
+        )
         self.optimizer.apply(gradients, weights)
-        return tf.stack([loss, up])
+        return figures
 
     def _losses(self, ab: tf.Tensor, outputs: dict[str, Any]) -> tf.Tensor:
         """The weighted sum of losses of each picture, (B,)."""
@@ -630,20 +633,25 @@ class _Training:
                 figures |= self._validate()
             self._check_finite(figures["val_loss"])
             best = figures["val_loss"] < self.best
-        # From here on the epoch counts as done; an interrupt before validates again.
-        self.history.append(figures)
-        self.epoch_steps, self.epoch_loss, self.epoch_seconds = 0, 0.0, 0.0
+        with self._timed("saving"), _undivided():
+            if best and journal is not None:
+                self._save_model()
+            if best:
+                self.best = figures["val_loss"]
+            if self.epoch_steps < self.steps:  # its time is up; `--resume` ends it
+                self.cut_short = [figures]
+            else:
+                self.history.append(figures)
+                self.epoch_steps, self.epoch_loss, self.epoch_seconds = 0, 0.0, 0.0
+            if journal is not None:
+                # A state knows how good the saved model is.
+                self._save_if_due(epoch_ends=True, needed=best)
         if journal is not None:
             with self._timed("saving"):
-                if best:
-                    self._save_model()
-                    self.best = figures["val_loss"]
-                    self._save_state()  # which knows how good the saved model is
                 samples = None
                 if epoch % config.sample_every == 0 or epoch == 1 or last:
                     samples = self._draw_samples(journal, epoch)
-                journal.note(self.history, samples)
-                self._save_if_due(epoch_ends=True)
+                journal.note(self.history + self.cut_short, samples)
         return Epoch(epoch, config.epochs, figures, best, self.pictures.memorised)
 
     def _averaged(self) -> contextlib.AbstractContextManager[None]:
@@ -666,7 +674,7 @@ class _Training:
             with self._timed("saving"):
                 self._save_if_due(epoch_ends=False)
 
-    def _save_if_due(self, *, epoch_ends: bool) -> None:
+    def _save_if_due(self, *, epoch_ends: bool, needed: bool = False) -> None:
         """Saves every so many steps and as epochs end, or as often as costs little."""
         every = self.config.checkpoint_every
         if every is not None:
@@ -675,7 +683,7 @@ class _Training:
             pause = self.save_seconds / SAVE_SHARE
             pause = pause if epoch_ends else max(pause, SAVE_SECONDS)
             due = time.monotonic() - self.saved_at > pause
-        if due:
+        if due or needed:
             self._save_state()
 
     def _save_state(self) -> None:

@@ -131,6 +131,16 @@ def flip_a_bit(path):
     path.write_bytes(data)
 
 
+def flip_a_bit_of_a_header(path):
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"PK\x01\x02") + 10] ^= 1  # how the last array is packed
+    path.write_bytes(data)
+
+
+def misname_an_array(path):
+    path.write_bytes(path.read_bytes().replace(b"model1.npy", b"modelX.npy"))
+
+
 def cut_short(path):
     path.write_bytes(path.read_bytes()[:1000])
 
@@ -139,7 +149,10 @@ def empty(path):
     path.write_bytes(b"")
 
 
-harm = pytest.mark.parametrize("harm", [flip_a_bit, cut_short, empty])
+harm = pytest.mark.parametrize(
+    "harm",
+    [flip_a_bit, flip_a_bit_of_a_header, misname_an_array, cut_short, empty],
+)
 
 
 def states(run):

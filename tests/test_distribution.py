@@ -121,19 +121,12 @@ def test_two_processes_train_as_one_does(name, one_device, two_processes):
 
 
 @pytest.mark.slow
-def test_three_processes_train_as_one_does(sample_photos, tmp_path):
-    # Of a batch of four they cannot have equal parts; of six they can.
-    script = tmp_path / "six.py"
-    script.write_text(SCRIPT.read_text().replace('"batch_size": 4', '"batch_size": 6'))
-    one, three = tmp_path / "one", tmp_path / "three"
-    one.mkdir(), three.mkdir()
+def test_three_processes_train_as_one_does(sample_photos, one_device, tmp_path):
     names = ("beta", "colornet")
-    arguments = [script, sample_photos, one, "cpu", *names]
-    finish([start(arguments, {}, one / "log.log")], one)
-    arguments[2] = three
-    finish(start_workers(arguments, three, 3), three)
+    arguments = [SCRIPT, sample_photos, tmp_path, "cpu", *names]
+    finish(start_workers(arguments, tmp_path, 3), tmp_path)
     for name in names:
-        assert_same_training(one / name, three / name)
+        assert_same_training(one_device / name, tmp_path / name)
 
 
 def train_together(photos, out, folder, *flags):
@@ -143,6 +136,14 @@ def train_together(photos, out, folder, *flags):
          "--cache-dir", folder / "cache", "--sample-every", 9999, *flags],
         folder, 2,
     )  # fmt: skip
+
+
+def wait_for(holds):
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise TimeoutError
 
 
 def steps_done(out):
@@ -158,10 +159,7 @@ def test_a_worker_that_is_killed_is_named_and_the_run_can_go_on(
     flags += ["--val-every", 4000]
     chief, other = train_together(sample_photos, out, tmp_path, *flags)
     try:
-        for _ in range(600):
-            if steps_done(out) >= 20:
-                break
-            time.sleep(0.1)
+        wait_for(lambda: steps_done(out) >= 20)
         other.send_signal(signal.SIGKILL)
         assert chief.wait(timeout=60) == 1
     finally:
@@ -248,4 +246,66 @@ def test_a_worker_that_does_not_answer_is_lost():
     with socket.create_server(("localhost", 0)) as alive:
         ports = (own, silent, alive.getsockname()[1])
         found = cluster.Cluster(tuple(f"localhost:{port}" for port in ports), 0)
-        assert found.lost() == [f"worker 1 (localhost:{silent})"]
+        assert found.lost() == f"worker 1 (localhost:{silent})"
+
+
+def test_a_worker_that_is_frozen_is_the_one_that_tensorflow_names():
+    with socket.create_server(("localhost", 0)) as alive:
+        address = f"localhost:{alive.getsockname()[1]}"
+        found = cluster.Cluster(("localhost:1", address), 0)
+        message = "from /job:worker/replica:0/task:1: /job:worker/task:0 is well"
+        assert found.lost(message) == f"worker 1 ({address})"
+        assert found.lost("out of cheese\nmore") == "another worker (out of cheese)"
+
+
+def test_sigterm_to_all_workers_saves_a_state_that_can_be_gone_on_from(
+    sample_photos, tmp_path
+):
+    out = tmp_path / "run"
+    flags = ["--epochs", 4000, "--steps-per-epoch", 10, "--val-every", 4000]
+    workers = train_together(sample_photos, out, tmp_path, *flags)
+    wait_for(lambda: steps_done(out) >= 20)
+    for worker in workers:
+        worker.terminate()
+    assert workers[0].wait(timeout=60) in (1, 143)  # 1 where the other went first
+    workers[1].wait(timeout=60)
+    done = steps_done(out)
+    with np.load(out / "checkpoint" / f"step-{done:09d}.npz") as state:
+        assert state["optimizer0"] == done  # its own count of steps
+    flags = ["--resume", "--epochs", done // 10 + 2, "--steps-per-epoch", 10]
+    finish(train_together(sample_photos, out, tmp_path, *flags), tmp_path)
+    assert len(loss_curve(out)) == done // 10 + 2
+
+
+def test_workers_that_do_not_see_the_same_pictures_are_told(sample_photos, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in sorted(sample_photos.iterdir())[1:]:
+        (other / path.name).symlink_to(path.resolve())
+    workers = []
+    ports = free_ports(2)
+    for i, folder in enumerate((sample_photos, other)):
+        found = cluster.Cluster(tuple(f"localhost:{port}" for port in ports), i)
+        arguments = ["-m", "colorize", "train", folder, "--model", "alpha", "--size",
+                     32, "--out", tmp_path / "run", "--cache-dir", tmp_path / f"{i}",
+                     "--min-colourfulness", 0, "--batch-size", 2]  # fmt: skip
+        told = {"TF_CONFIG": found.tf_config()}
+        workers.append(start(arguments, told, tmp_path / f"worker-{i}.log"))
+    assert [worker.wait(timeout=120) for worker in workers] == [1, 1]
+    log = (tmp_path / "worker-0.log").read_text()
+    assert "the workers have not all the same pictures" in log
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_port_that_is_taken_is_told(sample_photos, tmp_path):
+    with socket.create_server(("localhost", 0)) as taken:
+        addresses = (f"localhost:{taken.getsockname()[1]}", "localhost:1")
+        worker = start(
+            ["-m", "colorize", "train", sample_photos, "--out", tmp_path / "run"],
+            {"TF_CONFIG": cluster.Cluster(addresses, 0).tf_config()},
+            tmp_path / "log",
+        )
+        assert worker.wait(timeout=60) == 1
+    log = (tmp_path / "log").read_text()
+    assert f"Error: {addresses[0]}: cannot be listened on" in log
+    assert "Traceback" not in log

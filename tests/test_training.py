@@ -24,6 +24,7 @@ from colorize import (
     journal,
     models,
     optimization,
+    precision,
     runs,
     training,
 )
@@ -61,6 +62,11 @@ def history(run):
         return list(csv.DictReader(file))
 
 
+def progress_of(run):
+    with np.load(runs.states(run)[0]) as state:
+        return json.loads(str(state["progress"]))[0]
+
+
 def weights(run):
     return checkpoint.open_model(run).get_weights()
 
@@ -77,7 +83,9 @@ def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
     ]
     assert any((run / "tensorboard").iterdir())
     assert [row["epoch"] for row in history(run)] == ["1", "2", "3", "4"]
-    assert config.load(run / runs.CONFIG, {}) == settings(photos, sample_every=2)
+    policy, _ = precision.choose("auto")  # is what it goes on in, on any machine
+    expected = settings(photos, sample_every=2, precision=policy)
+    assert config.load(run / runs.CONFIG, {}) == expected
     assert isinstance(seen[-1], training.Finished)
     assert sum(isinstance(e, training.Step) for e in seen) == 12
 
@@ -144,9 +152,8 @@ def test_a_step_is_done_with_its_count_before_a_signal_stops_it(
             list(going)
     finally:
         tf.config.run_functions_eagerly(False)
-    (last, *_) = sorted((run / "checkpoint").iterdir(), reverse=True)
-    with np.load(last) as state:
-        assert json.loads(str(state["progress"]))["step"] == step.before + 2
+    assert progress_of(run)["step"] == step.before + 2
+    with np.load(runs.states(run)[0]) as state:
         assert state["optimizer0"] == step.before + 2  # its own count of steps
 
 
@@ -195,8 +202,7 @@ def test_float16_scales_its_loss_and_says_by_how_much(photos, tmp_path):
 def test_averaged_weights_are_what_is_validated_and_saved(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, average=0.9, learning_rate=0.01, epochs=1))
-    last = max((run / "checkpoint").iterdir())
-    with np.load(last) as state:
+    with np.load(runs.states(run)[0]) as state:
         learning = [state[f"model{i}"] for i in range(len(weights(run)))]
     assert not np.allclose(learning[0], weights(run)[0])
     plain = tmp_path / "plain"
@@ -223,7 +229,7 @@ def test_a_loss_that_is_not_finite_stops_it_and_harms_nothing(photos, tmp_path):
 
 def test_a_run_that_went_astray_at_once_can_be_resumed(photos, tmp_path):
     run = tmp_path / "run"
-    with pytest.raises(ColorizeError, match="--resume --learning-rate"):
+    with pytest.raises(ColorizeError, match="--resume --out .* --learning-rate"):
         list(events(photos, run, learning_rate=1e38, epochs=1))
     list(events(photos, run, epochs=1, resume=True))
     assert len(history(run)) == 1
@@ -270,6 +276,33 @@ def test_training_stops_when_its_time_is_up(photos, tmp_path):
     assert sum(isinstance(e, training.Step) for e in seen) == 1
     assert "val_loss" in next(e for e in seen if isinstance(e, training.Epoch)).figures
     assert checkpoint.open_model(run)
+
+
+def test_an_epoch_cut_short_by_the_clock_is_gone_on_with(photos, tmp_path):
+    run = tmp_path / "run"
+    list(events(photos, run, minutes=1e-9, epochs=2, steps_per_epoch=4))
+    assert len(history(run)) == 1
+    seen = list(events(photos, run, epochs=2, steps_per_epoch=4, resume=True))
+    assert sum(isinstance(e, training.Step) for e in seen) == 7
+    assert [row["epoch"] for row in history(run)] == ["1", "2"]
+
+
+def test_the_best_model_is_not_lost_by_an_interrupt_while_it_is_saved(
+    photos, tmp_path, monkeypatch
+):
+    run = tmp_path / "run"
+    save = checkpoint.save_model
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        save(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save_model", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(events(photos, run, epochs=1))
+    assert checkpoint.open_model(run)
+    progress = progress_of(run)
+    assert [row["val_loss"] for row in progress["history"]] == [progress["best"]]
 
 
 FUSION = {"model": "fusion", "epochs": 1, "steps_per_epoch": 2}
@@ -355,6 +388,11 @@ def start(photos, run, *flags):
     )
 
 
+def finish(process):
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 0, told.decode()[-2000:]
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A folder on a disk of 3 MB."""
@@ -393,7 +431,7 @@ def test_a_full_disk_is_told_and_what_was_saved_before_stays(
 def test_a_training_killed_at_ten_moments_ends_as_one_that_was_not(photos, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     flags = ["--epochs", 60, "--steps-per-epoch", 25, "--checkpoint-every", 10]
-    assert start(photos, whole, "--out", whole, *flags).wait() == 0
+    finish(start(photos, whole, "--out", whole, *flags))
     chance = random.Random(4)
     for attempt in range(10):
         resume = ["--resume"] if attempt else []
@@ -408,12 +446,12 @@ def test_a_training_killed_at_ten_moments_ends_as_one_that_was_not(photos, tmp_p
             with zipfile.ZipFile(state) as archive:
                 assert archive.testzip() is None
         assert checkpoint.open_model(killed)
-    assert start(photos, killed, "--out", killed, *flags, "--resume").wait() == 0
+    finish(start(photos, killed, "--out", killed, *flags, "--resume"))
     assert [int(row["epoch"]) for row in history(killed)] == list(range(1, 61))
     for name in ("loss", "val_loss", "val_ab_rmse"):
         np.testing.assert_allclose(
-            [float(row[name]) for row in history(killed)],
-            [float(row[name]) for row in history(whole)],
+            [float(row[name] or 0) for row in history(killed)],
+            [float(row[name] or 0) for row in history(whole)],
             rtol=1e-5,
         )
 

@@ -12,18 +12,25 @@ from pathlib import Path
 from colorize import cluster, config, distribution, models, training
 
 FLAGS = {
-    "width": 4, "size": "32", "batch_size": 4, "epochs": 20, "steps_per_epoch": 1,
+    "width": 4, "size": "32", "batch_size": 6, "epochs": 20, "steps_per_epoch": 1,
     "val_every": 99, "sample_every": 99, "min_colourfulness": 0, "age": 0.5,
-    "learning_rate": 1e-4, "zoom": 0.2, "clip": 1.0, "average": 0.5,
-    "precision": "float32",
+    "zoom": 0.2, "clip": 1.0, "average": 0.5, "precision": "float32",
+    "optimizer": "sgd",  # unlike Adam, it shows a gradient of a wrong scale
 }  # fmt: skip
+RATES = {"gamma": 0.01, "colornet": 0.03}  # of the others: 0.3
 
 
 def main(photos: str, out: str, devices: str, *names: str) -> None:
     """Leaves a run folder in OUT for each model."""
     chosen = distribution.choose(devices, cluster.find(os.environ))
     for name in names or models.ARCHITECTURES:
-        flags = FLAGS | {"model": name, "data": photos, "devices": devices}
+        rate = RATES.get(name, 0.3)
+        flags = FLAGS | {
+            "model": name,
+            "learning_rate": rate,
+            "data": photos,
+            "devices": devices,
+        }
         if models.find(name).bins:
             flags["loss"] = "bins + huber"
         for _ in training.train(
