@@ -117,6 +117,7 @@ class Epoch:
     def describe(self) -> str:
         """One line: the loss, and the validation figures beside those of all grey."""
         row = self.figures
+        scale = row.get("loss_scale")
         return (
             f"epoch {self.epoch}/{self.epochs}: loss {row['loss']:.4g}, "
             f"{_validation_word(self.memorised)} {row['val_loss']:.4g}, "
@@ -124,6 +125,7 @@ class Epoch:
             f"ab RMSE {row['val_ab_rmse']:.2f} (all grey {row['grey_ab_rmse']:.2f}, "
             f"mean ab {row['mean_ab_rmse']:.2f}), "
             f"{row['images_per_second']:.1f} pictures/s"
+            f"{', loss scale ' + format(scale, 'g') if scale else ''}"
             f"{', the best so far' if self.best else ''}"
         )
 

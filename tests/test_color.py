@@ -111,3 +111,13 @@ def test_lightness_is_the_first_of_lab():
 def test_grey_in_is_grey_out():
     levels = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=-1)
     np.testing.assert_array_equal(color.grey(color.lightness(levels)), levels)
+
+
+def test_bins_are_a_grid_over_all_colours_of_srgb():
+    bins = color.ab_bins()
+    assert bins.shape == (261, 2) and bins.dtype == np.float32
+    assert len(np.unique(bins, axis=0)) == 261
+    np.testing.assert_array_equal(bins % 10, 0)
+    ab = color.rgb_to_lab(np.rint(CUBE * 255).astype(np.uint8))[..., 1:].reshape(-1, 2)
+    nearest = np.abs(ab[:, None] - bins).max(axis=-1).min(axis=1)
+    assert nearest.max() <= 5.01

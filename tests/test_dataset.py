@@ -298,3 +298,62 @@ def test_equal_seeds_move_equally_everywhere(copies):
     ours, theirs = eager(copies, **AMOUNTS), in_tf_data(copies, **AMOUNTS)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
     assert not np.allclose(eager(copies, seed=(1, 9), **AMOUNTS), ours)
+
+
+# Parts of batches, for several devices.
+
+AGED = {"age": 0.7, **BUSY}
+
+
+def test_parts_of_a_batch_are_the_batch_in_pieces(photos, prepare):
+    config = settings(photos, **AGED)
+    pictures = prepare(config)
+    whole = batches(pictures, config, 2, batch_size=6, first_step=5)
+    for mine in (range(0, 1), range(1, 3)):
+        data = dataset.training_batches(
+            pictures, config, batch_size=6, first_step=5, mine=mine, parts=3
+        )
+        given = list(data.take(2 * len(mine)).as_numpy_iterator())
+        for i, (lightness, ab) in enumerate(given):
+            step, part = i // len(mine), mine[i % len(mine)]
+            start = 6 * step + 2 * part
+            np.testing.assert_allclose(
+                lightness, whole[0][start : start + 2], atol=1e-3
+            )
+            np.testing.assert_allclose(ab, whole[1][start : start + 2], atol=1e-3)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_parts_validate_each_picture_once_in_batches_of_one_size(
+    parts, photos, prepare
+):
+    config = settings(photos, val="train")
+    pictures = prepare(config)
+    seen, sizes = [], set()
+    for part in range(parts):
+        data = dataset.validation_batches(
+            pictures.cache, pictures.val, config.size,
+            mine=range(part, part + 1), parts=parts,
+        )  # fmt: skip
+        given = list(data.as_numpy_iterator())
+        sizes.add((len(given), *(len(lightness) for lightness, *_ in given)))
+        for lightness, _, counted in given:
+            seen += [light.sum() for light in lightness[counted == 1]]
+    assert len(sizes) == 1
+    (whole,) = dataset.validation_batches(
+        pictures.cache, pictures.val, config.size
+    ).as_numpy_iterator()
+    expected = sorted(light.sum() for light in whole[0])
+    np.testing.assert_allclose(sorted(seen), expected, rtol=1e-6)
+
+
+def test_ageing_changes_lightness_alone_of_as_many_as_asked(photos, prepare):
+    plain, aged = settings(photos, **PLAIN), settings(photos, **PLAIN, age=0.5)
+    pictures = prepare(plain)
+    young, colours = batches(pictures, plain, 20)
+    old, same = batches(pictures, aged, 20)
+    np.testing.assert_array_equal(colours, same)
+    assert old.min() >= 0 and old.max() <= 100
+    changed = np.abs(old - young).max(axis=(1, 2, 3)) > 0
+    assert 0.3 < changed.mean() < 0.7
+    assert np.abs(old - young)[changed].mean() < 20

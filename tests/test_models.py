@@ -8,6 +8,7 @@ from keras import ops
 from PIL import Image
 
 from colorize import checkpoint, color, config, losses, models
+from colorize.classifiers import efficientnet_lite0
 from colorize.errors import UsageError
 
 EVERY = pytest.mark.parametrize("name", models.ARCHITECTURES)
@@ -169,3 +170,32 @@ def test_settings_of_a_classifier_are_refused_where_there_is_none():
     settings = config.load(None, {"model": "beta", "cache_embeddings": True})
     with pytest.raises(UsageError, match="--cache-embeddings: beta has no classifier"):
         models.find("beta").check(settings)
+
+
+def test_gamma_begins_with_bilinear_enlarging_of_the_mean_colour():
+    model = models.find("gamma").build(width=TINY)
+    logits = keras.Model(model.input, model.get_layer("logits").output)
+    grey = lightness(64, 96)
+    likelihoods = np.asarray(ops.softmax(logits(grey)))
+    cells = likelihoods @ color.ab_bins()
+    expected = ops.image.resize(cells, (64, 96), interpolation="bilinear")
+    np.testing.assert_allclose(model(grey), expected, atol=0.3)
+
+
+def test_gamma_is_more_vivid_the_lower_its_temperature():
+    cold = models.find("gamma").build(width=TINY, temperature=0.2)
+    warm = models.find("gamma").build(width=TINY, temperature=1.0)
+    warm.set_weights(cold.get_weights())
+    chroma = [np.abs(model(lightness(64, 64))).mean() for model in (cold, warm)]
+    assert chroma[0] > 1.5 * chroma[1]
+
+
+def test_gamma_sees_what_imagenet_taught_its_encoder():
+    photo, _ = photos_and_vectors(models.find("fusion").build(width=TINY))
+    own = models.encoder(models.find("gamma").build(width=TINY))
+    body = efficientnet_lite0.body()
+    efficientnet_lite0.load_imagenet(body)
+    features = keras.Model(body.input, body.get_layer("blocks.15.bn2").output)
+    grey = 255 * color.grey_level(photo, xp=np)
+    expected = features((np.repeat(grey, 3, axis=-1) - 127) / 128, training=False)
+    np.testing.assert_allclose(own(photo), expected, atol=1e-3)
