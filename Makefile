@@ -11,11 +11,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
-demo: $(READY) ## Train on data/train for two minutes at most, colour data/test, show the result
-	rm -rf runs/demo out/demo
-	$(BIN)/colorize train data/train --config configs/demo.toml --out runs/demo --cache-dir runs/cache
-	$(BIN)/colorize predict data out/demo --model runs/demo --sheet out/demo/sheet.png
-	@echo "Open out/demo/sheet.png: grey | ours | true. The pictures of train/ were learnt from."
+demo: $(READY) ## Colour the sample photos and show the result
+	rm -rf out/demo
+	$(BIN)/colorize predict data out/demo --sheet out/demo/sheet.png
+	@echo "Open out/demo/sheet.png: grey | ours | true."
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
@@ -35,6 +34,6 @@ bench: $(READY) ## Time the loader and a step of Fusion against the tutorials' w
 	$(BIN)/python benchmarks/fusion_step.py
 
 clean: ## Delete what these targets made, but no trained runs
-	rm -rf .venv out/demo runs/demo .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv out/demo .mypy_cache .pytest_cache .ruff_cache dist
 
 .PHONY: help demo test slow lint type bench clean

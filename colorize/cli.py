@@ -74,13 +74,13 @@ def cli() -> None:
     """Gives colour to black-and-white photographs, and trains colorizers.
 
     \b
-    Train on the sample photos, then colour others:
-      colorize train --model beta
-      colorize predict data/test out/
+    Colour a picture, or all in a folder tree:
+      colorize predict old/photos coloured/
 
     \b
-    Train on your own, any folder tree of colour pictures:
+    Train on your own, any folder tree of colour pictures, and colour with that:
       colorize train path/to/photos --model beta
+      colorize predict old/photos coloured/ --model runs/beta
 
     Results go to stdout, progress and messages to stderr. Exit codes: 0 all done;
     1 something failed, the rest was done; 2 wrong usage; 130 and 143 interrupted,
@@ -233,6 +233,7 @@ def train(
             else:
                 collections.deque(events, maxlen=0)  # the chief talks
     if chief:
+        _say(f"colour pictures with it: colorize predict IN OUT --model {out}")
         click.echo(out)
 
 
@@ -335,15 +336,9 @@ def _advance(bar: "tqdm[NoReturn] | None", done: int) -> None:
 
 
 def _model_path(named: Path | None) -> Path:
-    """The model to use: the one named, or that of the latest run."""
-    path = named or runs.latest()
-    if path is None:
-        raise UsageError(
-            "no model yet: train one with `colorize train`, or name one with --model"
-        )
+    """The model to use: the one named, or the one that comes with this package."""
+    path = named or runs.SHIPPED
     runs.model_file(path)
-    if named is None:
-        _say(f"model: {path}, the latest run")
     return path
 
 
@@ -358,7 +353,8 @@ _model_option = click.option(
     "--model",
     "named",
     type=click.Path(path_type=Path),
-    help="Run folder or .keras file  [the latest run in runs/]",
+    help="Run folder, .keras file, or default: gamma, with the weights that come with "
+    "colorize  [default]",
 )
 _size_option = click.option(
     "--size",
@@ -466,7 +462,8 @@ def predict(
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for the figures  [evaluation/DATA beside the model]",
+    help="Folder for the figures  [evaluation/DATA beside the model; "
+    "runs/default/evaluation/DATA for the default]",
 )
 @_cache_option
 def evaluate(
@@ -486,7 +483,7 @@ def evaluate(
     with _explained():
         files.count_pictures(data)
         model = _model_path(named)
-        out = out or runs.model_file(model).parent / "evaluation" / data.resolve().name
+        out = out or runs.evaluation_folder(model) / data.resolve().name
     with _explained():
         quiet.import_tensorflow()
         from colorize import checkpoint, dataset, evaluation

@@ -180,15 +180,7 @@ def look_through(
         ColorizeError: there are none, or the disk has no room for them.
     """
     total, new = store.missing(folder, files.find_pictures(folder))
-    message = ""
-    if new:
-        size = store.bytes_for(new)
-        message = (
-            f"decoding {new} new pictures, once, to cover {show_size(store.box)}: "
-            f"about {_bytes(size)} in {store.folder}"
-        )
-        store.check_room(size)
-    yield Decoding(0, total, message)
+    yield Decoding(0, total, _announce(store, new))
     listing = Listing(np.empty(total, cache.RECORD), np.empty(total))
     used = 0
     names = itertools.islice(files.find_pictures(folder), total)
@@ -220,12 +212,27 @@ def decode_share(
         if folder in ("split", "train"):
             continue
         path = Path(folder)
-        count = sum(1 for _ in files.find_pictures(path))
-        total = len(range(index, count, workers))
-        names = itertools.islice(files.find_pictures(path), index, count, workers)
-        yield Decoding(0, total)
-        for done, _ in enumerate(store.add(path, names), start=1):
+        # Found twice: names are too many to keep.
+        once, again = (
+            itertools.islice(files.find_pictures(path), index, None, workers)
+            for _ in range(2)
+        )
+        total, new = store.missing(path, once)
+        yield Decoding(0, total, _announce(store, new))
+        for done, _ in enumerate(store.add(path, again), start=1):
             yield Decoding(done, total)
+
+
+def _announce(store: cache.PictureCache, new: int) -> str:
+    """Says what so many new pictures will take; raises ColorizeError without room."""
+    if not new:
+        return ""
+    size = store.bytes_for(new)
+    store.check_room(size)
+    return (
+        f"decoding {new} new pictures, once, to cover {show_size(store.box)}: "
+        f"about {_bytes(size)} in {store.folder}"
+    )
 
 
 def _nothing_in(folder: Path, listing: Listing) -> str:

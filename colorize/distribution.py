@@ -5,10 +5,7 @@ the global batch, gradients are summed over all, and all take the same step.
 """
 
 import hashlib
-import os
 import signal
-import sys
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +14,6 @@ import tensorflow as tf
 
 from colorize.cluster import Cluster
 from colorize.errors import ColorizeError, UsageError
-
-PATIENCE = 600  # seconds that a worker waits for the others
 
 # What TensorFlow raises where another worker is gone.
 LOST = (
@@ -180,33 +175,17 @@ def _split_cpu(count: int) -> None:
 def _connect(cluster: Cluster) -> tf.distribute.Strategy:
     """Waits for the other workers, whom TensorFlow finds in TF_CONFIG by itself.
 
+    It waits up to an hour, and holds Python's lock: no handler and no thread of ours
+    runs meanwhile.
+
     Raises:
-        ColorizeError: the port of this worker is taken.
+        ColorizeError: the port of this worker is taken, or the others do not come.
     """
-    connected = threading.Event()
-    threading.Thread(target=_watch, args=(cluster, connected), daemon=True).start()
-    # TensorFlow waits where no Python handler can run: let signals end it at once.
-    before = {
-        number: signal.signal(number, signal.SIG_DFL)
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as e:
         own = cluster.workers[cluster.index]
-        raise ColorizeError(f"{own}: cannot be listened on: {e.message}") from e
+        raise ColorizeError(f"{own}: no cluster came together: {e.message}") from e
     finally:
-        connected.set()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _watch(cluster: Cluster, connected: threading.Event) -> None:
-    """Says whom this worker waits for, and gives up in the end."""
-    for _ in range(PATIENCE // 30):
-        if connected.wait(30):
-            return
-        print(f"still waiting for {cluster.lost()}", file=sys.stderr)
-    print("Error: not all workers have come; giving up", file=sys.stderr)
-    os._exit(1)  # nothing has been begun, and TensorFlow cannot be interrupted
+        for number in (signal.SIGINT, signal.SIGTERM):  # TensorFlow has put its own
+            signal.signal(number, signal.getsignal(number))

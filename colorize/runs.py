@@ -80,6 +80,12 @@ def model_file(source: Path) -> Path:
     return source
 
 
+def evaluation_folder(source: Path) -> Path:
+    """Where figures of a model are kept: beside it, or in `runs` for `default`."""
+    folder = RUNS / SHIPPED if source == SHIPPED else model_file(source).parent
+    return folder / "evaluation"
+
+
 def checksum_file(path: Path) -> Path:
     """Where the SHA-256 of a file is, as `sha256sum` writes it."""
     return path.with_name(f"{path.name}.sha256")

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from colorize import checkpoint, models
+from colorize import checkpoint, models, runs
 from colorize.errors import ColorizeError
 
 OPEN_BARE = """
@@ -196,6 +196,18 @@ def test_what_a_killed_process_left_half_written_is_cleared(tmp_path, saved):
     checkpoint.clear_leftovers(tmp_path)
     assert len(states(tmp_path)) == 2
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["model.keras"]
+
+
+def test_a_shipped_model_is_half_as_large_and_has_its_checksum(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "WEIGHTS", tmp_path / "shipped.keras")
+    model = tiny("beta")
+    checkpoint.save_model(model, tmp_path / "model.keras")
+    shipped = checkpoint.ship(tmp_path)
+    assert runs.model_file(runs.SHIPPED) == shipped == tmp_path / "shipped.keras"
+    kernel, half = (m.get_weights()[2] for m in (model, checkpoint.open_model(shipped)))
+    np.testing.assert_array_equal(half, kernel.astype(np.float16).astype(np.float32))
+    large, small = (p.stat().st_size for p in (tmp_path / "model.keras", shipped))
+    assert small < large
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path):

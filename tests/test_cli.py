@@ -1,15 +1,18 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from colorize import runs
 from colorize.cli import cli
 
 TINY = "--width 4 --size 32 --batch-size 2 --epochs 2 --steps-per-epoch 2".split()
@@ -36,20 +39,21 @@ def error(result):
     return line
 
 
-def test_train_predict_and_evaluate_follow_each_other_without_a_name(photos, tmp_path):
+def test_train_predict_and_evaluate_follow_each_other(photos, tmp_path):
     trained = run("train", photos, "--model", "beta", *TINY)
     assert trained.exit_code == 0, trained.output
     assert trained.stdout.strip() == os.path.join("runs", "beta")
     assert "enough to try, not to learn" in trained.stderr
 
-    predicted = run("predict", photos, "out", "--sheet", "sheet.png")
+    model = ("--model", "runs/beta")
+    predicted = run("predict", photos, "out", "--sheet", "sheet.png", *model)
     assert predicted.exit_code == 0, predicted.output
     assert "coloured; see out" in predicted.stderr
     assert (tmp_path / "sheet.png").is_file()
-    again = run("predict", photos, "out")
+    again = run("predict", photos, "out", *model)
     assert "skipped; see out" in again.stderr
 
-    evaluated = run("evaluate", photos)
+    evaluated = run("evaluate", photos, *model)
     assert evaluated.exit_code == 0, evaluated.output
     assert "| all grey |" in evaluated.stdout
     folder = tmp_path / "runs" / "beta" / "evaluation" / photos.name
@@ -61,6 +65,27 @@ def test_train_predict_and_evaluate_follow_each_other_without_a_name(photos, tmp
     assert "going on after step 4" in resumed.stderr
     second = run("train", photos, "--model", "beta", *TINY)
     assert second.stdout.strip() == os.path.join("runs", "beta-2")
+
+
+def test_without_training_the_weights_that_come_along_are_used(photos, tmp_path):
+    predicted = run("predict", photos / "a.jpg", "a.png")
+    assert predicted.exit_code == 0, predicted.output
+    with Image.open("a.png") as image:
+        assert np.ptp(np.asarray(image).astype(int), axis=-1).max() > 10
+    evaluated = run("evaluate", photos, "--model", "default")
+    assert evaluated.exit_code == 0, evaluated.output
+    folder = tmp_path / "runs" / "default" / "evaluation" / photos.name
+    assert json.loads((folder / "figures.json").read_text())["network_size"] == 256
+
+
+def test_weights_that_came_along_damaged_are_refused(photos, tmp_path, monkeypatch):
+    damaged = tmp_path / "gamma.keras"
+    damaged.write_bytes(runs.WEIGHTS.read_bytes()[:-1])
+    shutil.copy(runs.checksum_file(runs.WEIGHTS), runs.checksum_file(damaged))
+    monkeypatch.setattr(runs, "WEIGHTS", damaged)
+    result = run("predict", photos, "out")
+    assert result.exit_code == 1
+    assert "gamma.keras: damaged; install colorize anew" in error(result)
 
 
 def test_help_and_wrong_usage_do_not_import_tensorflow(tmp_path):
@@ -157,7 +182,6 @@ def test_cache_is_shown_and_cleared(photos, tmp_path):
         ("predict photos/a.jpg out.png --format jpg", 2, "--format goes with a folder"),
         ("predict photos out --sheet s.xyz", 2, "not written as .xyz"),
         ("predict photos recipe.toml", 2, "recipe.toml: a file; name a folder"),
-        ("predict photos out", 2, "no model yet: train one"),
         ("predict photos out --model empty", 1, "empty: no model.keras in it"),
         ("predict photos out --model nowhere", 2, "nowhere: no such run folder"),
         ("predict photos out --model recipe.toml", 1, "not a Keras model"),

@@ -307,5 +307,5 @@ def test_a_port_that_is_taken_is_told(sample_photos, tmp_path):
         )
         assert worker.wait(timeout=60) == 1
     log = (tmp_path / "log").read_text()
-    assert f"Error: {addresses[0]}: cannot be listened on" in log
+    assert f"Error: {addresses[0]}: no cluster came together" in log
     assert "Traceback" not in log
