@@ -10,8 +10,8 @@ import colorize
 PACKAGE = Path(colorize.__file__).parent
 LAYERS = [
     {"errors", "quiet", "__init__"},
-    {"color", "upsampling", "files", "config", "runs", "classifiers", "precision"}
-    | {"cluster"},
+    {"files"},
+    {"color", "upsampling", "config", "runs", "classifiers", "precision"} | {"cluster"},
     {"models", "losses", "metrics", "images", "augmentation", "distribution"},
     {"checkpoint", "cache", "embeddings", "sheet", "optimization"},
     {"colorizer", "dataset", "journal"},
