@@ -1,4 +1,4 @@
-"""Random flips, shears, zooms and rotations of a whole batch at once, in the graph.
+"""Random flips, shears, zooms, rotations and ageing of a whole batch, in the graph.
 
 What is drawn for a picture depends on its own seed alone, not on the batch it is in.
 """

@@ -186,6 +186,8 @@ def load_state(
     for path in runs.states(run):
         try:
             progress, arrays = _read_state(path)
+        except (MemoryError, PermissionError):
+            raise  # no fault of the file
         except Exception as e:  # whatever ZIP and NPY make of bytes that are wrong
             problems.append(f"{path} is damaged: {_first_line(e)}")
             if set_aside:

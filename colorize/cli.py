@@ -175,27 +175,9 @@ def train(
         if resume:
             if init is not None:
                 raise UsageError("--resume goes on with a run's own weights: no --init")
-            out = out or runs.latest(flags["model"] or "", holding=runs.STATES)
-            if out is None:
-                raise UsageError("nothing to resume in runs/; name a run with --out")
-            settings = config.load(file or out / runs.CONFIG, flags)
-            _check_same_network(flags, config.load(out / runs.CONFIG, {}), out)
+            settings, out = _settings_of_old_run(flags, file, out)
         else:
-            if init is not None and (init / runs.CONFIG).is_file():
-                begun = config.load(init / runs.CONFIG, {})
-                flags["model"] = flags["model"] or begun.model
-                if flags["model"] == begun.model:
-                    for name in ("width", "embedding"):
-                        flags[name] = flags[name] or getattr(begun, name)
-            if file is None:
-                file = config.recipe(models.find(flags["model"] or "beta").name)
-            settings = config.load(file, flags)
-            out = out or runs.new_run(models.find(settings.model).name)
-            if out.exists() and (not out.is_dir() or _holds_anything(out)):
-                raise UsageError(
-                    f"{out}: already there; go on with it by --resume, or name "
-                    "another with --out"
-                )
+            settings, out = _settings_of_new_run(flags, file, out, init)
         if not Path(settings.data).exists():
             raise UsageError(
                 f"{settings.data}: no such folder; name a folder of colour pictures: "
@@ -235,6 +217,40 @@ def train(
     if chief:
         _say(f"colour pictures with it: colorize predict IN OUT --model {out}")
         click.echo(out)
+
+
+def _settings_of_old_run(
+    flags: dict[str, Any], file: Path | None, out: Path | None
+) -> tuple[config.TrainConfig, Path]:
+    """The settings of a run that is to go on, and its folder."""
+    out = out or runs.latest(flags["model"] or "", holding=runs.STATES)
+    if out is None:
+        raise UsageError("nothing to resume in runs/; name a run with --out")
+    settings = config.load(file or out / runs.CONFIG, flags)
+    _check_same_network(flags, config.load(out / runs.CONFIG, {}), out)
+    return settings, out
+
+
+def _settings_of_new_run(
+    flags: dict[str, Any], file: Path | None, out: Path | None, init: Path | None
+) -> tuple[config.TrainConfig, Path]:
+    """The settings of a run that is to begin, and its folder."""
+    if init is not None and (init / runs.CONFIG).is_file():
+        begun = config.load(init / runs.CONFIG, {})
+        flags["model"] = flags["model"] or begun.model
+        if flags["model"] == begun.model:
+            for name in ("width", "embedding"):
+                flags[name] = flags[name] or getattr(begun, name)
+    if file is None:
+        file = config.recipe(models.find(flags["model"] or "beta").name)
+    settings = config.load(file, flags)
+    out = out or runs.new_run(models.find(settings.model).name)
+    if out.exists() and (not out.is_dir() or _holds_anything(out)):
+        raise UsageError(
+            f"{out}: already there; go on with it by --resume, or name "
+            "another with --out"
+        )
+    return settings, out
 
 
 def _holds_anything(run: Path) -> bool:

@@ -50,19 +50,14 @@ class Devices:
         """Into how many parts each batch is cut."""
         return int(self.strategy.num_replicas_in_sync)
 
-    def part_of(self, batch_size: int) -> int:
-        """Pictures of a batch that each replica gets.
-
-        Raises:
-            UsageError: the batch cannot be cut into equal parts.
-        """
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raises UsageError where a batch cannot be cut into equal parts."""
         part, rest = divmod(batch_size, self.replicas)
         if rest:
             raise UsageError(
                 f"--batch-size {batch_size} cannot be shared by {self.replicas} "
                 f"devices; try {max(1, part) * self.replicas}"
             )
-        return part
 
     def batches(self, make: Callable[[range, int], tf.data.Dataset]) -> Iterable[Any]:
         """A data set whose batches are those of each replica, in one.

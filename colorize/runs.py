@@ -7,6 +7,7 @@ left-out.csv         pictures that could not be read, and why
 samples/             sheets of the same validation pictures, as they improve
 tensorboard/         the same, for TensorBoard
 checkpoint/          the last two states of the training, for `--resume`
+.lock                held by the process that trains, and names it
 evaluation/          what `colorize evaluate` measured
 """
 
@@ -20,7 +21,7 @@ from colorize.errors import ColorizeError, UsageError
 RUNS = Path("runs")
 MODEL = "model.keras"
 CONFIG = "config.toml"
-LOCK = ".lock"  # held by the process that trains
+LOCK = ".lock"
 STATES = "checkpoint/step-*.npz"
 
 

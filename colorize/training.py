@@ -210,7 +210,7 @@ def _train(
     architecture.check(config)
     keras.utils.set_random_seed(config.seed)
     if config.batch_size != "all":
-        devices.part_of(int(config.batch_size))  # refused before pictures are decoded
+        devices.check_batch_size(int(config.batch_size))  # before decoding
     policy, reason = precision.choose(config.precision)
     devices.check_same("precision", policy)
     yield Note(f"training on {devices.description} in {policy} ({reason})")
@@ -333,7 +333,7 @@ class _Training:
             if config.batch_size == "all"
             else int(config.batch_size)
         )
-        devices.part_of(self.batch_size)
+        devices.check_batch_size(self.batch_size)
         self.steps = config.steps_per_epoch or dataset.steps_per_pass(
             pictures, self.batch_size
         )
@@ -378,7 +378,8 @@ class _Training:
         centres = color.ab_bins()
         total = np.zeros(len(centres))
         for _, ab, counted in batches:
-            shares = losses.soft_bins(ops.average_pool(ab, 4), centres)
+            cells = ops.average_pool(ab, 4)  # about as large as those of the loss
+            shares = losses.soft_bins(cells, centres)
             total += np.einsum("bhwq,b->q", shares, counted)
         return total / total.sum()
 

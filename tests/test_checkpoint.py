@@ -181,6 +181,18 @@ def test_where_all_states_are_damaged_that_is_said(harm, tmp_path, saved):
         checkpoint.load_state(tmp_path, *saved)
 
 
+def test_a_state_that_does_not_fit_in_memory_is_not_called_damaged(
+    tmp_path, saved, monkeypatch
+):
+    def starved(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "load", starved)
+    with pytest.raises(MemoryError):
+        checkpoint.load_state(tmp_path, *saved)
+    assert states(tmp_path) == ["step-000000002.npz", "step-000000003.npz"]
+
+
 def test_a_state_of_another_network_is_refused_and_stays(tmp_path, saved):
     optimizer = keras.optimizers.Adam()
     optimizer.build(saved[0].trainable_variables)

@@ -180,7 +180,7 @@ def test_a_batch_that_cannot_be_shared_offers_one_that_can():
         replicas = 3
 
     with pytest.raises(UsageError, match="--batch-size 16 .* 3 devices; try 15"):
-        Three(None, None, "").part_of(16)
+        Three(None, None, "").check_batch_size(16)
 
 
 # Who is in the cluster.
