@@ -193,7 +193,7 @@ def train(
             runs.model_file(init)
         elif not resume:
             architecture.check_weights(settings)
-    with _explained(lambda: _after_stopping(out)):
+    with _ending_at_once(workers), _explained(lambda: _after_stopping(out)):
         if workers is not None:
             os.environ["TF_CONFIG"] = workers.tf_config()
             if chief:
@@ -217,6 +217,21 @@ def train(
     if chief:
         _say(f"colour pictures with it: colorize predict IN OUT --model {out}")
         click.echo(out)
+
+
+@contextlib.contextmanager
+def _ending_at_once(workers: cluster.Cluster | None) -> Iterator[None]:
+    """Ends a worker that has failed without taking TensorFlow down piece by piece.
+
+    Its threads still wait for workers that are gone, and complain as they are freed.
+    """
+    try:
+        yield
+    except SystemExit as e:
+        if workers is None:
+            raise
+        sys.stderr.flush()
+        os._exit(int(e.code or 0))
 
 
 def _settings_of_old_run(
