@@ -8,6 +8,7 @@ Each conversion is written once, over a namespace `xp`: `numpy` by default,
 `keras.ops` inside a TensorFlow graph. So the two cannot drift apart.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,6 @@ def _encode(linear: Array, xp: Any) -> Array:
     return xp.where(linear > 0.0031308, above, linear * 12.92)
 
 
-_LINEAR_8BIT = _decode(np.arange(256) / 255, np).astype(np.float32)
-
-
 def _linear_to_lab(linear: Array, xp: Any) -> Array:
     xyz = xp.matmul(linear, _TO_XYZ)
     root = xp.power(xp.maximum(xyz, _KNEE), 1 / 3)
@@ -78,7 +76,7 @@ def rgb_to_lab(rgb: Array, *, xp: Any = np) -> Array:
         (..., 3) L in [0, 100], a and b in Lab units; float32.
     """
     if xp is np and rgb.dtype == np.uint8:
-        return _linear_to_lab(_LINEAR_8BIT[rgb], np)
+        return _linear_to_lab(_linear_levels(rgb.dtype)[rgb], np)
     if xp is np:
         rgb = rgb.astype(np.float32, copy=False)
     return _linear_to_lab(_decode(rgb, xp), xp)
@@ -113,11 +111,8 @@ def into_gamut(lab: Array, *, xp: Any = np) -> Array:
     Returns:
         (..., 3) Lab, unchanged wherever the colour was inside the gamut.
     """
-    if xp is np:  # few pixels are outside: touch those alone
-        lab = lab.astype(np.float32)  # a copy
-        outside = ~_displayable(lab, np)
-        lab[outside] = _lower_chroma(lab[outside], np)
-        return lab
+    if xp is np:
+        lab = lab.astype(np.float32, copy=False)
     return xp.where(_displayable(lab, xp)[..., None], lab, _lower_chroma(lab, xp))
 
 
@@ -142,6 +137,133 @@ def to_uint8(rgb: np.ndarray) -> np.ndarray:
     return np.rint(rgb * 255).astype(np.uint8)
 
 
+def grey_levels(pixels: np.ndarray) -> np.ndarray:
+    """The sRGB levels of the greys that are as light as pixels are.
+
+    Args:
+        pixels: (H, W, 1) grey or (H, W, 3) sRGB, uint8 or uint16.
+
+    Returns:
+        (H, W): grey as it is, colours as uint16; a colour that is a grey keeps its
+        level exactly.
+    """
+    red = pixels[..., 0]
+    if pixels.shape[-1] == 1:
+        return red
+    green, blue = pixels[..., 1], pixels[..., 2]
+    own = to_depth(red, 16)
+    coloured = (red != green) | (red != blue)
+    if not coloured.any():
+        return own
+    linear = _linear_levels(pixels.dtype)
+    y = sum(
+        linear[plane] * weight
+        for plane, weight in zip((red, green, blue), _TO_XYZ[:, 1], strict=True)
+    )
+    levels = np.rint(65535 * _encode(y, np)).astype(np.uint16)
+    return np.where(coloured, levels, own)
+
+
+def lightness_of(levels: np.ndarray) -> np.ndarray:
+    """L (...) in [0, 100], float32, of the sRGB levels (...) of greys, 8 or 16 bits."""
+    return (116 * _grey_roots(levels.dtype)[levels] - 16).astype(np.float32, copy=False)
+
+
+@functools.cache
+def _linear_levels(dtype: np.dtype[Any]) -> np.ndarray:
+    """Linear light of every sRGB level of a type."""
+    top = np.iinfo(dtype).max
+    return _decode(np.arange(top + 1) / top, np).astype(np.float32)
+
+
+@functools.cache
+def _grey_roots(dtype: np.dtype[Any]) -> np.ndarray:
+    """(L + 16) / 116 of every grey level: what CIE Lab makes of its Y."""
+    y = _linear_levels(dtype)
+    roots = np.where(y > _KNEE, np.cbrt(y), _SLOPE * y + _OFFSET)
+    return roots.astype(np.float32, copy=False)
+
+
+_FINE = 65535  # steps of linear light: a 20th of an 8-bit level where sRGB is steepest
+
+
+@functools.cache
+def _encoded_8bit() -> np.ndarray:
+    """The 8-bit sRGB level of every step of linear light."""
+    return to_uint8(_encode(np.arange(_FINE + 1) / _FINE, np))
+
+
+def to_depth(levels: np.ndarray, bits: int) -> np.ndarray:
+    """The same greys at 8 or 16 bits, rounded to the nearest."""
+    if levels.dtype.itemsize * 8 == bits:
+        return levels
+    if bits == 16:
+        return levels.astype(np.uint16) * np.uint16(257)
+    return ((levels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def paint(levels: np.ndarray, ab: np.ndarray, *, bits: int = 8) -> np.ndarray:
+    """Greys given colour, as sRGB; their L and its hue survive, chroma gives way.
+
+    The same as `lab_to_rgb(into_gamut(...))`, by tables where those are exact enough:
+    whole photographs come through here.
+
+    Args:
+        levels: (H, W) of greys, uint8 or uint16.
+        ab: (H, W, 2) in Lab units, of any strength.
+        bits: of each channel that is wanted, 8 or 16.
+
+    Returns:
+        (H, W, 3) uint8 or uint16; where all of ab is 0, the very greys.
+    """
+    if not ab.any():
+        return np.repeat(to_depth(levels, bits)[..., None], 3, axis=-1)
+    flat = levels.reshape(-1)
+    y, f = _linear_levels(levels.dtype)[flat], _grey_roots(levels.dtype)[flat]
+    a = ab[..., 0].reshape(-1) * np.float32(1 / 500)
+    b = ab[..., 1].reshape(-1) * np.float32(1 / 200)
+    linear = _linear(y, f, a, b)
+    outside = np.flatnonzero(_outside(linear))
+    if outside.size:
+        y, f, a, b = y[outside], f[outside], a[outside], b[outside]
+        share = np.zeros_like(y)  # the largest share known to be displayable
+        for step in range(1, _BISECTIONS + 1):
+            tried = share + np.float32(0.5**step)
+            fits = ~_outside(_linear(y, f, a * tried, b * tried))
+            share[fits] = tried[fits]
+        linear[:, outside] = _linear(y, f, a * share, b * share)
+    painted = np.empty((flat.size, 3), np.uint8 if bits == 8 else np.uint16)
+    for channel, plane in enumerate(linear):
+        painted[:, channel] = _encode_levels(plane, bits)
+    return painted.reshape(*levels.shape, 3)
+
+
+def _encode_levels(linear: np.ndarray, bits: int) -> np.ndarray:
+    """The sRGB levels of linear light, which is clipped to [0, 1]."""
+    if bits == 16:
+        return np.rint(65535 * _encode(linear, np)).astype(np.uint16)
+    steps = np.clip(linear, 0, 1) * np.float32(_FINE) + np.float32(0.5)
+    return _encoded_8bit()[steps.astype(np.uint16)]
+
+
+def _linear(y: np.ndarray, f: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Linear light (3, n) of Y (n,), its root f, and a / 500 and b / 200."""
+    xyz = np.empty((3, y.size), np.float32)
+    for out, root in ((xyz[0], f + a), (xyz[2], f - b)):
+        np.multiply(root, root, out=out)
+        out *= root
+        dark = np.flatnonzero(root <= _F_KNEE)
+        out[dark] = (root[dark] - _OFFSET) / _SLOPE
+    xyz[1] = y
+    return _FROM_XYZ.T @ xyz
+
+
+def _outside(linear: np.ndarray) -> np.ndarray:
+    """Which of (3, n) linear colours sRGB cannot show: (n,)."""
+    low, high = linear.min(axis=0), linear.max(axis=0)
+    return (low < -GAMUT_TOLERANCE) | (high > 1 + GAMUT_TOLERANCE)
+
+
 def join(lightness: np.ndarray, ab: np.ndarray) -> np.ndarray:
     """8-bit sRGB of lightness and colour; L and hue survive, chroma gives way.
 
@@ -152,8 +274,8 @@ def join(lightness: np.ndarray, ab: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) uint8.
     """
-    lab = np.concatenate([lightness[..., None], ab], axis=-1, dtype=np.float32)
-    return to_uint8(lab_to_rgb(into_gamut(lab)))
+    levels = np.rint(65535 * grey_level(lightness)).astype(np.uint16)
+    return paint(levels, ab)
 
 
 def lightness(rgb: np.ndarray) -> np.ndarray:
@@ -165,7 +287,7 @@ def lightness(rgb: np.ndarray) -> np.ndarray:
     Returns:
         (...) float32 in [0, 100].
     """
-    y = _LINEAR_8BIT[rgb] @ _TO_XYZ[:, 1]
+    y = _linear_levels(rgb.dtype)[rgb] @ _TO_XYZ[:, 1]
     f = np.where(y > _KNEE, np.cbrt(y), _SLOPE * y + _OFFSET)
     return (116 * f - 16).astype(np.float32, copy=False)
 

@@ -1,17 +1,20 @@
 """The core that every verb shares: a model and a picture in, a coloured picture out.
 
-It knows arrays only, no files.
+It knows pixels only, no files that it reads or writes.
 """
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from colorize import checkpoint, color, upsampling
+from colorize import checkpoint, color, images, models, upsampling
 from colorize.config import SHORT_SIDE
 
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
+_AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
 
 
 class Colorizer:
@@ -19,16 +22,18 @@ class Colorizer:
 
     Args:
         model: from L (B, H, W, 1) in [0, 100] to ab (B, H, W, 2) in Lab units.
+        policy: what it computes in; the model itself is left as it is.
 
     Raises:
         ColorizeError: the model does something else.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, *, policy: str = "float32") -> None:
         self.stride = checkpoint.stride_of(model)
+        fast = models.in_policy(model, policy)
         # One trace for all sizes, made here: threads that share it may run at once.
         self._run = tf.function(
-            lambda lightness: model(lightness, training=False),
+            lambda lightness: fast(lightness, training=False),
             autograph=False,
             jit_compile=False,
         ).get_concrete_function(tf.TensorSpec((None, None, None, 1), tf.float32))
@@ -43,27 +48,51 @@ class Colorizer:
             (B, H, W, 2) float32 in Lab units.
         """
         _, height, width = lightness.shape
-        padding = ((0, 0), (0, -height % self.stride), (0, -width % self.stride))
-        padded = np.pad(lightness, padding, mode="reflect")
-        return self._run(tf.constant(padded[..., None])).numpy()[:, :height, :width]
+        padded = np.stack([self._padded(picture) for picture in lightness])
+        return self._run(tf.constant(padded)).numpy()[:, :height, :width]
+
+    def _padded(self, lightness: np.ndarray) -> np.ndarray:
+        """(H, W) with its borders mirrored to what the stride divides: (H', W', 1)."""
+        height, width = lightness.shape
+        padding = ((0, -height % self.stride), (0, -width % self.stride))
+        return np.pad(lightness, padding, mode="reflect")[..., None]
+
+    def batch_ab(self, small: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Predicts the colour of several small pictures, those of like size together.
+
+        Args:
+            small: (h, w) grey levels each, from `Page.shrunk`.
+
+        Returns:
+            (h, w, 2) float32 in Lab units of each.
+        """
+        padded = [self._padded(color.lightness_of(levels)) for levels in small]
+        alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for i, picture in enumerate(padded):
+            alike[picture.shape].append(i)
+        found: list[np.ndarray] = [np.empty(0)] * len(small)
+        for (height, width, _), members in alike.items():
+            most = max(1, _AT_ONCE // (height * width))
+            for first in range(0, len(members), most):
+                batch = members[first : first + most]
+                ab = self._run(tf.constant(np.stack([padded[i] for i in batch])))
+                for i, own in zip(batch, ab.numpy(), strict=True):
+                    rows, columns = small[i].shape
+                    found[i] = own[:rows, :columns]
+        return found
 
     def small_ab(self, rgb: np.ndarray, *, size: int = SHORT_SIDE) -> np.ndarray:
         """Predicts the colour of a picture that was scaled, aspect kept, to `size`.
 
         Args:
-            rgb: (H, W, 3) uint8.
+            rgb: (H, W) or (H, W, 3) uint8.
             size: short side shown to the network, in pixels.
 
         Returns:
             (h, w, 2) float32 in Lab units, for the whole picture.
         """
-        height, width = rgb.shape[:2]
-        scale = min(size / min(height, width), _LONGEST * size / max(height, width))
-        small = (max(1, round(width * scale)), max(1, round(height * scale)))
-        picture = Image.fromarray(rgb)
-        if small != picture.size:
-            picture = picture.resize(small, Image.Resampling.LANCZOS, reducing_gap=3.0)
-        return self.predict_ab(color.lightness(np.asarray(picture))[None])[0]
+        page = images.page_of(rgb)
+        return self.batch_ab([page.shrunk(*network_size(page, size))])[0]
 
     def colorize(
         self, rgb: np.ndarray, *, size: int = SHORT_SIDE, saturation: float = 1.0
@@ -71,7 +100,8 @@ class Colorizer:
         """Colours a picture; its lightness stays, only ab is predicted and enlarged.
 
         Args:
-            rgb: (H, W, 3) uint8, grey or coloured: only its lightness is used.
+            rgb: (H, W) or (H, W, 3) uint8, grey or coloured: only its lightness is
+                used.
             size: short side shown to the network, in pixels.
             saturation: what ab is multiplied by; 0 gives grey.
 
@@ -81,17 +111,47 @@ class Colorizer:
         return paint(rgb, saturation * self.small_ab(rgb, size=size))
 
 
+def network_size(page: images.Page, size: int) -> tuple[int, int]:
+    """The height and width that the network sees a page at, its short side `size`."""
+    height, width = page.height, page.width
+    scale = min(size / min(height, width), _LONGEST * size / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
 def paint(rgb: np.ndarray, ab: np.ndarray) -> np.ndarray:
     """Joins the lightness of a picture with ab of any smaller size.
 
     Args:
-        rgb: (H, W, 3) uint8.
+        rgb: (H, W) or (H, W, 3) uint8.
         ab: (h, w, 2) in Lab units.
 
     Returns:
         (H, W, 3) uint8.
     """
-    painted = np.empty_like(rgb)
-    for rows, strip in upsampling.strips(ab, rgb.shape[:2]):
-        painted[rows] = color.join(color.lightness(rgb[rows]), strip)
-    return painted
+    return np.concatenate(list(painted(images.page_of(rgb), ab, bits=8)))
+
+
+def painted(
+    page: images.Page, ab: np.ndarray, *, bits: int, alpha: bool = False
+) -> Iterator[np.ndarray]:
+    """Joins a page with ab of any smaller size, strip by strip.
+
+    Args:
+        page: the picture.
+        ab: (h, w, 2) in Lab units.
+        bits: of each channel that is wanted, 8 or 16.
+        alpha: whether to take the page's own along.
+
+    Yields:
+        (rows, width, 3 or 4) uint8 or uint16.
+    """
+    size = (page.height, page.width)
+    colours = upsampling.strips(ab, size, rows=images.ROWS)
+    for (_, pixels), (_, own) in zip(
+        page.strips(rows=images.ROWS), colours, strict=True
+    ):
+        rgb = color.paint(page.levels(pixels), own, bits=bits)
+        if alpha:
+            transparency = color.to_depth(pixels[..., -1:], bits)
+            rgb = np.concatenate([rgb, transparency], axis=-1)
+        yield rgb

@@ -6,6 +6,7 @@ Nothing here opens a picture.
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import socket
@@ -19,6 +20,10 @@ from colorize.errors import ColorizeError, UsageError
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 )
+# The names that the formats written have for the user, and their suffixes; "" keeps
+# that of the input.
+SUFFIXES = {"keep": "", "png": ".png", "jpg": ".jpg", "tiff": ".tif", "webp": ".webp"}
+_ALIASES = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -121,13 +126,14 @@ def output_names(names: Sequence[str], suffix: str) -> list[str]:
     Args:
         names: of pictures in one folder, in order.
         suffix: of the outputs, such as `.png`; empty to keep that of each input,
-            except GIF, which holds too few colours and becomes `.png`.
+            except GIF, which holds too few colours, and BMP, which holds nothing
+            but pixels: they become `.png`.
     """
     taken: set[str] = set()
     outputs = []
     for name in names:
         stem, own = os.path.splitext(name)
-        wanted = suffix or (".png" if own.lower() == ".gif" else own)
+        wanted = suffix or (".png" if own.lower() in (".gif", ".bmp") else own)
         output = stem + wanted
         while output.casefold() in taken:
             stem += own
@@ -135,6 +141,32 @@ def output_names(names: Sequence[str], suffix: str) -> list[str]:
         taken.add(output.casefold())
         outputs.append(output)
     return outputs
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that stands for the format a path names, such as `.jpg` for `.JPEG`.
+
+    Raises:
+        UsageError: no picture is written in that format.
+    """
+    suffix = path.suffix.lower()
+    suffix = _ALIASES.get(suffix, suffix)
+    if suffix not in SUFFIXES.values():
+        raise UsageError(
+            f"{path}: pictures are not written as {suffix or 'a name without suffix'}; "
+            f"use one of X"
+        )
+    return suffix
+
+
+def in_shard(name: str, shard: tuple[int, int]) -> bool:
+    """Whether a picture belongs to the i-th of n parts, (i, n) with i from 1.
+
+    Told by its name alone, so any machine finds the same parts, whatever else is there.
+    """
+    index, count = shard
+    digest = hashlib.sha256(os.fsencode(name)).digest()
+    return int.from_bytes(digest[:8], "big") % count == index - 1
 
 
 def make_folder(folder: Path) -> None:

@@ -1,106 +1,496 @@
-"""A picture file's pixels, in and out, by Pillow.
+"""A picture file's pixels and all it carries, read; `encoding` writes.
 
-Whatever a file holds becomes 8-bit sRGB, upright, with alpha apart:
+Who does what is decided here. libvips (pyvips) decodes, applies colour profiles, and
+encodes JPEG, PNG and WebP, of any depth. tifffile encodes TIFF, page by page and strip
+by strip, with every tag. Pillow keeps EXIF as a table (`metadata`), resamples what is
+in memory, and decodes BMP, which libvips does not.
 
-- grey, palette, 1-bit and CMYK pictures are converted, by their ICC profile where
-  they carry one;
-- 16-bit pictures are scaled to 8 bits (Pillow alone would clip the grey ones);
-- floating-point TIFF is taken as [0, 1] from black to white;
-- of an animation or a file of many pages, the first picture is read.
+What pixels mean:
+
+- a file with an ICC profile is converted by it to sRGB, and CMYK without one by a usual
+  one; grey and RGB without a profile are sRGB;
+- 16 bits a channel stay 16; of 32 the upper 16 are kept;
+- floating point is [0, 1] from black to white, and becomes 16 bits;
+- 1-bit, 2-bit, 4-bit and palette pictures become 8-bit ones;
+- EXIF orientation is applied; of an animation the first picture is read.
 """
 
+import contextlib
+import functools
 import io
-import struct
-import zlib
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
+import pyvips
+from PIL import Image
 
-from colorize import files
-from colorize.errors import ColorizeError, UsageError
+from colorize import color, metadata
+from colorize.errors import ColorizeError
+from colorize.metadata import Metadata
 
 MAX_MEGAPIXELS = 300  # a larger header is taken for a decompression bomb
-Image.MAX_IMAGE_PIXELS = None  # `read` checks against the limit above instead
+Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
+pyvips.cache_set_max(0)  # files change, and what was decoded is used once
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-# What Pillow raises on damaged files, format by format.
-_DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    struct.error,
-    zlib.error,
-)
-_SRGB = ImageCms.createProfile("sRGB")
-_ORIENTATION = 0x0112
-
-# How each format is written. Chroma is what we add, so JPEG keeps all of it (4:4:4).
-_WRITE: dict[str, dict[str, Any]] = {
-    ".jpg": {"format": "JPEG", "quality": 93, "subsampling": 0},
-    ".png": {"format": "PNG", "compress_level": 4},
-    ".webp": {"format": "WEBP", "quality": 93},
-    ".tif": {"format": "TIFF", "compression": "tiff_lzw"},
-    ".bmp": {"format": "BMP"},
-}
-_ALIASES = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
-_WITH_ALPHA = frozenset({".png", ".webp", ".tif"})
-_WITH_EXIF = frozenset(
-    {".jpg", ".png", ".webp"}
-)  # in TIFF its tags would be the file's
-_MOST_DPI = 65535  # what JPEG can say
-# The names that formats have for the user, and the suffix of each; "" is the input's.
-SUFFIXES = {"keep": "", "png": ".png", "jpg": ".jpg", "tiff": ".tif", "webp": ".webp"}
+ROWS = 64  # of a strip: its planes stay in the processor's cache
+_FETCHED = 256  # rows decoded at a time, where a picture is not held whole
 _MOST_ASPECT = 8  # to learn from, a strip is cut to eight times as long as wide
 
+# How a file of each kind begins; WebP has its length in between.
+_BEGINNINGS = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"GIF8", "gif"),
+    (b"BM", "bmp"),
+)
+# What makes rows and columns upright that are stored in an EXIF orientation.
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: x.swapaxes(0, 1)[:, ::-1],
+    7: lambda x: x.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda x: x.swapaxes(0, 1)[::-1],
+}
+_COLOURS = {"b-w": 1, "grey16": 1, "cmyk": 4}  # channels; all others have three
+BLOB = pyvips.GValue.blob_type
 
-@dataclass(frozen=True)
-class Picture:
-    """One picture.
+
+class Page:
+    """One picture of a file: upright, sRGB or grey, 8 or 16 bits a channel.
 
     Attributes:
-        rgb: (H, W, 3) uint8, sRGB, upright.
-        alpha: (H, W) uint8, or None where the picture has none.
-        info: what is written back with it: EXIF (orientation reset) and dots per inch.
-        warning: what could not be kept, in words; empty where nothing was lost.
+        height: in pixels.
+        width: in pixels.
+        bits: of a channel, 8 or 16.
+        alpha: whether there is transparency.
+        metadata: what is to be written back with it.
+        lost: what could not be kept so far, in words.
     """
 
-    rgb: np.ndarray
-    alpha: np.ndarray | None = None
-    info: dict[str, Any] = field(default_factory=dict)
-    warning: str = ""
+    def __init__(
+        self,
+        image: pyvips.Image,
+        *,
+        turned: int = 1,
+        alpha: bool = False,
+        metadata: Metadata | None = None,
+        lost: Iterable[str] = (),
+        again: Callable[[], pyvips.Image] | None = None,
+    ) -> None:
+        sides = (image.height, image.width)
+        self.height, self.width = sides if turned < 5 else sides[::-1]
+        self.bits = 8 if image.format == "uchar" else 16
+        self.alpha = alpha
+        self.metadata = metadata or Metadata()
+        self.lost = tuple(lost)
+        self._image = image
+        self._turned = turned
+        self._again = again
+        self._pixels: np.ndarray | None = None
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory, decoded."""
+        return self.height * self.width * self._image.bands * self.bits // 8
+
+    def load(self) -> np.ndarray:
+        """Decodes it into memory, once.
+
+        Returns:
+            Its upright pixels (height, width, 1 or 3, and 1 of alpha).
+
+        Raises:
+            ColorizeError: the file is damaged or has changed.
+        """
+        if self._pixels is None:
+            with explained():
+                self._pixels = _array(self._image)
+        return _UPRIGHT[self._turned](self._pixels)
+
+    def _decoded(self) -> pyvips.Image:
+        """The pixels as stored, to be read once from top to bottom."""
+        if self._pixels is not None:
+            return image_of(self._pixels)
+        return self._again() if self._again is not None else self._image
+
+    def shrunk(self, height: int, width: int) -> np.ndarray:
+        """A smaller, grey copy.
+
+        Returns:
+            (height, width) uint16, sRGB levels.
+        """
+        factor = max(1, min(self.height // (2 * height), self.width // (2 * width)))
+        with explained():
+            image = self._decoded()
+            small = _array(image.shrink(factor, factor) if factor > 1 else image)
+        small = _UPRIGHT[self._turned](small)
+        levels = color.grey_levels(small[..., : self._colours])
+        if levels.shape != (height, width):
+            plane = Image.fromarray(levels.astype(np.float32))
+            plane = plane.resize((width, height), Image.Resampling.LANCZOS)
+            top = np.iinfo(levels.dtype).max
+            levels = np.rint(np.asarray(plane).clip(0, top)).astype(levels.dtype)
+        return color.to_depth(levels, 16)
+
+    @property
+    def _colours(self) -> int:
+        return self._image.bands - self.alpha
+
+    def strips(self, rows: int = ROWS) -> Iterator[tuple[slice, np.ndarray]]:
+        """Goes through the pixels from top to bottom.
+
+        Yields:
+            The rows of a strip, and its pixels (rows, width, 1 or 3, and 1 of alpha).
+
+        Raises:
+            ColorizeError: the file is damaged or has changed.
+        """
+        if self._pixels is not None:
+            upright = self.load()
+            for top in range(0, self.height, rows):
+                yield (
+                    slice(top, min(top + rows, self.height)),
+                    upright[top : top + rows],
+                )
+            return
+        image = self._decoded()
+        if self._turned > 1:
+            image = image.autorot()
+        region = pyvips.Region.new(image)
+        for top in range(0, self.height, _FETCHED):
+            count = min(_FETCHED, self.height - top)
+            with explained():
+                data = region.fetch(0, top, self.width, count)
+            fetched = np.frombuffer(data, f"u{self.bits // 8}")
+            fetched = fetched.reshape(count, self.width, self._image.bands)
+            for start in range(0, count, rows):
+                part = fetched[start : start + rows]
+                yield slice(top + start, top + start + len(part)), part
+
+    def levels(self, pixels: np.ndarray) -> np.ndarray:
+        """The grey levels (rows, width) of a strip's pixels."""
+        return color.grey_levels(pixels[..., : self._colours])
+
+    def rgb(self) -> np.ndarray:
+        """All of it as (height, width, 3) uint8, without its transparency."""
+        pixels = color.to_depth(self.load()[..., : self._colours], 8)
+        return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
-def read(path: Path) -> Picture:
-    """Reads a picture file.
+def page_of(pixels: np.ndarray) -> Page:
+    """A page of what is in memory already.
+
+    Args:
+        pixels: (H, W) grey or (H, W, 3) sRGB, uint8.
 
     Raises:
-        ColorizeError: the file is not a whole picture; the message gives the reason
-            without the path.
+        ColorizeError: they have another shape or type.
     """
-    with _opened(path) as image:
-        # Asked before the pixels are loaded: after that Pillow has forgotten.
-        lost = ["16 bits a channel reduced to 8"] if _has_16_bits(image) else []
-        upright = ImageOps.exif_transpose(image)
-        info: dict[str, Any] = {}
-        if "exif" in image.info:
-            try:
-                exif = upright.getexif()
-                exif[_ORIENTATION] = 1
-                info["exif"] = exif.tobytes()
-            except _DAMAGED:  # the pixels are whole all the same
-                lost.append("damaged EXIF left out")
-        dpi = image.info.get("dpi", ())
-        if dpi and all(0 < float(value) <= _MOST_DPI for value in dpi):
-            info["dpi"] = tuple(float(value) for value in dpi)
-        alpha = None
-        if upright.has_transparency_data:
-            alpha = np.asarray(upright.convert("RGBA").getchannel("A"))
-        return Picture(np.asarray(_to_rgb(upright)), alpha, info, ", ".join(lost))
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
+        raise ColorizeError(
+            "pixels must be uint8 of shape (H, W) or (H, W, 3), got "
+            f"{pixels.dtype} of shape {pixels.shape}"
+        )
+    if not pixels.size:
+        raise ColorizeError(f"no pixels in an array of shape {pixels.shape}")
+    pixels = np.ascontiguousarray(pixels)
+    page = Page(image_of(pixels))
+    page._pixels = pixels
+    return page
+
+
+class Document:
+    """A picture file, opened: its header is read, its pixels are not.
+
+    Args:
+        source: its path, or its bytes.
+        max_megapixels: pages with more are refused.
+
+    Attributes:
+        kind: `jpeg`, `png`, `webp`, `tiff`, `gif` or `bmp`, by its first bytes.
+        pages: how many pictures it holds.
+
+    Raises:
+        ColorizeError: it is not a picture; the message gives the reason without the
+            path.
+    """
+
+    def __init__(
+        self, source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS
+    ) -> None:
+        self._source = source
+        self._max_megapixels = max_megapixels
+        with self._opened() as file:
+            self._version = _version(file)
+            self.kind = _kind(file.read(16))
+        with explained():
+            header = self._header(0)
+        self.pages: int = header.get_n_pages()
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        if isinstance(self._source, bytes):
+            yield io.BytesIO(self._source)
+            return
+        try:
+            file = open(self._source, "rb")
+        except OSError as e:
+            raise ColorizeError(e.strerror or str(e)) from e
+        with file:
+            yield file
+
+    def _vips_source(self) -> pyvips.Source:
+        if isinstance(self._source, bytes):
+            return pyvips.Source.new_from_memory(self._source)
+        with self._opened() as file:
+            if _version(file) != self._version:
+                raise ColorizeError("changed while it was read")
+            return pyvips.Source.new_from_descriptor(file.fileno())  # it duplicates it
+
+    def _header(self, number: int, **options: Any) -> pyvips.Image:
+        """A page as libvips opens it, nothing decoded yet."""
+        if self.kind == "bmp":
+            with self._opened() as file:
+                return _bmp(file, self._max_megapixels)
+        if self.kind in ("tiff", "gif", "webp"):
+            options["page"] = number
+        load = getattr(pyvips.Image, f"{self.kind}load_source")
+        image = load(self._vips_source(), fail_on="error", **options)
+        _check_size(image.width, image.height, self._max_megapixels)
+        return image
+
+    def page(self, number: int = 0, *, shrink: int = 1) -> Page:
+        """One of its pictures.
+
+        Args:
+            number: from 0.
+            shrink: 2, 4 or 8 to have JPEG decoded at that part of its size.
+
+        Raises:
+            ColorizeError: it cannot be read, or is too large.
+        """
+        options = {"shrink": shrink} if shrink > 1 else {}
+        with explained():
+            header = self._header(number, **options)
+            turned = _field(header, "orientation") or 1
+            turned = turned if turned in _UPRIGHT else 1
+            access = "random" if turned > 1 else "sequential"
+            lost: list[str] = []
+            if self.pages > 1 and self.kind != "tiff":
+                lost.append(f"only the first of its {self.pages} pictures")
+
+            def decoded(access: str = "sequential") -> pyvips.Image:
+                image = self._header(number, access=access, **options)
+                return _normalised(image, [])[0]
+
+            image = self._header(number, access="sequential", **options)
+            carried = self._metadata(image, number, lost)
+            image, alpha = _normalised(image, lost)
+        return Page(
+            image,
+            turned=turned,
+            alpha=alpha,
+            metadata=carried,
+            lost=lost,
+            again=functools.partial(decoded, access),
+        )
+
+    def all_pages(self) -> Iterator[Page]:
+        """All pages of a TIFF file, and the first picture of any other."""
+        for number in range(self.pages if self.kind == "tiff" else 1):
+            yield self.page(number)
+
+    def _metadata(self, image: pyvips.Image, number: int, lost: list[str]) -> Metadata:
+        """What a page carries; what is damaged of it goes on the list."""
+        exif = b""
+        try:
+            if self.kind == "tiff":
+                with self._opened() as file:
+                    exif = metadata.tiff_exif(file, number)
+            elif data := _field(image, "exif-data"):
+                exif = metadata.upright_exif(data)
+        except ValueError as e:
+            lost.append(f"{e} left out")
+        dpi = (25.4 * image.xres, 25.4 * image.yres)
+        return Metadata(
+            exif=exif,
+            xmp=_field(image, "xmp-data") or b"",
+            iptc=_field(image, "iptc-data") or b"",
+            dpi=dpi if min(dpi) > 25.4 else None,  # libvips says 1 / mm for none
+        )
+
+
+def _version(file: BinaryIO) -> tuple[int, ...]:
+    """What tells a file from another one under its name."""
+    if isinstance(file, io.BytesIO):
+        return ()
+    told = os.fstat(file.fileno())
+    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns
+
+
+def _kind(beginning: bytes) -> str:
+    if beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP":
+        return "webp"
+    for signature, kind in _BEGINNINGS:
+        if beginning.startswith(signature):
+            return kind
+    raise ColorizeError(
+        "not a picture, or damaged at its very start" if beginning else "an empty file"
+    )
+
+
+def _check_size(width: int, height: int, most: float) -> None:
+    megapixels = width * height / 1e6
+    if megapixels > most:
+        raise ColorizeError(
+            f"{megapixels:.0f} megapixels, more than the {most:g} allowed"
+        )
+
+
+def _bmp(file: BinaryIO, max_megapixels: float) -> pyvips.Image:
+    try:
+        with Image.open(file, formats=("BMP",)) as image:
+            _check_size(image.width, image.height, max_megapixels)
+            pixels = np.asarray(image.convert("L" if image.mode in "1L" else "RGB"))
+    except (OSError, ValueError, SyntaxError, EOFError) as e:
+        raise ColorizeError(f"damaged or incomplete ({e})") from e
+    return image_of(pixels if pixels.ndim == 3 else pixels[..., None])
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """What libvips finds wrong with a file becomes a ColorizeError."""
+    try:
+        yield
+    except pyvips.Error as e:
+        lines = [line.strip() for line in (e.detail or e.message).splitlines()]
+        reason = next((line for line in lines if line), "for no reason given")
+        raise ColorizeError(f"damaged or incomplete ({reason})") from e
+
+
+def _field(image: pyvips.Image, name: str) -> Any:
+    return image.get(name) if image.get_typeof(name) else None
+
+
+def _array(image: pyvips.Image) -> np.ndarray:
+    """The pixels (H, W, channels) of an image of 8 or 16 bits."""
+    dtype = np.uint8 if image.format == "uchar" else np.uint16
+    shape = (image.height, image.width, image.bands)
+    return np.ndarray(shape, dtype, image.write_to_memory())
+
+
+def image_of(pixels: np.ndarray) -> pyvips.Image:
+    """An image of (H, W, channels) uint8 or uint16, which it shares."""
+    height, width, bands = pixels.shape
+    kind = "uchar" if pixels.dtype == np.uint8 else "ushort"
+    colours = 1 if bands < 3 else 3
+    space = {(1, 8): "b-w", (1, 16): "grey16", (3, 8): "srgb", (3, 16): "rgb16"}
+    image = pyvips.Image.new_from_memory(pixels.data, width, height, bands, kind)
+    return image.copy(interpretation=space[colours, pixels.itemsize * 8])
+
+
+def _normalised(image: pyvips.Image, lost: list[str]) -> tuple[pyvips.Image, bool]:
+    """Grey or sRGB of 8 or 16 bits, and whether alpha is its last channel."""
+    profile = _field(image, "icc-profile-data")
+    colours = min(_COLOURS.get(image.interpretation, 3), image.bands)
+    if colours == 3 > image.bands or (colours == 3 and image.bands == 2):
+        colours = 1
+    if image.interpretation == "multiband":
+        colours = 3 if image.bands in (3, 4) else 1
+    alpha = image.bands > colours
+    if image.bands > colours + 1:
+        lost.append(f"{image.bands - colours - 1} further channels left out")
+    image = _whole_numbers(image, lost)
+    bits = 8 if image.format == "uchar" else 16
+    seen = image[:colours] if image.bands > colours else image
+    if colours == 4 or profile:
+        seen = _to_srgb(seen, profile, colours, bits, lost)
+    elif image.interpretation in ("lab", "labs", "xyz", "scrgb", "hsv"):
+        seen = seen.colourspace("srgb" if bits == 8 else "rgb16")
+    return (seen.bandjoin(image[colours]) if alpha else seen), alpha
+
+
+def _whole_numbers(image: pyvips.Image, lost: list[str]) -> pyvips.Image:
+    """Levels of 8 or 16 bits of any numbers, as the head of this file says."""
+    if image.format in ("uchar", "ushort"):
+        return image
+    colours = "grey16" if image.bands < 3 else "rgb16"
+    if image.format in ("float", "double"):
+        lost.append("floating point became 16 bits")
+        levels = (image * 65535).rint()
+    elif image.format == "uint":
+        lost.append("32 bits a channel reduced to 16")
+        levels = image >> 16
+    else:
+        raise ColorizeError(
+            f"pixels of type {image.format}, which says nothing about black and white; "
+            "save it with 8 or 16 bits a channel"
+        )
+    return levels.cast("ushort").copy(interpretation=colours)
+
+
+def _to_srgb(
+    image: pyvips.Image,
+    profile: bytes | None,
+    colours: int,
+    bits: int,
+    lost: list[str],
+) -> pyvips.Image:
+    """Converts an image by its profile, unless that is sRGB or does not fit."""
+    fits = _profile_says(profile, colours) if profile else "nothing"
+    if fits == "sRGB":
+        return image
+    if fits == "nothing" and profile:
+        lost.append("a colour profile that does not fit was ignored")
+        if colours != 4:
+            return image
+        image = image.copy()
+        image.remove("icc-profile-data")
+    return image.icc_transform(
+        "srgb",
+        embedded=fits == "another",
+        input_profile="cmyk" if colours == 4 else "srgb",
+        depth=bits,
+        intent="perceptual",
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _profile_says(profile: bytes, colours: int) -> str:
+    """Whether a profile means `sRGB`, `another` space, or `nothing` for such pixels.
+
+    Told by what it makes of some colours, whatever it calls itself.
+    """
+    levels = np.linspace(0, 255, 18).round().astype(np.uint8)
+    ramp = np.stack(np.meshgrid(*[levels] * min(colours, 3)), -1)
+    pixels = ramp.reshape(1, -1, min(colours, 3))
+    if colours == 4:
+        pixels = np.concatenate([pixels, pixels[..., :1]], -1)
+    try:
+        tried = pyvips.Image.new_from_memory(
+            np.ascontiguousarray(pixels).data, pixels.shape[1], 1, colours, "uchar"
+        ).copy(interpretation={1: "b-w", 3: "srgb", 4: "cmyk"}[colours])
+        tried.set_type(BLOB, "icc-profile-data", profile)
+        seen = _array(
+            tried.icc_transform("srgb", embedded=True, depth=8, intent="perceptual")
+        )
+    except pyvips.Error:
+        return "nothing"
+    if colours == 4 or np.abs(seen.astype(int) - pixels).max() > 1:
+        return "another"
+    return "sRGB"
 
 
 def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
@@ -119,157 +509,34 @@ def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
     Raises:
         ColorizeError: the data is not a whole picture; the message gives the reason.
     """
-    with _opened(io.BytesIO(data)) as image:
+    document = Document(data)
+    page = document.page()
+    if document.kind == "jpeg":
         # JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost; twice the box
         # leaves the resampling below enough to work with.
-        side = 2 * max(box)
-        if image.format == "JPEG":
-            scale = max(side / image.width, side / image.height)
-            wanted = (int(image.width * scale), int(image.height * scale))
-            image.draft(image.mode, wanted)
-        rgb = _to_rgb(ImageOps.exif_transpose(image))
-        width = min(rgb.width, _MOST_ASPECT * rgb.height)
-        height = min(rgb.height, _MOST_ASPECT * rgb.width)
-        if (width, height) != rgb.size:
-            left, top = (rgb.width - width) // 2, (rgb.height - height) // 2
-            rgb = rgb.crop((left, top, left + width, top + height))
-        scale = max(box[0] / rgb.height, box[1] / rgb.width)
-        size = (
-            max(box[1], round(rgb.width * scale)),
-            max(box[0], round(rgb.height * scale)),
-        )
-        if size != rgb.size:
-            rgb = rgb.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-        return np.asarray(rgb)
+        spare = min(page.height, page.width) // (2 * max(box))
+        shrink = next((k for k in (8, 4, 2) if k <= spare), 1)
+        page = document.page(shrink=shrink) if shrink > 1 else page
+    rgb = Image.fromarray(page.rgb())
+    width = min(rgb.width, _MOST_ASPECT * rgb.height)
+    height = min(rgb.height, _MOST_ASPECT * rgb.width)
+    if (width, height) != rgb.size:
+        left, top = (rgb.width - width) // 2, (rgb.height - height) // 2
+        rgb = rgb.crop((left, top, left + width, top + height))
+    scale = max(box[0] / rgb.height, box[1] / rgb.width)
+    size = (
+        max(box[1], round(rgb.width * scale)),
+        max(box[0], round(rgb.height * scale)),
+    )
+    if size != rgb.size:
+        rgb = rgb.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return np.asarray(rgb)
 
 
-class _opened:
-    """A picture opened by Pillow; whatever is wrong with it becomes a ColorizeError."""
-
-    def __init__(self, source: Path | io.BytesIO) -> None:
-        self.source = source
-
-    def __enter__(self) -> Image.Image:
-        try:
-            self.image = Image.open(self.source, formats=_FORMATS)
-        except _DAMAGED as e:
-            raise ColorizeError(_reason(e)) from e
-        megapixels = self.image.width * self.image.height / 1e6
-        if megapixels > MAX_MEGAPIXELS:
-            self.image.close()
-            raise ColorizeError(
-                f"{megapixels:.0f} megapixels, more than the {MAX_MEGAPIXELS} allowed"
-            )
-        if _has_16_bit_planes(self.image):
-            self.image.close()
-            raise ColorizeError(
-                "16-bit TIFF with its channels apart, which cannot be read; save it "
-                "with its channels interleaved"
-            )
-        return self.image
-
-    def __exit__(
-        self, kind: object, error: BaseException | None, trace: object
-    ) -> None:
-        self.image.close()
-        if isinstance(error, _DAMAGED):
-            raise ColorizeError(_reason(error)) from error
-
-
-def _has_16_bits(image: Image.Image) -> bool:
-    """Whether a picture that was opened, and not loaded yet, has 16 bits a channel."""
-    tiles = getattr(image, "tile", ())
-    return image.format in ("PNG", "TIFF") and any(";16" in str(t.args) for t in tiles)
-
-
-def _has_16_bit_planes(image: Image.Image) -> bool:
-    """Whether each channel lies apart: Pillow takes their bytes for 8-bit pixels."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return False
-    bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
-    apart = image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
-    return apart and len(bits) > 1 and max(bits) > 8
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, FileNotFoundError | PermissionError):
-        return error.strerror or str(error)
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture, or damaged at its very start"
-    return f"damaged or incomplete ({error})"
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit sRGB of any mode Pillow opens."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float32)
-        top = 1.0 if image.mode == "F" else 65535.0
-        levels = np.rint(np.clip(np.nan_to_num(values) / top, 0, 1) * 255)
-        return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
-    if image.mode in ("1", "LA", "La"):
-        image = image.convert("L")
-    elif image.mode in ("P", "PA", "RGBA", "RGBa"):
-        image = image.convert("RGBA").convert("RGB")
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("L", "RGB", "CMYK"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(
-                image, source, _SRGB, outputMode="RGB"
-            )
-            if converted is not None:
-                return converted
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a profile that does not fit its picture says nothing about it
-    return image.convert("RGB")
-
-
-def suffix_of(path: Path) -> str:
-    """The suffix that stands for the format a path names, such as `.jpg` for `.JPEG`.
+def read_rgb(path: Path) -> np.ndarray:
+    """The first picture of a file as (H, W, 3) uint8.
 
     Raises:
-        UsageError: no picture is written in that format.
+        ColorizeError: it cannot be read.
     """
-    suffix = path.suffix.lower()
-    suffix = _ALIASES.get(suffix, suffix)
-    if suffix not in _WRITE:
-        raise UsageError(
-            f"{path}: pictures are not written as {suffix or 'a name without suffix'}; "
-            f"use one of {', '.join(_WRITE)}"
-        )
-    return suffix
-
-
-def write(path: Path, picture: Picture) -> str:
-    """Writes a picture in the format that its path's suffix names, whole or not at all.
-
-    Returns:
-        What could not be kept, in words; empty where nothing was lost.
-
-    Raises:
-        ColorizeError: the format cannot hold the picture.
-        OSError: the disk is full, or the path cannot be written.
-    """
-    suffix = suffix_of(path)
-    image = Image.fromarray(picture.rgb)
-    lost = [picture.warning] if picture.warning else []
-    if picture.alpha is not None and suffix in _WITH_ALPHA:
-        image.putalpha(Image.fromarray(picture.alpha))
-    elif picture.alpha is not None:
-        lost.append("transparency left out")
-    info = {} if suffix == ".bmp" else dict(picture.info)
-    if suffix not in _WITH_EXIF and info.pop("exif", picture.info.get("exif")):
-        lost.append("EXIF left out")
-    data = io.BytesIO()  # encoded here: what fails below is the disk's doing
-    try:
-        image.save(data, **_WRITE[suffix], **info)
-    except (ValueError, RuntimeError, OverflowError, OSError, struct.error):
-        lost.append("metadata left out")
-        data = io.BytesIO()
-        try:
-            image.save(data, **_WRITE[suffix])
-        except (ValueError, RuntimeError, OSError) as e:
-            raise ColorizeError(f"cannot be written as {suffix}: {e}") from e
-    with files.atomic(path) as part:
-        part.write_bytes(data.getbuffer())
-    return ", ".join(lost)
+    return Document(path).page().rgb()

@@ -1,27 +1,62 @@
 """Predicting: a folder of pictures in, the same folder coloured out.
 
-Reading, the network and writing run side by side; a few pictures are in flight at any
-time, so memory does not grow with their number.
+Reading, the network and writing run side by side. What is in flight at any time is
+bounded, in pictures and in bytes; a picture too large for that is decoded twice and
+goes through strip by strip.
 """
 
 import collections
+import io
 import itertools
 import os
-from collections.abc import Generator, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
+import tensorflow as tf
 
-from colorize import color, files, images, metrics, sheet
-from colorize.colorizer import Colorizer, paint
+from colorize import color, encoding, files, images, metadata, metrics, sheet
+from colorize.colorizer import Colorizer, network_size, painted
 from colorize.config import NEARLY_GREY, SHORT_SIDE
 from colorize.errors import ColorizeError
 
 SHEET_PICTURES = 24  # at most, on a contact sheet
-_IN_FLIGHT = 4  # pictures read ahead, and as many being written
+MAX_MEMORY = 1 << 30  # bytes of decoded and painted pixels in flight
+_AHEAD = 16  # pictures read ahead, and as many being written
+_BATCH = 8  # pictures shown to the network at once
+_SMALLEST = 64  # short side: with no memory for less, a picture has failed
+COMPARED_SIZES = (128, 192, 256, 384)
+COMPARED_SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to colour.
+
+    Attributes:
+        size: short side shown to the network, in pixels.
+        saturation: what the predicted ab is multiplied by.
+        format: a key of `files.SUFFIXES`.
+        overwrite: whether to colour again what is there already.
+        preserve_times: whether a copy gets the dates of its original.
+        provenance: what a copy says about the making of its colours; None for nothing.
+        max_megapixels: a page with more is refused.
+        max_memory: bytes of decoded and painted pixels in flight.
+    """
+
+    size: int = SHORT_SIDE
+    saturation: float = 1.0
+    format: str = "keep"
+    overwrite: bool = False
+    preserve_times: bool = False
+    provenance: metadata.Provenance | None = None
+    max_megapixels: float = images.MAX_MEGAPIXELS
+    max_memory: int = MAX_MEMORY
 
 
 @dataclass(frozen=True)
@@ -33,7 +68,13 @@ class Done:
         input: its file.
         output: the file that was written, or that was there already.
         outcome: what became of it.
-        reason: why it failed, or what could not be kept.
+        reason: why it failed.
+        warnings: what could not be kept, or went otherwise than asked.
+        pages: how many pictures the file holds.
+        height: of the first, in pixels.
+        width: of the first, in pixels.
+        size: short side that the network saw, in pixels.
+        seconds: from the start of reading to the end of writing, waiting included.
     """
 
     name: str
@@ -41,17 +82,84 @@ class Done:
     output: Path
     outcome: Literal["coloured", "skipped", "failed"] = "coloured"
     reason: str = ""
+    warnings: tuple[str, ...] = ()
+    pages: int = 0
+    height: int = 0
+    width: int = 0
+    size: int = 0
+    seconds: float = 0.0
+
+
+class _Stopped(Exception):
+    """The user has had enough."""
+
+
+@dataclass
+class _Read:
+    """A picture that is ready for the network.
+
+    Attributes:
+        job: what is to become of it.
+        pages: of its file; the pixels of a single one are in memory if they fit.
+        small: what the network is to see of each.
+        cost: bytes that were granted for it.
+        begun: when reading began.
+    """
+
+    job: Done
+    pages: list[images.Page]
+    small: list[np.ndarray]
+    cost: int
+    begun: float
+
+
+class _Memory:
+    """Grants memory in the order of the pictures, so that none waits for a later one.
+
+    Args:
+        most: bytes to have granted at any time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._granted = 0
+        self._next = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def grant(self, number: int, cost: int) -> None:
+        """Waits until it is this picture's turn, and until its bytes are free."""
+
+        def free() -> bool:
+            fits = not self._granted or self._granted + cost <= self._most
+            return self._closed or (self._next == number and fits)
+
+        with self._changed:
+            self._changed.wait_for(free)
+            self._granted += cost
+            self._next += 1
+            self._changed.notify_all()
+
+    def free(self, cost: int) -> None:
+        """Gives bytes back."""
+        with self._changed:
+            self._granted -= cost
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Lets everyone pass: it is over."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
 
 def predict(
     colorizer: Colorizer,
     source: Path,
     target: Path,
+    settings: Settings | None = None,
     *,
-    size: int = SHORT_SIDE,
-    saturation: float = 1.0,
-    format: str = "keep",
-    overwrite: bool = False,
+    shard: tuple[int, int] = (1, 1),
 ) -> Generator[Done]:
     """Colours a picture, or all pictures of a folder and of the folders in it.
 
@@ -60,10 +168,8 @@ def predict(
         source: a picture or a folder.
         target: the folder for the coloured copies, with the same tree; or, for a
             single picture, a file name with a picture's suffix.
-        size: short side shown to the network, in pixels.
-        saturation: what the predicted ab is multiplied by.
-        format: a key of `images.SUFFIXES`.
-        overwrite: whether to colour again what is there already.
+        settings: how; None for the defaults.
+        shard: (i, n) for the i-th of n parts of the pictures, from 1.
 
     Yields:
         Done for each picture, in order.
@@ -71,84 +177,360 @@ def predict(
     Raises:
         ColorizeError: the disk is full.
     """
-    pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1))
-    writing: collections.deque[Done | Future[Done]] = collections.deque()
-
-    def colour(
-        job: Done, picture: Future[images.Picture] | None
-    ) -> Done | Future[Done]:
-        if picture is None:
-            if job.output.samefile(job.input):
-                return replace(job, outcome="failed", reason="its output is itself")
-            return replace(job, outcome="skipped")
-        try:
-            read = picture.result()
-            ab = saturation * colorizer.small_ab(read.rgb, size=size)
-        except ColorizeError as e:
-            return replace(job, outcome="failed", reason=str(e))
-        return pool.submit(_write, job, read, ab)
-
-    try:
-        jobs = _jobs(source, target, images.SUFFIXES[format])
-        for job, picture in _read_ahead(pool, jobs, overwrite):
-            writing.append(colour(job, picture))
-            if len(writing) > _IN_FLIGHT:
-                yield _settled(writing.popleft())
-        while writing:
-            yield _settled(writing.popleft())
-    finally:
-        # What is being written is finished, what is waiting is not begun.
-        pool.shutdown(cancel_futures=True)
+    settings = settings or Settings()
+    jobs = plan(source, target, settings.format, shard)
+    with _Pipeline(colorizer, settings) as pipeline:
+        yield from pipeline.run(jobs)
 
 
-def _jobs(source: Path, target: Path, suffix: str) -> Iterator[Done]:
-    """What is to be done, folder by folder."""
+def plan(
+    source: Path, target: Path, format: str = "keep", shard: tuple[int, int] = (1, 1)
+) -> Iterator[Done]:
+    """What is to be done, folder by folder: which input becomes which output."""
     if source.is_file() and files.is_picture(target.name) and not target.is_dir():
         yield Done(source.name, source, target)
         return
     names = files.find_pictures(source, leave_out=target)
     for _, group in itertools.groupby(names, os.path.dirname):
         inputs = list(group)
-        outputs = files.output_names(inputs, suffix)
+        outputs = files.output_names(inputs, files.SUFFIXES[format])
         for name, output in zip(inputs, outputs, strict=True):
-            yield Done(name, files.picture_path(source, name), target / output)
+            if files.in_shard(name, shard):
+                yield Done(name, files.picture_path(source, name), target / output)
 
 
-def _read_ahead(
-    pool: ThreadPoolExecutor, jobs: Iterator[Done], overwrite: bool
-) -> Iterator[tuple[Done, Future[images.Picture] | None]]:
-    """Each job with its picture on the way, or with None where it is to be skipped."""
-    reading: collections.deque[tuple[Done, Future[images.Picture] | None]]
-    reading = collections.deque()
-    for job in jobs:
-        there = job.output.exists()
-        skip = there and (not overwrite or job.output.samefile(job.input))
-        reading.append((job, None if skip else pool.submit(images.read, job.input)))
-        if len(reading) > _IN_FLIGHT:
-            yield reading.popleft()
-    yield from reading
+class _Pipeline:
+    """Pools of threads that read and write, and the network between them."""
+
+    def __init__(self, colorizer: Colorizer, settings: Settings) -> None:
+        self.colorizer = colorizer
+        self.settings = settings
+        self.memory = _Memory(settings.max_memory)
+        self.stopping = threading.Event()
+        threads = max(2, os.cpu_count() or 1)
+        self.readers = ThreadPoolExecutor(threads, "reading")
+        self.writers = ThreadPoolExecutor(threads, "writing")
+
+    def __enter__(self) -> "_Pipeline":
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        # Whatever is under way is given up where it stands: its file has no name yet.
+        self.stopping.set()
+        self.memory.close()
+        self.readers.shutdown(cancel_futures=True)
+        self.writers.shutdown(cancel_futures=True)
+
+    def run(self, jobs: Iterable[Done]) -> Iterator[Done]:
+        """Colours all; yields each as it is done, in order."""
+        numbered = enumerate(jobs)
+        reading: collections.deque[Future[Done | _Read]] = collections.deque()
+        writing: collections.deque[Done | Future[Done]] = collections.deque()
+        while True:
+            for number, job in itertools.islice(numbered, _AHEAD - len(reading)):
+                reading.append(self.readers.submit(self._read, number, job))
+            if not reading:
+                break
+            batch = [reading.popleft().result()]
+            while reading and len(batch) < _BATCH and reading[0].done():
+                batch.append(reading.popleft().result())
+            writing.extend(self._coloured(batch))
+            while len(writing) > _AHEAD:
+                yield _settled(writing.popleft())
+            while writing and _is_settled(writing[0]):
+                yield _settled(writing.popleft())
+        while writing:
+            yield _settled(writing.popleft())
+
+    def _read(self, number: int, job: Done) -> Done | _Read:
+        """Reads a picture, or finds out that this need not or cannot be done."""
+        begun = time.monotonic()
+        cost, granted = 0, False
+        try:
+            there = _there_already(job, overwrite=self.settings.overwrite)
+            if isinstance(there, str):
+                job = replace(job, warnings=(there,)) if there else job
+            else:
+                return there
+            document = images.Document(
+                job.input, max_megapixels=self.settings.max_megapixels
+            )
+            pages = list(document.all_pages())
+            first = pages[0]
+            job = replace(
+                job,
+                pages=len(pages),
+                height=first.height,
+                width=first.width,
+                size=self.settings.size,
+                warnings=job.warnings + first.lost,
+            )
+            held = first.bytes + encoding.canvas_bytes(first, _suffix(job))
+            if len(pages) == 1 and held <= self.settings.max_memory:
+                cost = held
+            self.memory.grant(number, cost)
+            granted = True
+            self._check_stopping()
+            if cost:
+                first.load()
+            small = [_shrunk(page, self.settings.size) for page in pages]
+            return _Read(job, pages, small, cost, begun)
+        except (ColorizeError, OSError, MemoryError) as e:
+            self.memory.free(cost if granted else 0)
+            return _failed(job, e, begun)
+        finally:
+            if not granted:
+                self.memory.grant(number, 0)
+
+    def _coloured(self, batch: Sequence[Done | _Read]) -> Iterator[Done | Future[Done]]:
+        """Shows pictures to the network and hands them on to be written."""
+        ready = [item for item in batch if isinstance(item, _Read)]
+        try:
+            flat = [small for item in ready for small in item.small]
+            found = iter(self.colorizer.batch_ab(flat))
+            colours = {id(r): [next(found) for _ in r.small] for r in ready}
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            colours = {}  # one by one, then, and smaller where it must be
+        for item in batch:
+            if isinstance(item, Done):
+                yield item
+                continue
+            try:
+                own = colours.get(id(item)) or self._colours_alone(item)
+            except ColorizeError as e:
+                self.memory.free(item.cost)
+                yield _failed(item.job, e, item.begun)
+                continue
+            yield self.writers.submit(self._write, item, own)
+
+    def _colours_alone(self, item: _Read) -> list[np.ndarray]:
+        """The colours of one picture, seen as large as memory allows."""
+        size, found = self.settings.size, []
+        for page, given in zip(item.pages, item.small, strict=True):
+            small = given if size == self.settings.size else _shrunk(page, size)
+            while True:
+                try:
+                    found += self.colorizer.batch_ab([small])
+                    break
+                except (tf.errors.ResourceExhaustedError, MemoryError):
+                    if size // 2 < _SMALLEST:
+                        raise ColorizeError("out of memory in the network") from None
+                    size //= 2
+                    small = _shrunk(page, size)
+        if size < self.settings.size:
+            warning = f"out of memory: the network saw a short side of {size}"
+            item.job = replace(
+                item.job, size=size, warnings=(*item.job.warnings, warning)
+            )
+        return found
+
+    def _write(self, item: _Read, colours: list[np.ndarray]) -> Done:
+        """Paints and writes one picture."""
+        job = item.job
+        try:
+            job.output.parent.mkdir(parents=True, exist_ok=True)
+            with files.atomic(job.output) as part:
+                with open(part, "w+b") as file:
+                    lost = encode(
+                        file,
+                        _suffix(job),
+                        item.pages,
+                        colours,
+                        self.settings,
+                        self._check_stopping,
+                    )
+                if self.settings.preserve_times:
+                    told = job.input.stat()
+                    os.utime(part, ns=(told.st_atime_ns, told.st_mtime_ns))
+        except (ColorizeError, OSError, MemoryError) as e:
+            if isinstance(e, OSError) and files.is_full(e):
+                raise ColorizeError(
+                    f"{job.output}: the disk is full; what is done is kept: make room "
+                    "and run the same command again"
+                ) from e
+            return _failed(job, e, item.begun)
+        finally:
+            self.memory.free(item.cost)
+        return replace(
+            job,
+            warnings=(*job.warnings, *lost),
+            seconds=time.monotonic() - item.begun,
+        )
+
+    def _check_stopping(self) -> None:
+        if self.stopping.is_set():
+            raise _Stopped
 
 
-def _write(job: Done, picture: images.Picture, ab: np.ndarray) -> Done:
-    """Paints and writes one picture."""
-    painted = replace(picture, rgb=paint(picture.rgb, ab))
-    try:
-        job.output.parent.mkdir(parents=True, exist_ok=True)
-        lost = images.write(job.output, painted)
-    except ColorizeError as e:
-        return replace(job, outcome="failed", reason=str(e))
-    except OSError as e:
-        if files.is_full(e):
-            raise ColorizeError(
-                f"{job.output}: the disk is full; what is done is kept: make room and "
-                "run the same command again"
-            ) from e
-        return replace(job, outcome="failed", reason=e.strerror or str(e))
-    return replace(job, reason=lost)
+def _shrunk(page: images.Page, size: int) -> np.ndarray:
+    return page.shrunk(*network_size(page, size))
+
+
+def _suffix(job: Done) -> str:
+    return files.suffix_of(job.output)
+
+
+def _there_already(job: Done, *, overwrite: bool) -> Done | str:
+    """What is to be done where the output is there: nothing, or why all the same."""
+    if not job.output.exists():
+        return ""
+    if job.output.samefile(job.input):
+        return replace(job, outcome="failed", reason="its output is itself")
+    if overwrite:
+        return ""
+    if encoding.is_whole(job.output):
+        return replace(job, outcome="skipped")
+    return "what was there was not whole: coloured again"
+
+
+def _failed(job: Done, error: Exception, begun: float) -> Done:
+    reason = str(error)
+    if isinstance(error, OSError):
+        reason = error.strerror or reason
+    elif isinstance(error, MemoryError):
+        reason = "out of memory"
+    return replace(
+        job, outcome="failed", reason=reason, seconds=time.monotonic() - begun
+    )
+
+
+def _is_settled(item: Done | Future[Done]) -> bool:
+    return isinstance(item, Done) or item.done()
 
 
 def _settled(item: Done | Future[Done]) -> Done:
     return item if isinstance(item, Done) else item.result()
+
+
+def encode(
+    file: BinaryIO,
+    suffix: str,
+    pages: Sequence[images.Page],
+    colours: Sequence[np.ndarray],
+    settings: Settings,
+    check: Callable[[], None] = lambda: None,
+) -> tuple[str, ...]:
+    """Paints pages and encodes them into a file.
+
+    Args:
+        file: open for reading and writing.
+        suffix: of the format.
+        pages: of the picture.
+        colours: the small ab (h, w, 2) of each page.
+        settings: how.
+        check: called now and then; what it raises ends it.
+
+    Returns:
+        What could not be kept, in words.
+    """
+    lost: list[str] = []
+    if suffix != ".tif" and len(pages) > 1:
+        lost.append(f"only the first of its {len(pages)} pages")
+        pages = pages[:1]
+
+    def coloured(page: images.Page, ab: np.ndarray) -> encoding.Coloured:
+        bits, alpha, missing = encoding.fitted(page, suffix)
+        lost.extend(missing)
+        carried = page.metadata
+        if settings.provenance is not None:
+            try:
+                carried = metadata.with_provenance(carried, settings.provenance)
+            except ValueError as e:
+                lost.append(f"{e} replaced")
+                carried = metadata.with_provenance(
+                    replace(carried, xmp=b""), settings.provenance
+                )
+        strips = painted(page, settings.saturation * ab, bits=bits, alpha=alpha)
+        size = (page.height, page.width)
+        return encoding.Coloured(*size, bits, alpha, _checked(strips, check), carried)
+
+    lost += encoding.write(
+        file,
+        suffix,
+        [coloured(*both) for both in zip(pages, colours, strict=False)],
+        hold=settings.max_memory,
+    )
+    return tuple(dict.fromkeys(lost))
+
+
+def _checked(
+    strips: Iterator[np.ndarray], check: Callable[[], None]
+) -> Iterator[np.ndarray]:
+    for strip in strips:
+        check()
+        yield strip
+
+
+def predict_bytes(
+    colorizer: Colorizer, data: bytes, settings: Settings
+) -> tuple[bytes, tuple[str, ...]]:
+    """Colours one picture file in memory.
+
+    Args:
+        colorizer: the model.
+        data: the file's bytes.
+        settings: how; `keep` keeps the format, GIF and BMP become PNG.
+
+    Returns:
+        The bytes of the coloured file, and what could not be kept, in words.
+
+    Raises:
+        ColorizeError: it is not a whole picture.
+    """
+    document = images.Document(data, max_megapixels=settings.max_megapixels)
+    suffix = files.SUFFIXES[settings.format] or encoding.suffix_for(document.kind)
+    pages = list(document.all_pages())
+    if len(pages) == 1:
+        pages[0].load()
+    colours = colorizer.batch_ab([_shrunk(page, settings.size) for page in pages])
+    file = io.BytesIO()
+    lost = encode(file, suffix, pages, colours, settings)
+    return file.getvalue(), tuple(dict.fromkeys((*pages[0].lost, *lost)))
+
+
+def compare(
+    colorizer: Colorizer, jobs: Iterable[Done], settings: Settings
+) -> Iterator[Done]:
+    """Writes a contact sheet of each picture over network sizes and saturations.
+
+    Args:
+        colorizer: the model.
+        jobs: from `plan`, with PNG or JPEG outputs.
+        settings: whose limits hold.
+
+    Yields:
+        Done for each picture, in order.
+    """
+    for job in jobs:
+        begun = time.monotonic()
+        try:
+            page = images.Document(
+                job.input, max_megapixels=settings.max_megapixels
+            ).page()
+            small = images.page_of(sheet.thumbnail(page.rgb(), sheet.SIDE))
+            rows = []
+            for size in COMPARED_SIZES:
+                (ab,) = colorizer.batch_ab([_shrunk(page, size)])
+                rows.append(
+                    [
+                        np.concatenate(list(painted(small, saturation * ab, bits=8)))
+                        for saturation in COMPARED_SATURATIONS
+                    ]
+                )
+            files.make_folder(job.output.parent)
+            sheet.save(
+                sheet.contact_sheet(
+                    rows,
+                    [f"--saturation {s:g}" for s in COMPARED_SATURATIONS],
+                    labels=[f"--size {size}" for size in COMPARED_SIZES],
+                    title=job.name,
+                ),
+                job.output,
+            )
+        except (ColorizeError, OSError) as e:
+            yield _failed(job, e, begun)
+        else:
+            yield replace(job, seconds=time.monotonic() - begun)
 
 
 def write_sheet(done: Sequence[Done], path: Path) -> None:
@@ -160,8 +542,8 @@ def write_sheet(done: Sequence[Done], path: Path) -> None:
     """
     rows = []
     for picture in done:
-        given = sheet.thumbnail(images.read(picture.input).rgb)
-        ours = sheet.thumbnail(images.read(picture.output).rgb)
+        given = sheet.thumbnail(images.read_rgb(picture.input))
+        ours = sheet.thumbnail(images.read_rgb(picture.output))
         row = [color.grey(color.lightness(given)), ours]
         if metrics.colourfulness(given) >= NEARLY_GREY:
             row.append(given)

@@ -1,0 +1,272 @@
+"""Coloured pictures written: JPEG, PNG and WebP by libvips, TIFF by tifffile.
+
+TIFF comes out compressed without loss (deflate), whatever it was compressed by before.
+"""
+
+import contextlib
+import functools
+import os
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyvips
+import tifffile
+
+from colorize import images, metadata
+from colorize.errors import ColorizeError
+from colorize.metadata import Metadata
+
+# How each format is written. Chroma is what we add, so JPEG keeps all of it (4:4:4).
+_SAVE: dict[str, tuple[str, dict[str, Any]]] = {
+    ".jpg": ("jpegsave_target", {"Q": 93, "subsample_mode": "off"}),
+    ".png": ("pngsave_target", {"compression": 4, "filter": "sub"}),
+    ".webp": ("webpsave_target", {"Q": 93}),
+}
+_SAVER = {
+    ".jpg": "jpegsave_target",
+    ".png": "pngsave_target",
+    ".webp": "webpsave_target",
+}
+_WITH_ALPHA = frozenset({".png", ".webp", ".tif"})
+_WITH_16_BITS = frozenset({".png", ".tif"})
+_WITH_IPTC = frozenset({".jpg", ".tif"})
+_LONGEST = {".jpg": 65_535, ".webp": 16_383}  # pixels, by their definitions
+_TIFF_BYTES = 4_000_000_000  # beyond, its offsets need 64 bits
+
+
+def suffix_for(kind: str) -> str:
+    """The suffix for what was a `jpeg`, `png`, ...: what is not written becomes PNG."""
+    return {"jpeg": ".jpg", "tiff": ".tif"}.get(
+        kind, f".{kind}" if f".{kind}" in _SAVE else ".png"
+    )
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """A page to be written.
+
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        bits: of a channel, 8 or 16.
+        alpha: whether the last channel is transparency.
+        strips: its pixels from top to bottom: (rows, width, 3 or 4) uint8 or uint16.
+        metadata: what is written with them.
+    """
+
+    height: int
+    width: int
+    bits: int
+    alpha: bool
+    strips: Iterator[np.ndarray]
+    metadata: Metadata
+
+
+def fitted(page: images.Page, suffix: str) -> tuple[int, bool, list[str]]:
+    """How many bits and whether alpha a format can hold of a page, and what is lost.
+
+    Raises:
+        ColorizeError: it cannot hold a picture as large.
+    """
+    lost = []
+    longest = max(page.height, page.width)
+    if longest > _LONGEST.get(suffix, longest):
+        raise ColorizeError(
+            f"{longest} pixels long, more than {suffix} can hold; use --format png"
+        )
+    bits = page.bits if suffix in _WITH_16_BITS else 8
+    if bits < page.bits:
+        lost.append("16 bits a channel reduced to 8")
+    alpha = page.alpha and suffix in _WITH_ALPHA
+    if alpha < page.alpha:
+        lost.append("transparency left out")
+    if page.metadata.iptc and suffix not in _WITH_IPTC:
+        lost.append("IPTC left out")
+    return bits, alpha, lost
+
+
+def canvas_bytes(page: images.Page, suffix: str) -> int:
+    """What a page takes painted, while it is encoded: TIFF is written by the strip."""
+    if suffix == ".tif":
+        return 0
+    channels = 4 if page.alpha and suffix in _WITH_ALPHA else 3
+    depth = page.bits // 8 if suffix in _WITH_16_BITS else 1
+    return page.height * page.width * channels * depth
+
+
+def write(
+    file: BinaryIO, suffix: str, pages: Iterable[Coloured], *, hold: int
+) -> list[str]:
+    """Encodes pictures into an open file: one, or for TIFF any number.
+
+    Args:
+        file: to be written to, and for TIFF to be read from and sought in.
+        suffix: of the format, such as `.png`.
+        pages: the pictures; their strips are taken once, in order.
+        hold: bytes of pixels to hold in memory; more are put into a temporary file.
+
+    Returns:
+        What could not be kept, in words.
+
+    Raises:
+        ColorizeError: the format cannot hold the picture.
+        OSError: the disk is full.
+    """
+    if suffix == ".tif":
+        _write_tiff(file, list(pages))
+        return []
+    (page,) = pages
+    shape = (page.height, page.width, 4 if page.alpha else 3)
+    dtype = np.uint8 if page.bits == 8 else np.uint16
+    with contextlib.ExitStack() as stack:
+        canvas: np.ndarray
+        if np.prod(shape) * np.dtype(dtype).itemsize <= hold:
+            canvas = np.empty(shape, dtype)
+        else:
+            folder = os.path.dirname(getattr(file, "name", "")) or None
+            parked = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            canvas = np.memmap(parked, dtype, "w+", shape=shape)
+        top = 0
+        for strip in page.strips:
+            canvas[top : top + len(strip)] = strip
+            top += len(strip)
+        image = images.image_of(canvas)
+        try:
+            _encode(file, suffix, _described(image, page.metadata))
+        except pyvips.Error:
+            file.seek(0)
+            file.truncate()
+            with images.explained():
+                _encode(file, suffix, _described(image, Metadata()))
+            return ["metadata left out"]
+    return []
+
+
+@functools.cache
+def _srgb_profile() -> bytes:
+    return pyvips.Operation.call("profile_load", "srgb")
+
+
+def _described(image: pyvips.Image, carried: Metadata) -> pyvips.Image:
+    """An image with what is to be written beside its pixels."""
+    x, y = carried.dpi or (72.0, 72.0)
+    image = image.copy(xres=x / 25.4, yres=y / 25.4)
+    blobs = {
+        "icc-profile-data": _srgb_profile(),
+        "exif-data": carried.exif,
+        "xmp-data": carried.xmp,
+        "iptc-data": carried.iptc,
+    }
+    for name, data in blobs.items():
+        if data:
+            image.set_type(images.BLOB, name, data)
+    image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
+    return image
+
+
+def _encode(file: BinaryIO, suffix: str, image: pyvips.Image) -> None:
+    """Encodes an image by libvips.
+
+    Raises:
+        pyvips.Error: the format cannot hold it.
+        OSError: the file cannot be written.
+    """
+    failed: list[OSError] = []
+
+    def write(data: Any) -> int:
+        try:
+            return file.write(bytes(data))
+        except OSError as e:
+            failed.append(e)
+            return -1
+
+    target = pyvips.TargetCustom()
+    target.on_write(write)
+    try:
+        name, options = _SAVE[suffix]
+        getattr(image, name)(target, **options)
+    except pyvips.Error:
+        if failed:
+            raise failed[0] from None
+        raise
+
+
+def _write_tiff(file: BinaryIO, pages: list[Coloured]) -> None:
+    total = sum(p.height * p.width * (4 if p.alpha else 3) * p.bits // 8 for p in pages)
+    big = total > _TIFF_BYTES
+    with tifffile.TiffWriter(file, bigtiff=big, byteorder="<") as tiff:
+        for page in pages:
+            tiff.write(
+                map(_deflated, page.strips),
+                shape=(page.height, page.width, 4 if page.alpha else 3),
+                dtype=f"<u{page.bits // 8}",
+                photometric="rgb",
+                extrasamples=["unassalpha"] if page.alpha else None,
+                rowsperstrip=min(images.ROWS, page.height),
+                compression="zlib",
+                predictor=True,
+                iccprofile=_srgb_profile(),
+                resolution=page.metadata.dpi or (72.0, 72.0),
+                resolutionunit="INCH",
+                metadata=None,
+                software=False,
+                extratags=list(metadata.tiff_tags(page.metadata)),
+            )
+    _point_to_tables(file, [metadata.tables(page.metadata) for page in pages], big)
+
+
+def _deflated(strip: np.ndarray) -> bytes:
+    """A strip as TIFF keeps it: the differences of neighbours, compressed."""
+    differences = strip.astype(f"<u{strip.itemsize}")
+    differences[:, 1:] -= strip[:, :-1]
+    return zlib.compress(differences, 4)
+
+
+def _point_to_tables(file: BinaryIO, tables: list[metadata.Tables], big: bool) -> None:
+    """Puts the tables that EXIF keeps apart at the end of a TIFF file.
+
+    tifffile does not write the tags that point to them; it has written placeholders.
+    """
+    if not any(tables):
+        return
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        for page, own in zip(tiff.pages, tables, strict=True):
+            for code, entries in own.items():
+                offset = file.seek(0, os.SEEK_END)
+                offset += offset % 2
+                file.seek(offset)
+                file.write(metadata.packed_table(code, entries, offset, big=big))
+                tag = page.aspage().tags[metadata.placeholder(code)]
+                tag.overwrite(offset)
+                file.seek(tag.offset)
+                file.write(code.to_bytes(2, "little"))
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a picture file was written to its end, told without decoding it."""
+    try:
+        kind = images.Document(path).kind
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            if kind == "webp":
+                return int.from_bytes(file.read(8)[4:], "little") + 8 <= size
+            if kind == "tiff":
+                with tifffile.TiffFile(file) as tiff:
+                    return all(
+                        offset + count <= size
+                        for page in tiff.pages
+                        for offset, count in zip(
+                            page.dataoffsets, page.databytecounts, strict=True
+                        )
+                    )
+            file.seek(max(0, size - 64))
+            end = file.read().rstrip(b"\0")
+    except (ColorizeError, OSError, tifffile.TiffFileError):
+        return False
+    return end.endswith({"jpeg": b"\xff\xd9", "png": b"IEND\xaeB`\x82"}.get(kind, b""))
