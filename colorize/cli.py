@@ -21,7 +21,17 @@ import click
 from tqdm import tqdm
 
 import colorize
-from colorize import cache, cluster, config, files, images, models, quiet, runs
+from colorize import (
+    cache,
+    cluster,
+    config,
+    files,
+    images,
+    models,
+    protocols,
+    quiet,
+    runs,
+)
 from colorize.errors import ColorizeError, UsageError
 
 FEW = 100  # training pictures: fewer are enough to try, not to learn
@@ -488,45 +498,76 @@ def predict(
 
 @cli.command()
 @click.argument("data", type=click.Path(path_type=Path))
-@_model_option
+@click.option(
+    "--model",
+    "named",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="As for predict; several are compared in one table: --model A --model B  "
+    "[default]",
+)
 @_size_option
+@click.option(
+    "--protocol",
+    type=click.Choice(list(protocols.PROTOCOLS)),
+    default=protocols.DEFAULT,
+    show_default=True,
+    help="How pictures are made ready; that of the literature scales each to a short "
+    "side of 256 and takes its centre of 256x256.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for the figures  [evaluation/DATA beside the model; "
-    "runs/default/evaluation/DATA for the default]",
+    "runs/default/evaluation/DATA for the default, runs/evaluation/DATA for several]",
 )
 @_cache_option
 def evaluate(
     data: Path,
-    named: Path | None,
+    named: tuple[Path, ...],
     size: int | None,
+    protocol: str,
     out: Path | None,
     cache_dir: Path | None,
 ) -> None:
-    """Measures a model on DATA, a folder of colour pictures it was not trained on.
+    """Measures models on DATA, a folder of colour pictures they were not trained on.
 
-    Each picture is scaled to a short side of 256 and its centre of 256x256 is turned
-    grey, coloured, and compared. Beside the figures stand those of all grey, and of
-    the mean colour of DATA everywhere. OUT gets figures.json, pictures.csv with a
-    line for each picture, and sheet.png with the best, the median and the worst.
-    """
+    Each picture is made ready as the protocol says, turned grey, coloured, and
+    compared. Beside the figures stand those of all grey, and of the mean colour of
+    DATA everywhere. OUT gets figures.json, pictures.csv with a line for each picture
+    and model, sheet.png with the best, the median and the worst, and chroma.png, how
+    strong the colours are.
+
+    \b
+    Fréchet-Lite0: distance of the features that EfficientNet-Lite0 sees, from
+      those of the true pictures; to be compared at equal numbers of pictures only.
+    Same class: how often it takes the coloured picture for what it takes the true
+      one for.
+    """  # noqa: D301
     with _explained():
         files.count_pictures(data)
-        model = _model_path(named)
-        out = out or runs.evaluation_folder(model) / data.resolve().name
+        sources = [_model_path(one) for one in named or (None,)]
+        labels = runs.labels(sources)
+        out = out or runs.evaluation_folder(sources) / data.resolve().name
     with _explained():
         quiet.import_tensorflow()
         from colorize import checkpoint, dataset, evaluation
         from colorize.colorizer import Colorizer
 
+        candidates = {
+            label: evaluation.Candidate(
+                Colorizer(checkpoint.open_model(source)),
+                _network_size(size, source),
+                str(source),
+            )
+            for label, source in zip(labels, sources, strict=True)
+        }
         events = evaluation.evaluate(
-            Colorizer(checkpoint.open_model(model)),
+            candidates,
             data,
             out,
             cache_folder=cache_dir or cache.default_folder(),
-            size=_network_size(size, model),
-            model_name=str(model),
+            protocol=protocols.PROTOCOLS[protocol],
         )
         with contextlib.closing(events), contextlib.ExitStack() as bars:
             bar: tqdm[NoReturn] | None = None
@@ -546,6 +587,7 @@ def evaluate(
                         for name, reason in event.unreadable:
                             _say(f"{name}: left out: {reason}")
                         click.echo(event.table())
+                        _say(event.note())
                         _say(f"{event.pictures} pictures; see {out}")
     if unreadable:
         raise SystemExit(1)

@@ -14,6 +14,7 @@ evaluation/          what `colorize evaluate` measured
 import hashlib
 import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from colorize.errors import ColorizeError, UsageError
@@ -81,10 +82,30 @@ def model_file(source: Path) -> Path:
     return source
 
 
-def evaluation_folder(source: Path) -> Path:
-    """Where figures of a model are kept: beside it, or in `runs` for `default`."""
-    folder = RUNS / SHIPPED if source == SHIPPED else model_file(source).parent
+def evaluation_folder(sources: Sequence[Path]) -> Path:
+    """Where figures are kept: beside a model; in `runs` of several or of `default`."""
+    if len(sources) > 1:
+        return RUNS / "evaluation"
+    folder = RUNS / SHIPPED if sources[0] == SHIPPED else model_file(sources[0]).parent
     return folder / "evaluation"
+
+
+def labels(sources: Sequence[Path]) -> list[str]:
+    """A short name for each model: that of its run or file; paths where they clash.
+
+    Raises:
+        UsageError: a model is named twice.
+    """
+    paths = [path.parent if path.name == MODEL else path for path in sources]
+    short = [path.resolve().name.removesuffix(".keras") for path in paths]
+    names = [
+        str(path) if short.count(name) > 1 else name
+        for path, name in zip(sources, short, strict=True)
+    ]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--model {name}: named twice; name each model once")
+    return names
 
 
 def checksum_file(path: Path) -> Path:

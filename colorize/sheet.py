@@ -1,4 +1,4 @@
-"""Pictures of results: labelled contact sheets, and the curves of a training."""
+"""Pictures of results: labelled contact sheets, and curves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -87,13 +87,17 @@ def curves(
     path: Path,
     *,
     title: str,
+    xlabel: str = "epoch",
+    yscale: str = "linear",
 ) -> None:
-    """Draws the curves of a training, one panel beside the other.
+    """Draws curves, such as those of a training, one panel beside the other.
 
     Args:
-        panels: a heading for each panel, and its lines by name: (epoch, value) points.
+        panels: a heading for each panel, and its lines by name: (x, y) points.
         path: of the PNG file.
         title: above all panels.
+        xlabel: below each panel.
+        yscale: linear or log.
     """
     # A figure of our own, without pyplot: no window system is looked for.
     from matplotlib.figure import Figure
@@ -105,7 +109,7 @@ def curves(
     ):
         for name, points in lines.items():
             axes.plot(*zip(*points, strict=True), label=name, marker=".")
-        axes.set(title=heading, xlabel="epoch")
+        axes.set(title=heading, xlabel=xlabel, yscale=yscale)
         axes.grid(alpha=0.3)
         axes.legend()
     with files.atomic(path) as part:

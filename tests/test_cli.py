@@ -58,7 +58,8 @@ def test_train_predict_and_evaluate_follow_each_other(photos, tmp_path):
     assert "| all grey |" in evaluated.stdout
     folder = tmp_path / "runs" / "beta" / "evaluation" / photos.name
     figures = json.loads((folder / "figures.json").read_text())
-    assert figures["network_size"] == 32  # that of the training
+    assert figures["protocol"] == "imagenet-256"
+    assert figures["models"]["beta"]["network_size"] == 32  # that of the training
 
     resumed = run("train", "--resume", "--epochs", "3")
     assert resumed.exit_code == 0, resumed.output
@@ -75,7 +76,22 @@ def test_without_training_the_weights_that_come_along_are_used(photos, tmp_path)
     evaluated = run("evaluate", photos, "--model", "default")
     assert evaluated.exit_code == 0, evaluated.output
     folder = tmp_path / "runs" / "default" / "evaluation" / photos.name
-    assert json.loads((folder / "figures.json").read_text())["network_size"] == 256
+    figures = json.loads((folder / "figures.json").read_text())
+    assert figures["models"]["default"]["network_size"] == 256
+
+
+def test_several_models_are_compared_in_one_table(photos, tmp_path):
+    run("train", photos, "--model", "beta", *TINY, "--out", "old/beta")
+    shutil.copytree("old/beta", "new/beta")
+    named = ("old/beta", "new/beta")
+    options = [part for name in named for part in ("--model", name)]
+    evaluated = run("evaluate", photos, *options)
+    assert evaluated.exit_code == 0, evaluated.output
+    ways = [line.split(" | ")[0] for line in evaluated.stdout.splitlines()[2:]]
+    assert ways == [f"| {way}" for way in (*named, "all grey", "mean ab")]
+    folder = tmp_path / "runs" / "evaluation" / photos.name
+    models = json.loads((folder / "figures.json").read_text())["models"]
+    assert [one["network_size"] for one in models.values()] == [32, 32]
 
 
 def test_weights_that_came_along_damaged_are_refused(photos, tmp_path, monkeypatch):
@@ -106,6 +122,7 @@ for line in sys.argv[1:]:
         "train nowhere",
         "predict nowhere out",
         "evaluate nowhere",
+        "evaluate . --protocol full",
     ]
     told = subprocess.run(
         [sys.executable, "-c", code, *lines],
@@ -115,7 +132,7 @@ for line in sys.argv[1:]:
         cwd=tmp_path,
     ).stdout.splitlines()
     assert told[:3] == ["0 False False"] * 3
-    assert told[3:] == ["2 False False"] * 5
+    assert told[3:] == ["2 False False"] * 6
 
 
 def test_models_lists_what_can_be_trained():
@@ -187,6 +204,8 @@ def test_cache_is_shown_and_cleared(photos, tmp_path):
         ("predict photos out --model recipe.toml", 1, "not a Keras model"),
         ("evaluate nowhere", 2, "nowhere: no such file or folder"),
         ("evaluate empty", 1, "empty: no pictures in it"),
+        ("evaluate photos --protocol full", 2, "'full' is not 'imagenet-256'"),
+        ("evaluate photos --model default --model default", 2, "default: named twice"),
     ],
 )
 def test_what_the_user_can_put_right_is_told_in_one_line(

@@ -11,8 +11,10 @@ PACKAGE = Path(colorize.__file__).parent
 LAYERS = [
     {"errors", "quiet", "__init__"},
     {"files"},
-    {"color", "upsampling", "config", "runs", "classifiers", "precision"} | {"cluster"},
-    {"models", "losses", "metrics", "images", "augmentation", "distribution"},
+    {"color", "upsampling", "config", "runs", "classifiers", "precision"}
+    | {"cluster", "protocols"},
+    {"models", "losses", "metrics", "images", "augmentation", "distribution"}
+    | {"recognition"},
     {"checkpoint", "cache", "embeddings", "sheet", "optimization"},
     {"colorizer", "dataset", "journal"},
     {"training", "prediction", "evaluation"},

@@ -1,0 +1,98 @@
+"""What stronger colours cost: PSNR against colourfulness, from grey to twice as strong.
+
+Each model colours each picture once, and what it says is made stronger or weaker, as
+`predict --saturation` does. PSNR rewards dull colours, so one model beats another only
+where it is above it at the same colourfulness. Pictures are those of the protocol of
+`colorize evaluate`, a part of FOLDER taken evenly, and each model sees them at its own
+size. Usage: python benchmarks/tradeoff.py FOLDER CURVES.png PICTURES MODEL...
+"""
+
+import sys
+from pathlib import Path
+
+from colorize import quiet
+
+quiet.import_tensorflow()
+
+import numpy as np  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from colorize import (  # noqa: E402
+    checkpoint,
+    config,
+    files,
+    images,
+    metrics,
+    protocols,
+    runs,
+    sheet,
+)
+from colorize.colorizer import Colorizer, paint  # noqa: E402
+
+SATURATIONS = np.arange(9) / 4
+SIDE = protocols.PROTOCOLS[protocols.DEFAULT].side
+
+
+def centre(file: Path) -> np.ndarray:
+    """The picture of a file as the protocol wants it: (SIDE, SIDE, 3) uint8."""
+    rgb = images.read_covering(file.read_bytes(), (SIDE, SIDE))
+    top, left = ((length - SIDE + 1) // 2 for length in rgb.shape[:2])
+    return rgb[top : top + SIDE, left : left + SIDE]
+
+
+def network_size(model: Path) -> int:
+    """That of a run's training; the usual one for a file."""
+    if (model / runs.CONFIG).is_file():
+        return min(config.load(model / runs.CONFIG, {}).size)
+    return config.SHORT_SIDE
+
+
+def measure(true: np.ndarray, ab: np.ndarray) -> list[tuple[float, float]]:
+    """Colourfulness and PSNR of a picture in each saturation."""
+    figures = []
+    for saturation in SATURATIONS:
+        coloured = paint(true, saturation.astype(np.float32) * ab)
+        rgb = np.stack([true, coloured])[:, None] / np.float32(255)
+        psnr = float(metrics.psnr(rgb[0], rgb[1])[0])
+        figures.append((metrics.colourfulness(coloured), psnr))
+    return figures
+
+
+def main() -> None:
+    """Prints a table and draws the curves."""
+    folder, out, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    sources = [Path(name) for name in sys.argv[4:]]
+    names = list(files.find_pictures(folder))
+    count = min(count, len(names))
+    names = [names[i * len(names) // count] for i in range(count)]
+    labels = runs.labels(sources)
+    colorizers = [Colorizer(checkpoint.open_model(source)) for source in sources]
+    sizes = [network_size(source) for source in sources]
+    figures: dict[str, list[list[tuple[float, float]]]] = {one: [] for one in labels}
+    truly = []
+    for name in tqdm(names, "measuring", unit=" pictures"):
+        true = centre(folder / name)
+        truly.append(metrics.colourfulness(true))
+        for label, colorizer, size in zip(labels, colorizers, sizes, strict=True):
+            ab = colorizer.small_ab(true, size=size)
+            figures[label].append(measure(true, ab))
+    means = {label: np.mean(own, axis=0) for label, own in figures.items()}
+    print(f"{count} pictures; true colourfulness {np.mean(truly):.2f}\n")
+    print("| model | saturation | colourfulness | PSNR dB |\n| --- | --- | --- | --- |")
+    for label, points in means.items():
+        for saturation, (colourful, psnr) in zip(SATURATIONS, points, strict=True):
+            print(f"| {label} | {saturation:.2f} | {colourful:.2f} | {psnr:.2f} |")
+    lines = {label: points.tolist() for label, points in means.items()}
+    grey = means[labels[0]][0, 1]  # saturation 0 is grey, whatever the model
+    widest = max(points[:, 0].max() for points in means.values())
+    lines["all grey"] = [(0.0, grey), (widest, grey)]
+    sheet.curves(
+        {"PSNR in dB": lines},
+        out,
+        title=f"Saturation 0 to {SATURATIONS[-1]:g}, {count} pictures",
+        xlabel=f"mean colourfulness (true: {np.mean(truly):.1f})",
+    )
+
+
+if __name__ == "__main__":
+    main()
