@@ -224,7 +224,7 @@ def _deflated(strip: np.ndarray) -> bytes:
     """A strip as TIFF keeps it: the differences of neighbours, compressed."""
     differences = strip.astype(f"<u{strip.itemsize}")
     differences[:, 1:] -= strip[:, :-1]
-    return zlib.compress(differences, 4)
+    return zlib.compress(differences.tobytes(), 4)
 
 
 def _point_to_tables(file: BinaryIO, tables: list[metadata.Tables], big: bool) -> None:

@@ -88,12 +88,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def count_pictures(source: Path, target: Path | None = None) -> int:
+def count_pictures(
+    source: Path, target: Path | None = None, shard: tuple[int, int] = (1, 1)
+) -> int:
     """Counts what there is to do, and checks that it is safe.
 
     Args:
         source: a folder, or a single picture.
         target: where the results go.
+        shard: which part of the pictures to count, of those that `in_shard` tells of.
 
     Raises:
         UsageError: there is no such source, or the target is the source.
@@ -104,8 +107,12 @@ def count_pictures(source: Path, target: Path | None = None) -> int:
         source.resolve().parent if source.is_file() else source.resolve(),
     ):
         raise UsageError(f"{target}: the output is the input; name another folder")
-    count = sum(1 for _ in find_pictures(source, leave_out=target))
-    if not count:
+    found = 0
+    count = 0
+    for name in find_pictures(source, leave_out=target):
+        found += 1
+        count += in_shard(name, shard)
+    if not found:
         raise ColorizeError(f"{source}: no pictures in it")
     return count
 
@@ -159,12 +166,24 @@ def suffix_of(path: Path) -> str:
     return suffix
 
 
+def format_of(path: Path) -> str:
+    """The name of the format that a path names, such as `tiff` for `.tif`.
+
+    Raises:
+        UsageError: no picture is written in that format.
+    """
+    suffix = suffix_of(path)
+    return next(name for name, own in SUFFIXES.items() if own == suffix)
+
+
 def in_shard(name: str, shard: tuple[int, int]) -> bool:
     """Whether a picture belongs to the i-th of n parts, (i, n) with i from 1.
 
     Told by its name alone, so any machine finds the same parts, whatever else is there.
     """
     index, count = shard
+    if count == 1:
+        return True
     digest = hashlib.sha256(os.fsencode(name)).digest()
     return int.from_bytes(digest[:8], "big") % count == index - 1
 

@@ -28,10 +28,10 @@ import pyvips
 from PIL import Image
 
 from colorize import color, metadata
+from colorize.config import MAX_MEGAPIXELS
 from colorize.errors import ColorizeError
 from colorize.metadata import Metadata
 
-MAX_MEGAPIXELS = 300  # a larger header is taken for a decompression bomb
 Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
 pyvips.cache_set_max(0)  # files change, and what was decoded is used once
 

@@ -6,23 +6,26 @@ goes through strip by strip.
 """
 
 import collections
+import contextlib
+import dataclasses
 import io
 import itertools
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from colorize import color, encoding, files, images, metadata, metrics, sheet
 from colorize.colorizer import Colorizer, network_size, painted
-from colorize.config import NEARLY_GREY, SHORT_SIDE
+from colorize.config import MAX_MEGAPIXELS, NEARLY_GREY, SHORT_SIDE
 from colorize.errors import ColorizeError
 
 SHEET_PICTURES = 24  # at most, on a contact sheet
@@ -30,6 +33,7 @@ MAX_MEMORY = 1 << 30  # bytes of decoded and painted pixels in flight
 _AHEAD = 16  # pictures read ahead, and as many being written
 _BATCH = 8  # pictures shown to the network at once
 _SMALLEST = 64  # short side: with no memory for less, a picture has failed
+_TRIED = 3  # pictures that a dry run colours, and failures that it names
 COMPARED_SIZES = (128, 192, 256, 384)
 COMPARED_SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5)
 
@@ -55,7 +59,7 @@ class Settings:
     overwrite: bool = False
     preserve_times: bool = False
     provenance: metadata.Provenance | None = None
-    max_megapixels: float = images.MAX_MEGAPIXELS
+    max_megapixels: float = MAX_MEGAPIXELS
     max_memory: int = MAX_MEMORY
 
 
@@ -88,6 +92,47 @@ class Done:
     width: int = 0
     size: int = 0
     seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Itself as a line of a report."""
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What predicting would do.
+
+    Attributes:
+        counts: pictures by outcome.
+        reasons: of some that would fail.
+        megapixels: of those that would be coloured.
+        seconds: that this would take, one picture after the other.
+        bytes: that the copies would take on disk.
+        tried: pictures that time and bytes were measured on.
+    """
+
+    counts: dict[str, int]
+    reasons: list[str]
+    megapixels: float
+    seconds: float
+    bytes: float
+    tried: int
+
+    def describe(self) -> str:
+        """Itself in words."""
+        counts = [f"{count:,} would be {what}" for what, count in self.counts.items()]
+        lines = [", ".join(counts), *self.reasons]
+        if self.tried:
+            minutes, seconds = divmod(round(self.seconds), 60)
+            lines.append(
+                f"{self.megapixels:,.1f} megapixels: at most about {minutes} min "
+                f"{seconds} s and {self.bytes / 1e6:,.0f} MB, judged by {self.tried} "
+                "of them"
+            )
+        return "\n".join(lines)
 
 
 class _Stopped(Exception):
@@ -486,6 +531,65 @@ def predict_bytes(
     file = io.BytesIO()
     lost = encode(file, suffix, pages, colours, settings)
     return file.getvalue(), tuple(dict.fromkeys((*pages[0].lost, *lost)))
+
+
+def survey(
+    colorizer: Colorizer, jobs: Iterable[Done], settings: Settings
+) -> Iterator[Done | Survey]:
+    """Looks at the headers of all pictures and colours a few, into memory only.
+
+    Args:
+        colorizer: the model.
+        jobs: from `plan`.
+        settings: how they would be coloured.
+
+    Yields:
+        Done for each picture as it would be, and a Survey last.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    reasons: list[str] = []
+    tried: list[tuple[Done, float]] = []
+    megapixels = 0.0
+    draw = random.Random(0)
+    for job in jobs:
+        done, size = _looked_at(job, settings)
+        counts[done.outcome] += 1
+        if done.reason and len(reasons) < _TRIED:
+            reasons.append(f"{done.name}: {done.reason}")
+        if done.outcome == "coloured":
+            megapixels += size
+            place = draw.randrange(counts["coloured"])  # any has the same chance
+            if len(tried) < _TRIED:
+                tried.append((job, size))
+            elif place < _TRIED:
+                tried[place] = (job, size)
+        yield done
+    seconds, written, seen = 0.0, 0, 0.0
+    for job, size in tried:
+        begun = time.monotonic()
+        own = replace(settings, format=files.format_of(job.output))
+        with contextlib.suppress(ColorizeError, OSError):
+            written += len(predict_bytes(colorizer, job.input.read_bytes(), own)[0])
+            seconds += time.monotonic() - begun
+            seen += size
+    scale = megapixels / seen if seen else 0.0
+    yield Survey(
+        dict(counts), reasons, megapixels, seconds * scale, written * scale, len(tried)
+    )
+
+
+def _looked_at(job: Done, settings: Settings) -> tuple[Done, float]:
+    """What would become of a picture by its header, and its megapixels."""
+    try:
+        there = _there_already(job, overwrite=settings.overwrite)
+        if isinstance(there, Done):
+            return there, 0.0
+        pages = images.Document(
+            job.input, max_megapixels=settings.max_megapixels
+        ).all_pages()
+        return job, sum(page.height * page.width for page in pages) / 1e6
+    except (ColorizeError, OSError) as e:
+        return _failed(job, e, time.monotonic()), 0.0
 
 
 def compare(
