@@ -234,11 +234,11 @@ def paint(levels: np.ndarray, ab: np.ndarray, *, bits: int = 8) -> np.ndarray:
         linear[:, outside] = _linear(y, f, a * share, b * share)
     painted = np.empty((flat.size, 3), np.uint8 if bits == 8 else np.uint16)
     for channel, plane in enumerate(linear):
-        painted[:, channel] = _encode_levels(plane, bits)
+        painted[:, channel] = levels_of_light(plane, bits)
     return painted.reshape(*levels.shape, 3)
 
 
-def _encode_levels(linear: np.ndarray, bits: int) -> np.ndarray:
+def levels_of_light(linear: np.ndarray, bits: int) -> np.ndarray:
     """The sRGB levels of linear light, which is clipped to [0, 1]."""
     if bits == 16:
         return np.rint(65535 * _encode(linear, np)).astype(np.uint16)

@@ -36,6 +36,7 @@ _WITH_ALPHA = frozenset({".png", ".webp", ".tif"})
 _WITH_16_BITS = frozenset({".png", ".tif"})
 _WITH_IPTC = frozenset({".jpg", ".tif"})
 _LONGEST = {".jpg": 65_535, ".webp": 16_383}  # pixels, by their definitions
+_JPEG_SEGMENT = 65_000  # bytes: what libvips leaves out of a JPEG without a word
 _TIFF_BYTES = 4_000_000_000  # beyond, its offsets need 64 bits
 
 
@@ -87,6 +88,9 @@ def fitted(page: images.Page, suffix: str) -> tuple[int, bool, list[str]]:
         lost.append("transparency left out")
     if page.metadata.iptc and suffix not in _WITH_IPTC:
         lost.append("IPTC left out")
+    for name in ("exif", "xmp"):
+        if suffix == ".jpg" and len(getattr(page.metadata, name)) > _JPEG_SEGMENT:
+            lost.append(f"{name.upper()} left out: too long for JPEG")
     return bits, alpha, lost
 
 
@@ -248,6 +252,16 @@ def _point_to_tables(file: BinaryIO, tables: list[metadata.Tables], big: bool) -
                 file.write(code.to_bytes(2, "little"))
 
 
+def _ends_of_tiff(file: BinaryIO) -> Iterator[int]:
+    """Where the strips and tables of a TIFF file end, by what it says itself."""
+    with tifffile.TiffFile(file) as tiff:
+        for page in tiff.pages:
+            for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+                yield start + size
+            for tag in page.aspage().tags:
+                yield tag.valueoffset + tag.valuebytecount
+
+
 def is_whole(path: Path) -> bool:
     """Whether a picture file was written to its end, told without decoding it."""
     try:
@@ -257,14 +271,7 @@ def is_whole(path: Path) -> bool:
             if kind == "webp":
                 return int.from_bytes(file.read(8)[4:], "little") + 8 <= size
             if kind == "tiff":
-                with tifffile.TiffFile(file) as tiff:
-                    return all(
-                        offset + count <= size
-                        for page in tiff.pages
-                        for offset, count in zip(
-                            page.dataoffsets, page.databytecounts, strict=True
-                        )
-                    )
+                return max(_ends_of_tiff(file)) <= size
             file.seek(max(0, size - 64))
             end = file.read().rstrip(b"\0")
     except (ColorizeError, OSError, tifffile.TiffFileError):

@@ -425,6 +425,9 @@ def _there_already(job: Done, *, overwrite: bool) -> Done | str:
         return ""
     if encoding.is_whole(job.output):
         return replace(job, outcome="skipped")
+    if job.output.stat().st_size and not images.is_picture(job.output):
+        reason = f"{job.output} is there and no picture; --overwrite replaces it"
+        return replace(job, outcome="failed", reason=reason)
     return "what was there was not whole: coloured again"
 
 

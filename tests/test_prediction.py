@@ -1,15 +1,19 @@
 import errno
+import io
+import json
 import os
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+import tifffile
 from PIL import Image
 
-from colorize import color, images, prediction, sheet
+from colorize import color, encoding, files, images, prediction, sheet
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
+from colorize.metadata import Provenance
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +42,9 @@ def grey_photos(tmp_path):
     return folder
 
 
-def run(colorizer, source, target, **options):
-    return list(prediction.predict(colorizer, source, target, size=32, **options))
+def run(colorizer, source, target, shard=(1, 1), **options):
+    settings = prediction.Settings(size=32, **options)
+    return list(prediction.predict(colorizer, source, target, settings, shard=shard))
 
 
 def outcomes(done):
@@ -65,8 +70,8 @@ def test_the_tree_is_mirrored_and_the_originals_stay(colorizer, grey_photos, tmp
 def test_size_and_lightness_are_those_of_the_original(colorizer, grey_photos, tmp_path):
     run(colorizer, grey_photos, tmp_path / "out")
     for name in content(grey_photos):
-        given = images.read(grey_photos / name).rgb
-        coloured = images.read(tmp_path / "out" / name).rgb
+        given = images.read_rgb(grey_photos / name)
+        coloured = images.read_rgb(tmp_path / "out" / name)
         assert coloured.shape == given.shape
         change = np.abs(color.lightness(coloured) - color.lightness(given))
         assert change.mean() <= 0.3 and np.quantile(change, 0.999) <= 1.0
@@ -77,8 +82,8 @@ def test_saturation_0_gives_back_the_grey_picture(colorizer, grey_photos, tmp_pa
     run(colorizer, grey_photos, tmp_path / "out", saturation=0.0)
     for name in content(grey_photos):
         np.testing.assert_array_equal(
-            images.read(tmp_path / "out" / name).rgb,
-            images.read(grey_photos / name).rgb,
+            images.read_rgb(tmp_path / "out" / name),
+            images.read_rgb(grey_photos / name),
         )
 
 
@@ -94,13 +99,38 @@ def test_what_is_there_is_skipped_unless_it_is_to_be_overwritten(
 ):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "a.png").write_text("mine")
+    Image.new("RGB", (7, 7)).save(out / "a.png")
+    mine = (out / "a.png").read_bytes()
     done = outcomes(run(colorizer, grey_photos, out))
     assert done["a.png"] == "skipped" and done["b.png"] == "coloured"
-    assert (out / "a.png").read_text() == "mine"
+    assert (out / "a.png").read_bytes() == mine
     done = outcomes(run(colorizer, grey_photos, out, overwrite=True))
     assert set(done.values()) == {"coloured"}
-    assert images.read(out / "a.png").rgb.shape == (37, 53, 3)
+    assert images.read_rgb(out / "a.png").shape == (37, 53, 3)
+
+
+def test_what_is_there_and_not_whole_is_coloured_again(
+    colorizer, grey_photos, tmp_path
+):
+    run(colorizer, grey_photos, tmp_path / "out")
+    whole = content(tmp_path / "out")
+    for name in ("a.png", "b.png"):
+        cut = whole[name][: 300 if name == "a.png" else 0]
+        (tmp_path / "out" / name).write_bytes(cut)
+    done = run(colorizer, grey_photos, tmp_path / "out")
+    assert outcomes(done)["Sub/c.png"] == "skipped"
+    again = [d for d in done if d.outcome == "coloured"]
+    assert [d.name for d in again] == ["a.png", "b.png"]
+    assert all("not whole" in d.warnings[0] for d in again)
+    assert content(tmp_path / "out") == whole
+
+
+def test_a_file_that_is_no_picture_is_not_replaced(colorizer, grey_photos, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").write_text("mine")
+    done = outcomes(run(colorizer, grey_photos, tmp_path / "out"))
+    assert done["a.png"] == "failed" and done["b.png"] == "coloured"
+    assert (tmp_path / "out" / "a.png").read_text() == "mine"
 
 
 def test_a_broken_picture_harms_no_other(colorizer, grey_photos, tmp_path):
@@ -140,18 +170,18 @@ def test_an_original_is_never_its_own_output(colorizer, grey_photos, tmp_path):
     assert content(grey_photos) == before
 
 
-@pytest.mark.parametrize("format, suffix", images.SUFFIXES.items())
+@pytest.mark.parametrize("format, suffix", files.SUFFIXES.items())
 def test_every_format_can_be_asked_for(format, suffix, colorizer, tmp_path):
     Image.new("L", (20, 10), 128).save(tmp_path / "a.jpeg")
     done = run(colorizer, tmp_path / "a.jpeg", tmp_path / "out", format=format)
     assert done[0].output.suffix == (suffix or ".jpeg")
-    assert images.read(done[0].output).rgb.shape == (10, 20, 3)
+    assert images.read_rgb(done[0].output).shape == (10, 20, 3)
 
 
 def test_a_single_picture_can_be_given_a_name(colorizer, grey_photos, tmp_path):
     target = tmp_path / "new" / "named.webp"
     run(colorizer, grey_photos / "a.png", target)
-    assert images.read(target).rgb.shape == (37, 53, 3)
+    assert images.read_rgb(target).shape == (37, 53, 3)
 
 
 def test_the_output_may_lie_inside_the_input(colorizer, grey_photos):
@@ -164,11 +194,11 @@ def test_the_output_may_lie_inside_the_input(colorizer, grey_photos):
 def test_a_full_disk_ends_it_with_nothing_half_written(
     format, colorizer, grey_photos, tmp_path, monkeypatch
 ):
-    def full(path, data):
-        path.touch()
+    def full(file, suffix, pages, *, hold):
+        file.write(b"the first bytes")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(encoding, "write", full)
     with pytest.raises(ColorizeError, match="the disk is full"):
         run(colorizer, grey_photos, tmp_path / "out", format=format)
     assert not content(tmp_path / "out")
@@ -177,13 +207,14 @@ def test_a_full_disk_ends_it_with_nothing_half_written(
 def test_stopping_leaves_whole_files_only(colorizer, grey_photos, tmp_path):
     for i in range(20):
         Image.new("L", (64, 64), i).save(grey_photos / f"n{i}.png")
-    events = prediction.predict(colorizer, grey_photos, tmp_path / "out", size=32)
+    settings = prediction.Settings(size=32)
+    events = prediction.predict(colorizer, grey_photos, tmp_path / "out", settings)
     next(events)
     events.close()
     written = content(tmp_path / "out")
     assert 1 <= len(written) < 24
     for name in written:
-        images.read(tmp_path / "out" / name)
+        images.read_rgb(tmp_path / "out" / name)
 
 
 def test_a_sheet_shows_the_truth_where_it_is_known(colorizer, grey_photos, tmp_path):
@@ -191,7 +222,7 @@ def test_a_sheet_shows_the_truth_where_it_is_known(colorizer, grey_photos, tmp_p
     Image.fromarray(rgb).save(grey_photos / "colour.png")
     done = run(colorizer, grey_photos, tmp_path / "out")
     prediction.write_sheet(done, tmp_path / "sheets" / "sheet.png")
-    page = images.read(tmp_path / "sheets" / "sheet.png").rgb
+    page = images.read_rgb(tmp_path / "sheets" / "sheet.png")
     (row,) = {  # the true picture stands on the page, pixel for pixel
         y
         for y in range(page.shape[0] - 16)
@@ -206,3 +237,222 @@ def test_a_sheet_has_no_column_for_what_is_not_known():
     rows = [[np.zeros((16, 16, 3), np.uint8)] * 2]
     page = sheet.contact_sheet(rows, ("grey", "ours", "true"))
     assert np.array_equal(page, sheet.contact_sheet(rows, ("grey", "ours")))
+
+
+GREYS16 = np.arange(0, 65536, 23, dtype=np.uint16)[: 37 * 53].reshape(37, 53)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+@pytest.mark.parametrize("grey", [True, False])
+def test_16_bits_stay_16(colorizer, tmp_path, suffix, grey):
+    pixels = GREYS16 if grey else np.stack([GREYS16] * 3, -1)
+    given = tmp_path / "in" / f"a{suffix}"
+    given.parent.mkdir()
+    if suffix == ".tif":
+        tifffile.imwrite(given, pixels)
+    else:
+        page = encoding.Coloured(
+            37, 53, 16, False, iter([np.stack([GREYS16] * 3, -1)]), encoding.Metadata()
+        )
+        with open(given, "w+b") as file:
+            encoding.write(file, suffix, [page], hold=1 << 20)
+    for saturation in (0.0, 1.0):
+        out = tmp_path / f"out{saturation}"
+        (done,) = run(colorizer, given.parent, out, saturation=saturation)
+        assert not done.warnings
+        found = images.Document(out / given.name).page().load()
+        assert found.dtype == np.uint16
+        levels = color.grey_levels(found)
+        off = color.lightness_of(levels) - color.lightness_of(GREYS16)
+        assert np.abs(off).max() < 0.1  # in 8 bits it is 1
+        grey_all = (found == GREYS16[..., None]).all()
+        assert grey_all if saturation == 0 else not grey_all
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_strip_by_strip_comes_out_as_in_memory(
+    colorizer, tmp_path, suffix, orientation
+):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(40, 200, (300, 700), np.uint8))
+    (tmp_path / "in").mkdir()
+    noise.save(tmp_path / "in" / f"a{suffix}", exif=exif)
+    run(colorizer, tmp_path / "in", tmp_path / "whole")
+    run(colorizer, tmp_path / "in", tmp_path / "strips", max_memory=1000)
+    assert content(tmp_path / "whole") == content(tmp_path / "strips")
+
+
+def test_pages_of_a_tiff_are_all_coloured(colorizer, tmp_path):
+    (tmp_path / "in").mkdir()
+    with tifffile.TiffWriter(tmp_path / "in" / "a.tif") as tiff:
+        tiff.write(GREYS16)
+        tiff.write(np.full((20, 30), 128, np.uint8))
+    (done,) = run(colorizer, tmp_path / "in", tmp_path / "out")
+    assert done.pages == 2
+    pages = list(images.Document(tmp_path / "out" / "a.tif").all_pages())
+    assert [(p.height, p.width, p.bits) for p in pages] == [(37, 53, 16), (20, 30, 8)]
+    lab = color.rgb_to_lab(pages[1].rgb())
+    assert lab[..., 1].mean() == pytest.approx(12, abs=1)
+    (done,) = run(colorizer, tmp_path / "in", tmp_path / "out", format="png")
+    assert "only the first of its 2 pages" in done.warnings
+
+
+def test_transparency_comes_back(colorizer, tmp_path):
+    (tmp_path / "in").mkdir()
+    alpha = np.arange(37 * 53, dtype=np.uint8).reshape(37, 53)
+    la = np.dstack([np.full_like(alpha, 99), alpha])
+    Image.fromarray(la).save(tmp_path / "in" / "a.png")
+    run(colorizer, tmp_path / "in", tmp_path / "out")
+    found = images.Document(tmp_path / "out" / "a.png").page().load()
+    np.testing.assert_array_equal(found[..., 3], alpha)
+
+
+class Forgetful:
+    """A colorizer with memory for small pictures only."""
+
+    def __init__(self, colorizer, most):
+        self.colorizer, self.most = colorizer, most
+
+    def batch_ab(self, small):
+        if sum(levels.size for levels in small) > self.most:
+            raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+        return self.colorizer.batch_ab(small)
+
+
+def test_without_memory_for_it_the_network_sees_a_smaller_picture(
+    colorizer, grey_photos, tmp_path
+):
+    settings = prediction.Settings(size=512)
+    poor = Forgetful(colorizer, 300 * 400)
+    done = list(prediction.predict(poor, grey_photos, tmp_path / "out", settings))
+    sizes = {d.name: d.size for d in done}
+    assert sizes == {
+        "a.png": 256,
+        "b.png": 128,
+        "Sub/c.png": 256,
+        "Sub/deep/ü.png": 256,
+    }
+    assert all("out of memory" in d.warnings[0] for d in done)
+    assert set(outcomes(done).values()) == {"coloured"}
+    lab = color.rgb_to_lab(images.read_rgb(tmp_path / "out" / "a.png"))
+    assert lab[..., 1].mean() == pytest.approx(12, abs=1)
+
+
+def test_with_no_memory_at_all_nothing_grey_is_passed_off_as_coloured(
+    colorizer, grey_photos, tmp_path
+):
+    poor = Forgetful(colorizer, 0)
+    done = list(prediction.predict(poor, grey_photos, tmp_path / "out"))
+    assert {(d.outcome, d.reason) for d in done} == {
+        ("failed", "out of memory in the network")
+    }
+    assert not content(tmp_path / "out")
+
+
+def test_shards_are_parts_of_the_whole(colorizer, tmp_path):
+    (tmp_path / "in").mkdir()
+    for i in range(30):
+        Image.new("L", (4, 4), 8 * i).save(tmp_path / "in" / f"{i}.png")
+    parts = [
+        set(outcomes(run(colorizer, tmp_path / "in", tmp_path / "out", (i, 3))))
+        for i in (1, 2, 3)
+    ]
+    assert all(parts) and sum(map(len, parts)) == len(set.union(*parts)) == 30
+    again = run(colorizer, tmp_path / "in", tmp_path / "out")
+    assert set(outcomes(again).values()) == {"skipped"}
+
+
+def test_dates_are_kept_on_request(colorizer, grey_photos, tmp_path):
+    os.utime(grey_photos / "a.png", ns=(10**18, 10**18 + 5))
+    run(colorizer, grey_photos, tmp_path / "out", preserve_times=True)
+    assert (tmp_path / "out" / "a.png").stat().st_mtime_ns == 10**18 + 5
+    run(colorizer, grey_photos, tmp_path / "new")
+    assert (tmp_path / "new" / "a.png").stat().st_mtime_ns > 10**18 + 5
+
+
+def test_copies_say_what_coloured_them_or_not(colorizer, grey_photos, tmp_path):
+    made = Provenance("colorize 1.0", "model=gamma")
+    run(colorizer, grey_photos, tmp_path / "out", provenance=made)
+    run(colorizer, grey_photos, tmp_path / "plain")
+    said = images.Document(tmp_path / "out" / "a.png").page().metadata.xmp
+    assert b"compositeWithTrainedAlgorithmicMedia" in said
+    assert not images.Document(tmp_path / "plain" / "a.png").page().metadata.xmp
+
+
+def test_names_of_all_sorts(colorizer, tmp_path):
+    names = ["Foto.png", "foto.png", "ф\u0301 é [1].png", "x" * 246 + ".png"]
+    (tmp_path / "in").mkdir()
+    for i, name in enumerate(names):
+        Image.new("L", (4, 4), 50 * i).save(tmp_path / "in" / name)
+    Image.new("L", (4, 4)).save(os.fsencode(tmp_path) + b"/in/\xff.png")
+    done = run(colorizer, tmp_path / "in", tmp_path / "out")
+    assert {d.outcome for d in done} == {"coloured"}
+    written = {d.output.name.casefold() for d in done}
+    assert len(written) == 5  # on a file system that ignores case too
+    assert all(json.dumps(d.as_json()) for d in done)
+
+
+def test_a_name_too_long_for_its_output_fails_alone(colorizer, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("x" * 251 + ".png", "y.png"):
+        Image.new("L", (4, 4)).save(tmp_path / "in" / name)
+    done = run(colorizer, tmp_path / "in", tmp_path / "out", format="tiff")
+    assert [d.outcome for d in done] == ["coloured", "coloured"]
+    done = run(colorizer, tmp_path / "in", tmp_path / "out", format="webp")
+    assert [d.outcome for d in done] == ["failed", "coloured"]
+
+
+def test_links_are_followed_and_broken_ones_fail(colorizer, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "album").mkdir()
+    Image.new("L", (4, 4)).save(tmp_path / "album" / "a.png")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "album")
+    (tmp_path / "in" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    done = run(colorizer, tmp_path / "in", tmp_path / "out")
+    assert outcomes(done) == {"gone.png": "failed", "link/a.png": "coloured"}
+    assert not (tmp_path / "out" / "link").is_symlink()
+
+
+def test_a_picture_that_disappears_fails_alone(colorizer, grey_photos, tmp_path):
+    jobs = list(prediction.plan(grey_photos, tmp_path / "out"))
+    (grey_photos / "b.png").unlink()
+    with prediction._Pipeline(colorizer, prediction.Settings(size=32)) as pipeline:
+        done = list(pipeline.run(jobs))
+    assert outcomes(done)["b.png"] == "failed"
+    assert {d.outcome for d in done if d.name != "b.png"} == {"coloured"}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP"])
+def test_bytes_in_bytes_out(colorizer, kind):
+    file = io.BytesIO()
+    Image.new("L", (20, 10), 128).save(file, kind)
+    settings = prediction.Settings(size=32)
+    data, _ = prediction.predict_bytes(colorizer, file.getvalue(), settings)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.format == {"GIF": "PNG", "BMP": "PNG"}.get(kind, kind)
+        assert image.size == (20, 10) and image.mode == "RGB"
+
+
+def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
+    (grey_photos / "bad.jpg").write_text("text")
+    jobs = prediction.plan(grey_photos, tmp_path / "out")
+    *_, survey = prediction.survey(colorizer, jobs, prediction.Settings(size=32))
+    assert survey.counts == {"coloured": 4, "failed": 1}
+    assert survey.megapixels == pytest.approx((37 * 53 + 200 * 11 + 81 + 1) / 1e6)
+    assert survey.seconds > 0 and survey.bytes > 100 and survey.tried == 3
+    assert "bad.jpg" in survey.describe()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_comparison_shows_sizes_and_saturations(colorizer, grey_photos, tmp_path):
+    before = content(grey_photos)
+    jobs = prediction.plan(grey_photos / "a.png", tmp_path / "out")
+    (done,) = prediction.compare(colorizer, jobs, prediction.Settings())
+    page = images.read_rgb(done.output)
+    assert page.shape[0] > 37 * len(prediction.COMPARED_SIZES)
+    assert page.shape[1] > 53 * len(prediction.COMPARED_SATURATIONS)
+    assert content(grey_photos) == before

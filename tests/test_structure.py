@@ -10,12 +10,12 @@ import colorize
 PACKAGE = Path(colorize.__file__).parent
 LAYERS = [
     {"errors", "quiet", "__init__"},
-    {"files"},
+    {"files", "metadata"},
     {"color", "upsampling", "config", "runs", "classifiers", "precision"}
     | {"cluster", "protocols"},
     {"models", "losses", "metrics", "images", "augmentation", "distribution"}
     | {"recognition"},
-    {"checkpoint", "cache", "embeddings", "sheet", "optimization"},
+    {"checkpoint", "cache", "embeddings", "sheet", "optimization", "encoding"},
     {"colorizer", "dataset", "journal"},
     {"training", "prediction", "evaluation"},
     {"cli"},
