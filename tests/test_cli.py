@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import re
@@ -48,10 +49,10 @@ def test_train_predict_and_evaluate_follow_each_other(photos, tmp_path):
     model = ("--model", "runs/beta")
     predicted = run("predict", photos, "out", "--sheet", "sheet.png", *model)
     assert predicted.exit_code == 0, predicted.output
-    assert "coloured; see out" in predicted.stderr
+    assert re.search(r"^coloured +10$", predicted.stderr, re.MULTILINE)
     assert (tmp_path / "sheet.png").is_file()
     again = run("predict", photos, "out", *model)
-    assert "skipped; see out" in again.stderr
+    assert re.search(r"^skipped +10$", again.stderr, re.MULTILINE)
 
     evaluated = run("evaluate", photos, *model)
     assert evaluated.exit_code == 0, evaluated.output
@@ -236,6 +237,103 @@ def test_a_failed_picture_makes_exit_code_1_and_the_rest_is_done(photos, tmp_pat
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_the_report_tells_what_became_of_each_picture(photos, tmp_path):
+    (photos / "broken.jpg").write_text("text")
+    run("predict", photos, "out", "--report", "reports/done.jsonl")
+    lines = (tmp_path / "reports" / "done.jsonl").read_text().splitlines()
+    told = {line["name"]: line for line in map(json.loads, lines)}
+    assert len(told) == 11 and told["broken.jpg"]["outcome"] == "failed"
+    assert "not a picture" in told["broken.jpg"]["reason"]
+    assert told["a.jpg"] == told["a.jpg"] | {
+        "outcome": "coloured",
+        "output": "out/a.jpg",
+        "height": 60,
+        "width": 80,
+        "size": 256,
+        "pages": 1,
+    }
+
+
+def test_a_picture_is_read_from_and_written_to_the_standard_streams(photos, tmp_path):
+    given = (photos / "a.jpg").read_bytes()
+    piped = CliRunner().invoke(cli, ["predict", "-", "-"], input=given)
+    assert piped.exit_code == 0, piped.output
+    with Image.open(io.BytesIO(piped.stdout_bytes)) as image:
+        assert (image.format, image.size) == ("JPEG", (80, 60))
+    run("predict", photos / "a.jpg", "out")
+    assert (tmp_path / "out" / "a.jpg").stat().st_size == pytest.approx(
+        len(piped.stdout_bytes), rel=0.02
+    )
+    assert run("predict", photos / "a.jpg", "-", "--format", "png").exit_code == 0
+    broken = CliRunner().invoke(cli, ["predict", "-", "-"], input=b"text")
+    assert (broken.exit_code, broken.stdout) == (1, "")
+    assert "not a picture" in error(broken)
+
+
+def test_a_dry_run_writes_nothing(photos, tmp_path):
+    told = run("predict", photos, "out", "--dry-run")
+    assert told.exit_code == 0, told.output
+    assert "10 would be coloured" in told.stdout and "MB" in told.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_copies_name_their_maker_unless_told_not_to(photos, tmp_path):
+    run("predict", photos / "a.jpg", "out", "--saturation", "0.5")
+    run("predict", photos / "a.jpg", "plain", "--no-provenance")
+    said = (tmp_path / "out" / "a.jpg").read_bytes()
+    digest = runs.checksum_file(runs.WEIGHTS).read_text().split()[0]
+    assert f"model=gamma.keras sha256={digest} size=256 saturation=0.5".encode() in said
+    assert b"colorize" not in (tmp_path / "plain" / "a.jpg").read_bytes()
+
+
+def scans(folder, count, side):
+    """Grey pictures that take a while."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (side, side), np.uint8)
+    for i in range(count):
+        Image.fromarray(pixels + np.uint8(i)).save(folder / f"{i:02}.png")
+
+
+def whole(folder):
+    """The pictures in a folder, each decoded to its end."""
+    found = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    for path in found:
+        with Image.open(path) as image:
+            image.load()
+    return {path.name for path in found}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143), (9, -9)])
+def test_predicting_can_be_stopped_at_any_moment(number, code, tmp_path):
+    scans(tmp_path / "in", 24, 1500)
+    command = [sys.executable, "-m", "colorize", "predict", "in", "out"]
+    for _ in range(3):
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        before = len(whole(tmp_path / "out")) if (tmp_path / "out").exists() else 0
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            there = list((tmp_path / "out").glob("[0-9]*.png"))
+            if len(there) > before:
+                break
+            time.sleep(0.01)
+        process.send_signal(number)
+        begun = time.monotonic()
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == code, told
+        assert time.monotonic() - begun < 2
+        assert len(whole(tmp_path / "out")) > before
+        if number != 9:
+            assert "run the same command again" in told
+            assert len(list((tmp_path / "out").iterdir())) == len(
+                whole(tmp_path / "out")
+            )
+    finished = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert len(whole(tmp_path / "out")) == 24
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(photos, tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
