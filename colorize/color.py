@@ -157,7 +157,7 @@ def grey_levels(pixels: np.ndarray) -> np.ndarray:
         return own
     linear = _linear_levels(pixels.dtype)
     y = sum(
-        linear[plane] * weight
+        np.take(linear, plane) * weight
         for plane, weight in zip((red, green, blue), _TO_XYZ[:, 1], strict=True)
     )
     levels = np.rint(65535 * _encode(y, np)).astype(np.uint16)
@@ -184,6 +184,9 @@ def _grey_roots(dtype: np.dtype[Any]) -> np.ndarray:
     return roots.astype(np.float32, copy=False)
 
 
+# Pixels in one product of matrices, few enough that OpenBLAS starts no threads of its
+# own: pictures are painted in threads already.
+_ALONE = 16_384
 _FINE = 65535  # steps of linear light: a 20th of an 8-bit level where sRGB is steepest
 
 
@@ -219,7 +222,8 @@ def paint(levels: np.ndarray, ab: np.ndarray, *, bits: int = 8) -> np.ndarray:
     if not ab.any():
         return np.repeat(to_depth(levels, bits)[..., None], 3, axis=-1)
     flat = levels.reshape(-1)
-    y, f = _linear_levels(levels.dtype)[flat], _grey_roots(levels.dtype)[flat]
+    y = np.take(_linear_levels(levels.dtype), flat)  # twice as fast as by index
+    f = np.take(_grey_roots(levels.dtype), flat)
     a = ab[..., 0].reshape(-1) * np.float32(1 / 500)
     b = ab[..., 1].reshape(-1) * np.float32(1 / 200)
     linear = _linear(y, f, a, b)
@@ -243,7 +247,7 @@ def levels_of_light(linear: np.ndarray, bits: int) -> np.ndarray:
     if bits == 16:
         return np.rint(65535 * _encode(linear, np)).astype(np.uint16)
     steps = np.clip(linear, 0, 1) * np.float32(_FINE) + np.float32(0.5)
-    return _encoded_8bit()[steps.astype(np.uint16)]
+    return np.take(_encoded_8bit(), steps.astype(np.intp))
 
 
 def _linear(y: np.ndarray, f: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -255,7 +259,11 @@ def _linear(y: np.ndarray, f: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.nd
         dark = np.flatnonzero(root <= _F_KNEE)
         out[dark] = (root[dark] - _OFFSET) / _SLOPE
     xyz[1] = y
-    return _FROM_XYZ.T @ xyz
+    rgb = np.empty_like(xyz)
+    for start in range(0, y.size, _ALONE):
+        part = slice(start, start + _ALONE)
+        np.matmul(_FROM_XYZ.T, xyz[:, part], out=rgb[:, part])
+    return rgb
 
 
 def _outside(linear: np.ndarray) -> np.ndarray:

@@ -1,0 +1,223 @@
+"""What predicting costs, beside reading and writing alone and the tutorials' way.
+
+    python benchmarks/predict.py [small] [large] [huge] [split]
+
+`large` makes 12-megapixel JPEGs of the sample photos, enlarged and with grain, and
+times `colorize predict` on the folder against one process that has Pillow decode and
+encode the same files as RGB. `small` times 256x256 pictures against the tutorials'
+loop: scikit-image for Lab, `model.predict` on all, one file saved after the other; the
+network is the same. The start of the interpreter and of TensorFlow is left out of both
+by timing two folders, one with more pictures. `huge` colours a 100-megapixel TIFF and
+reads the peak memory. `split` times the parts of one large picture on one thread.
+"""
+
+import io
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+DATA = Path(__file__).parent.parent / "data"
+FEW, MANY = 4, 24  # large pictures; the difference is what is timed
+SMALL_FEW, SMALL_MANY = 64, 512
+
+
+def photos(size: tuple[int, int], count: int) -> list[Image.Image]:
+    """Grey photographs of (width, height), with the grain of film."""
+    rng = np.random.default_rng(0)
+    paths = sorted((DATA / "train").glob("*.jpg"))
+    made = []
+    for i in range(count):
+        with Image.open(paths[i % len(paths)]) as image:
+            grey = image.convert("L").resize(size, Image.Resampling.LANCZOS)
+        grain = rng.normal(0, 4, (size[1], size[0]))
+        pixels = np.clip(np.asarray(grey) + grain, 0, 255).astype(np.uint8)
+        made.append(Image.fromarray(pixels))
+    return made
+
+
+def seconds(command: list[str]) -> float:
+    """How long a command takes."""
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - begun
+
+
+def predict(source: Path) -> float:
+    """Seconds that `colorize predict` takes on a folder."""
+    with tempfile.TemporaryDirectory() as out:
+        return seconds([sys.executable, "-m", "colorize", "predict", str(source), out])
+
+
+PILLOW = """
+import sys
+from pathlib import Path
+from PIL import Image
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    with Image.open(path) as image:
+        image.convert("RGB").save(Path(sys.argv[2]) / path.name, quality=93)
+"""
+
+TUTORIAL = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+from pathlib import Path
+import keras, numpy as np
+from skimage.color import rgb2lab, lab2rgb, gray2rgb
+from skimage.io import imread, imsave
+source, out = Path(sys.argv[1]), Path(sys.argv[2])
+model = keras.models.load_model(sys.argv[3], compile=False)
+names = sorted(os.listdir(source))
+pictures = np.array([gray2rgb(imread(source / name)) for name in names], dtype=float)
+lightness = rgb2lab(1.0 / 255 * pictures)[:, :, :, 0:1]
+ab = model.predict(lightness, verbose=0)
+for i in range(len(ab)):
+    picture = np.zeros((256, 256, 3))
+    picture[:, :, 0] = lightness[i][:, :, 0]
+    picture[:, :, 1:] = ab[i]
+    coloured = (255 * lab2rgb(picture)).astype(np.uint8)
+    imsave(out / names[i], coloured, check_contrast=False)
+"""
+
+
+def script(text: str, *arguments: str) -> float:
+    """Seconds that a script takes, with a folder to write to as second argument."""
+    with tempfile.TemporaryDirectory() as out:
+        given = [arguments[0], out, *arguments[1:]]
+        return seconds([sys.executable, "-c", text, *given])
+
+
+def folders(
+    root: Path, size: tuple[int, int], counts: tuple[int, int], **options: int
+) -> list[Path]:
+    """Folders with so many JPEGs each."""
+    made = []
+    for count in counts:
+        folder = root / f"{size[0]}-{count}"
+        folder.mkdir(parents=True)
+        for i, image in enumerate(photos(size, count)):
+            image.save(folder / f"{i:04}.jpg", **options)
+        made.append(folder)
+    return made
+
+
+def large(root: Path) -> None:
+    """Prints the ratio to Pillow on 12-megapixel JPEGs."""
+    few, many = folders(root, (4000, 3000), (FEW, MANY), quality=90)
+    more = MANY - FEW
+    for _ in range(3):
+        ours = (predict(many) - predict(few)) / more
+        theirs = (script(PILLOW, str(many)) - script(PILLOW, str(few))) / more
+        print(
+            f"12 megapixels: ours {ours:.3f} s, Pillow {theirs:.3f} s a picture: "
+            f"{ours / theirs:.2f} times",
+            flush=True,
+        )
+
+
+def small(root: Path) -> None:
+    """Prints the ratio to the tutorials' loop on small pictures."""
+    from colorize import runs
+
+    few, many = folders(root, (256, 256), (SMALL_FEW, SMALL_MANY), quality=90)
+    more = SMALL_MANY - SMALL_FEW
+    weights = str(runs.WEIGHTS)
+    for _ in range(3):
+        ours = (predict(many) - predict(few)) / more
+        theirs = script(TUTORIAL, str(many), weights)
+        theirs = (theirs - script(TUTORIAL, str(few), weights)) / more
+        print(
+            f"256x256: ours {1 / ours:.1f}, tutorials {1 / theirs:.1f} pictures/s: "
+            f"{theirs / ours:.2f} times",
+            flush=True,
+        )
+
+
+def huge(root: Path) -> None:
+    """Prints time and peak memory for 100-megapixel TIFF files."""
+    folder = root / "huge"
+    folder.mkdir()
+    (image,) = photos((10_000, 10_000), 1)
+    for name, dtype in (("8.tif", np.uint8), ("16.tif", np.uint16)):
+        factor = 257 if dtype == np.uint16 else 1
+        tifffile.imwrite(folder / name, np.asarray(image).astype(dtype) * dtype(factor))
+        for limit in ("1024", "10"):
+            with tempfile.TemporaryDirectory() as out:
+                command = [sys.executable, "-m", "colorize", "predict"]
+                command += [str(folder / name), out, "--max-memory", limit]
+                begun = time.perf_counter()
+                process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+                _, _, used = os.wait4(process.pid, 0)
+                taken = time.perf_counter() - begun
+            print(
+                f"100 megapixels, {name}, --max-memory {limit}: {taken:.1f} s, peak "
+                f"{used.ru_maxrss / 2**20:.2f} GiB",
+                flush=True,
+            )
+
+
+def split(root: Path) -> None:
+    """Prints the seconds of each part of a 12-megapixel picture, on one thread."""
+    os.environ["VIPS_CONCURRENCY"] = "1"
+    from colorize import checkpoint, color, encoding, images, upsampling
+    from colorize import precision as precisions
+    from colorize.colorizer import Colorizer, network_size
+
+    (image,) = photos((4000, 3000), 1)
+    data = io.BytesIO()
+    image.save(data, "jpeg", quality=90)
+    policy, _ = precisions.choose()
+    colorizer = Colorizer(checkpoint.open_model(Path("default")), policy=policy)
+    best: dict[str, float] = {}
+
+    def timed(name: str, begun: float) -> None:
+        best[name] = min(best.get(name, 1e9), time.perf_counter() - begun)
+
+    for _ in range(4):
+        begun = time.perf_counter()
+        page = images.Document(data.getvalue()).page()
+        page.load()
+        timed("decode", begun)
+        begun = time.perf_counter()
+        levels = page.shrunk(*network_size(page, 256))
+        timed("shrink", begun)
+        begun = time.perf_counter()
+        (ab,) = colorizer.batch_ab([levels])
+        timed("network (all threads)", begun)
+        begun = time.perf_counter()
+        size = (page.height, page.width)
+        colours = [own for _, own in upsampling.strips(ab, size, rows=images.ROWS)]
+        timed("enlarge", begun)
+        begun = time.perf_counter()
+        strips = [
+            color.paint(page.levels(pixels), own)
+            for (_, pixels), own in zip(page.strips(), colours, strict=True)
+        ]
+        timed("paint", begun)
+        begun = time.perf_counter()
+        coloured = encoding.Coloured(*size, 8, False, iter(strips), page.metadata)
+        encoding.write(io.BytesIO(), ".jpg", [coloured], hold=1 << 30)
+        timed("encode", begun)
+    for name, taken in best.items():
+        print(f"{name}: {taken * 1e3:.0f} ms")
+
+
+def main() -> None:
+    """Runs what is named, or all."""
+    asked = sys.argv[1:] or ["split", "small", "large", "huge"]
+    with tempfile.TemporaryDirectory() as root:
+        for name in asked:
+            globals()[name](Path(root))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"peak memory of any process: {peak:.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()
