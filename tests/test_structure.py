@@ -10,7 +10,7 @@ import colorize
 PACKAGE = Path(colorize.__file__).parent
 LAYERS = [
     {"errors", "quiet", "__init__"},
-    {"files"},
+    {"files", "trust"},
     {"color", "upsampling", "config", "runs", "classifiers", "precision"} | {"cluster"},
     {"models", "losses", "metrics", "images", "augmentation", "distribution"},
     {"checkpoint", "cache", "embeddings", "sheet", "optimization"},
