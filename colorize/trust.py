@@ -24,7 +24,7 @@ from colorize.errors import ColorizeError
 # 0.8 MB of description, of 837 layers and 831 calls of them, 18 brackets deep.
 MAX_BYTES = 4 << 30  # of a file, and of the weights that its layers would allocate
 MAX_DESCRIPTION = 8 << 20  # bytes of the JSON
-MAX_LAYERS = 4000  # and calls of them: Keras makes some 300 in a second
+MAX_LAYERS = 4000  # and calls of them
 MAX_DEPTH = 64  # of brackets in brackets
 MAX_NUMBER = 1 << 24  # a side, a count: the pixels of a flattened picture of 4096²
 MAX_EXPANSION = 100  # of a compressed entry; Keras itself compresses none
@@ -314,8 +314,8 @@ def _check_object(described: Mapping[str, Any]) -> None:
     elif module is None:
         known = name in _VALUES
     else:
-        known = (module, name) in ALLOWED
-    if not known or registered not in (None, name):
+        known = isinstance(name, str) and (module, name) in ALLOWED
+    if not known or "config" not in described or registered not in (None, name):
         told = ".".join(str(part) for part in (module, name) if part is not None)
         if registered not in (None, name):
             told += f", registered as {registered}"

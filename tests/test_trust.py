@@ -99,6 +99,7 @@ FOREIGN = {
     "a type": thing(None, "__typespec__", []) | {"spec_name": "TensorSpec"},
     "no name": thing("keras.layers", None, {}),
     "a list": thing("keras.layers", ["Conv2D"], {}),
+    "no settings": {"class_name": "__keras_tensor__"},
 }
 PLACES = {
     "as a layer": lambda config, it: config["config"]["layers"].append(it),
@@ -296,6 +297,27 @@ def test_an_entry_that_unpacks_to_absurd_sizes_is_refused(alpha, refused, monkey
 def test_an_archive_packed_by_someone_else_still_opens(alpha, tmp_path):
     packed = {"compression": zipfile.ZIP_DEFLATED}
     path = pack(tmp_path / "model.keras", alpha.items(), **packed)
+    assert checkpoint.open_model(path)
+
+
+def as_keras_3_0_wrote_it(value):
+    """Dtypes by their names, activations as functions."""
+    if isinstance(value, list):
+        return [as_keras_3_0_wrote_it(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") == "DTypePolicy":
+        return value["config"]["name"]
+    older = {key: as_keras_3_0_wrote_it(item) for key, item in value.items()}
+    if isinstance(name := value.get("activation"), str):
+        older["activation"] = thing("builtins", "function", name, name)
+    return older
+
+
+def test_a_file_of_an_older_keras_3_opens(alpha, tmp_path):
+    config = as_keras_3_0_wrote_it(json.loads(alpha["config.json"]))
+    older = alpha | {"config.json": json.dumps(config)}
+    path = pack(tmp_path / "model.keras", older.items())
     assert checkpoint.open_model(path)
 
 
