@@ -14,7 +14,7 @@ import h5py
 import keras
 import numpy as np
 
-from colorize import files, models, runs
+from colorize import files, models, runs, trust
 from colorize.errors import ColorizeError
 
 MAX_STRIDE = 64
@@ -85,26 +85,24 @@ def ship(source: Path) -> Path:
 def open_model(source: Path) -> keras.Model:
     """Opens the model of a run folder, or a `.keras` file.
 
-    Safe mode stays on: no code from the file is run.
+    What is in the file is looked at before Keras opens it: see `trust.check_model`.
 
     Raises:
         ColorizeError: there is no model, or it is not a colorizer.
     """
     path = runs.model_file(source)
-    if not zipfile.is_zipfile(path):
-        raise ColorizeError(f"{path}: not a Keras model file")
+    trust.check_model(path)
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as e:
+        stride_of(model)
+    except ColorizeError as e:
+        raise ColorizeError(f"{path}: {e}") from e
+    # Settings that do not go together: Keras and TensorFlow raise all kinds of errors.
+    except Exception as e:
         raise ColorizeError(
-            f"{path}: not a Keras model this can open: {_first_line(e)}"
+            f"{path}: not a Keras model this can open: {trust.first_line(e)}"
         ) from e
-    stride_of(model)
     return model
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def stride_of(model: keras.Model) -> int:
@@ -115,23 +113,34 @@ def stride_of(model: keras.Model) -> int:
     Raises:
         ColorizeError: the model does not map L (B, H, W, 1) to ab (B, H, W, 2).
     """
-    takes = [tensor.shape[-1] for tensor in model.inputs]
-    stride = 1 if takes == [1] else MAX_STRIDE + 1
+    ends = [_channels(getattr(model, end, None)) for end in ("inputs", "outputs")]
+    stride = 1 if ends == [1, 2] else MAX_STRIDE + 1
     own = models.head(model)  # a classifier in front takes any size
-    vectors = [(1, *tensor.shape[1:]) for tensor in own.inputs[1:]]
     while stride <= MAX_STRIDE:
-        shape = (1, 3 * stride, 5 * stride)
-        given = [(*shape, 1), *vectors] if vectors else (*shape, 1)
-        try:
-            if own.compute_output_shape(given) == (*shape, 2):
-                return stride
-        except ValueError:
-            pass  # a size its branches do not agree on
+        if _gives_ab(own, 3 * stride, 5 * stride):
+            return stride
         stride *= 2
     raise ColorizeError(
-        f"model {model.name!r} is not a colorizer: it does not turn L (H, W, 1) into "
-        "ab (H, W, 2)"
+        f"model {trust.shown(model.name)} is not a colorizer: it does not turn L "
+        "(H, W, 1) into ab (H, W, 2), whatever H and W are"
     )
+
+
+def _channels(tensors: Any) -> Any:
+    """C of what is one tensor (B, H, W, C); None for all else."""
+    shapes = [tuple(tensor.shape) for tensor in tensors or ()]
+    return shapes[0][-1] if [len(shape) for shape in shapes] == [4] else None
+
+
+def _gives_ab(own: keras.Model, height: int, width: int) -> bool:
+    vectors = [(1, *tensor.shape[1:]) for tensor in own.inputs[1:]]
+    lightness = (1, height, width, 1)
+    takes = [lightness, *vectors] if vectors else lightness
+    try:
+        return own.compute_output_shape(takes) == (1, height, width, 2)
+    # A size its branches do not agree on: layers raise all kinds of errors then.
+    except Exception:
+        return False
 
 
 def save_state(
@@ -189,7 +198,8 @@ def load_state(
         except (MemoryError, PermissionError):
             raise  # no fault of the file
         except Exception as e:  # whatever ZIP and NPY make of bytes that are wrong
-            problems.append(f"{path} is damaged: {_first_line(e)}")
+            reason = trust.first_line(e).removeprefix(f"{path}: ")
+            problems.append(f"{path} is damaged: {reason}")
             if set_aside:
                 path.rename(f"{path}.damaged")
             continue
@@ -199,12 +209,13 @@ def load_state(
 
 
 def _read_state(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    trust.check_arrays(path)
     with zipfile.ZipFile(path) as archive:
         if broken := archive.testzip():
             raise ValueError(f"the checksum of {broken} is wrong")
     with np.load(path, allow_pickle=False) as file:
         progress, *names = json.loads(str(file["progress"]))
-        if {"progress", *names} != set(file):
+        if not isinstance(progress, dict) or {"progress", *names} != set(file):
             raise ValueError("arrays are missing in it")
         return progress, {name: file[name] for name in names}
 

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from colorize import checkpoint, color, images, models, upsampling
+from colorize import checkpoint, color, images, models, trust, upsampling
 from colorize.config import SHORT_SIDE
+from colorize.errors import ColorizeError
 
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
 _AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
@@ -31,12 +32,25 @@ class Colorizer:
     def __init__(self, model: keras.Model, *, policy: str = "float32") -> None:
         self.stride = checkpoint.stride_of(model)
         fast = models.in_policy(model, policy)
-        # One trace for all sizes, made here: threads that share it may run at once.
-        self._run = tf.function(
-            lambda lightness: fast(lightness, training=False),
-            autograph=False,
-            jit_compile=False,
-        ).get_concrete_function(tf.TensorSpec((None, None, None, 1), tf.float32))
+
+        def run(lightness: tf.Tensor) -> tf.Tensor:
+            return fast(lightness, training=False)
+
+        try:
+            # One trace for all sizes, made here: threads that share it may run at once.
+            self._run = tf.function(
+                run, autograph=False, jit_compile=False
+            ).get_concrete_function(tf.TensorSpec((None, None, None, 1), tf.float32))
+        except Exception:
+            # Stock layers may need to know the size: UpSampling2D, where it is smooth.
+            self._run = run
+            try:
+                run(tf.zeros((1, self.stride, self.stride, 1)))
+            except Exception as e:  # layers raise all kinds of errors
+                raise ColorizeError(
+                    f"model {trust.shown(model.name)} cannot be run: "
+                    f"{trust.first_line(e)}"
+                ) from e
 
     def predict_ab(self, lightness: np.ndarray) -> np.ndarray:
         """Runs the network; sizes the stride does not divide are padded, then cropped.

@@ -10,7 +10,7 @@ import colorize
 PACKAGE = Path(colorize.__file__).parent
 LAYERS = [
     {"errors", "quiet", "__init__"},
-    {"files", "metadata"},
+    {"files", "metadata", "trust"},
     {"color", "upsampling", "config", "runs", "classifiers", "precision"}
     | {"cluster", "protocols"},
     {"models", "losses", "metrics", "images", "augmentation", "distribution"}

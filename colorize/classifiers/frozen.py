@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from colorize import trust
 from colorize.classifiers import PATIENCE, Classifier
 from colorize.errors import ColorizeError
 
@@ -67,6 +68,7 @@ def _downloaded(classifier: Classifier) -> Path:
 
 
 def _load_file(file: Path, body: keras.Model, classifier: Classifier) -> None:
+    trust.check_weights(file)
     try:
         with warnings.catch_warnings():
             # Keras only warns of layers that it finds no weights for.
