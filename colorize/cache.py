@@ -28,7 +28,7 @@ import numpy as np
 from colorize import files, images, metrics
 from colorize.errors import ColorizeError
 
-_VERSION = "v1"  # changes with whatever would make older entries wrong
+_VERSION = "v2"  # changes with whatever would make older entries wrong
 _COMMIT_EVERY = 1024  # pictures; what a kill can lose of the filling
 
 Record = Any  # one item of RECORD, a numpy.void

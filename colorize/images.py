@@ -274,40 +274,42 @@ class Document:
         _check_size(image.width, image.height, self._max_megapixels)
         return image
 
-    def page(self, number: int = 0, *, shrink: int = 1) -> Page:
+    def page(self, number: int = 0, *, shrink: int = 1, described: bool = True) -> Page:
         """One of its pictures.
 
         Args:
             number: from 0.
             shrink: 2, 4 or 8 to have JPEG decoded at that part of its size.
+            described: whether to read what it carries, too.
 
         Raises:
             ColorizeError: it cannot be read, or is too large.
         """
         options = {"shrink": shrink} if shrink > 1 else {}
         with explained():
-            header = self._header(number, **options)
-            turned = _field(header, "orientation") or 1
+            image = self._header(number, access="sequential", **options)
+            turned = _field(image, "orientation") or 1
             turned = turned if turned in _UPRIGHT else 1
-            access = "random" if turned > 1 else "sequential"
             lost: list[str] = []
             if self.pages > 1 and self.kind != "tiff":
                 lost.append(f"only the first of its {self.pages} pictures")
-
-            def decoded(access: str = "sequential") -> pyvips.Image:
-                image = self._header(number, access=access, **options)
-                return _normalised(image, [])[0]
-
-            image = self._header(number, access="sequential", **options)
-            carried = self._metadata(image, number, lost)
+            carried = self._metadata(image, number, lost) if described else None
             image, alpha = _normalised(image, lost)
+
+        def again() -> pyvips.Image:
+            # Turned, its rows are not read from top to bottom: libvips then puts
+            # large pictures into a temporary file.
+            access = "random" if turned > 1 else "sequential"
+            image = self._header(number, access=access, **options)
+            return _normalised(image, [])[0]
+
         return Page(
             image,
             turned=turned,
             alpha=alpha,
             metadata=carried,
             lost=lost,
-            again=functools.partial(decoded, access),
+            again=again,
         )
 
     def all_pages(self) -> Iterator[Page]:
@@ -584,13 +586,13 @@ def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
         ColorizeError: the data is not a whole picture; the message gives the reason.
     """
     document = Document(data)
-    page = document.page()
+    page = document.page(described=False)
     if document.kind == "jpeg":
         # JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost; twice the box
         # leaves the resampling below enough to work with.
         spare = min(page.height, page.width) // (2 * max(box))
         shrink = next((k for k in (8, 4, 2) if k <= spare), 1)
-        page = document.page(shrink=shrink) if shrink > 1 else page
+        page = document.page(shrink=shrink, described=False) if shrink > 1 else page
     rgb = Image.fromarray(page.rgb())
     width = min(rgb.width, _MOST_ASPECT * rgb.height)
     height = min(rgb.height, _MOST_ASPECT * rgb.width)

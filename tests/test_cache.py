@@ -15,7 +15,7 @@ BOX = (32, 40)
 
 
 def test_a_cache_that_another_process_is_opening_is_waited_for(open_cache, tmp_path):
-    folder = tmp_path / "cache" / "v1-32x40"
+    folder = tmp_path / "cache" / "v2-32x40"
     folder.mkdir(parents=True)
     other = sqlite3.connect(folder / "index.sqlite", check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")

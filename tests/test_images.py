@@ -1,7 +1,12 @@
 import io
+import json
+import os
 import re
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -409,3 +414,22 @@ def test_a_panorama_is_cut_to_learn_from(tmp_path):
     Image.new("RGB", (4000, 2), (10, 20, 30)).save(tmp_path / "thin.png")
     pixels = images.read_covering((tmp_path / "thin.png").read_bytes(), (64, 64))
     assert pixels.shape == (64, 512, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0])
+def test_five_thousand_mutated_pictures_do_no_harm(seed, tmp_path):
+    script = Path(__file__).with_name("read_mutated_pictures.py")
+    run = subprocess.run(
+        [sys.executable, script, "5000", str(seed)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr[-3000:]
+    told = json.loads(run.stdout.splitlines()[-1])
+    assert told["harm"] == []
+    assert told["read"] + told["refused"] == 5000
+    assert told["read"] > 500 < told["refused"]

@@ -1,0 +1,170 @@
+"""Reads picture files with something changed in them, and tells what harm that did.
+
+Run by test_images.py in a process of its own, which a file might crash:
+    read_mutated_pictures.py COUNT SEED
+
+The last line it prints is JSON: how many were read and refused, and a list of harm:
+other exceptions than ColorizeError, more than 5 seconds, any file written.
+"""
+
+import collections
+import faulthandler
+import io
+import json
+import os
+import random
+import resource
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pyvips
+import tifffile
+from PIL import Image, ImageCms
+
+from colorize import encoding, images
+from colorize.errors import ColorizeError
+
+SECONDS = 5
+MEMORY = 2 << 30  # bytes beside what is taken from the start
+MEGAPIXELS = 20  # a damaged header may ask for many
+
+draw = random.Random()
+written: list[str] = []
+watching = False
+
+
+def watch(event, arguments):
+    if watching and event == "open":
+        mode, flags = arguments[1] or "", arguments[2] or 0
+        if any(c in "wax+" for c in mode) or flags & (os.O_WRONLY | os.O_RDWR):
+            written.append(str(arguments[0]))
+
+
+def originals():
+    """Small pictures of all kinds, as bytes."""
+    rng = np.random.default_rng(0)
+    rgb = Image.fromarray(rng.integers(0, 255, (40, 56, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0112] = "a description", 6
+    exif.get_ifd(0x8769)[0x9003] = "1941:08:01 12:00:00"
+    said = {
+        "exif": exif,
+        "icc_profile": ImageCms.ImageCmsProfile(
+            ImageCms.createProfile("sRGB")
+        ).tobytes(),
+    }
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+
+    def saved(image, kind, **options):
+        file = io.BytesIO()
+        image.save(file, kind, **options)
+        return file.getvalue()
+
+    for mode in ("RGB", "L", "CMYK"):
+        yield saved(rgb.convert(mode), "JPEG", **said, xmp=xmp)
+    yield saved(rgb, "JPEG", progressive=True)
+    for mode in ("RGB", "RGBA", "P", "1", "LA"):
+        yield saved(rgb.convert(mode), "PNG", **said)
+    yield saved(rgb, "WEBP", **said, xmp=xmp)
+    yield saved(rgb.convert("RGBA"), "WEBP", lossless=True)
+    yield saved(rgb, "WEBP", save_all=True, append_images=[rgb.rotate(90)])
+    grey = (np.asarray(rgb.convert("L")).astype(np.uint16) * 257).view(np.uint16)
+    for pixels in (grey, np.asarray(rgb), grey.astype(np.float32) / 65535):
+        file = io.BytesIO()
+        with tifffile.TiffWriter(file) as tiff:
+            tiff.write(pixels, iccprofile=profile, metadata=None)
+            tiff.write(pixels, compression="zlib", metadata=None)
+        yield file.getvalue()
+    shared = pyvips.Image.new_from_memory(np.asarray(rgb).tobytes(), 56, 40, 3, "uchar")
+    for compression in ("lzw", "jpeg", "packbits", "deflate"):
+        options = {"tile": True, "tile_width": 16, "tile_height": 16}
+        yield shared.tiffsave_buffer(compression=compression, **options)
+    yield saved(rgb, "GIF")
+    yield saved(rgb, "BMP")
+
+
+def flipped(data):
+    changed = bytearray(data)
+    for _ in range(draw.randint(1, 8)):
+        changed[draw.randrange(len(changed))] = draw.randrange(256)
+    return bytes(changed)
+
+
+def flipped_early(data):
+    return flipped(data[:300]) + data[300:]
+
+
+def cut(data):
+    return data[: draw.randrange(len(data))]
+
+
+def doubled(data):
+    start, end = sorted(draw.choices(range(len(data)), k=2))
+    return data[:end] + data[start:]
+
+
+def absurd(data):
+    """Two or four bytes in a row that stand for something huge."""
+    place = draw.randrange(min(len(data), 400))
+    return data[:place] + b"\xff" * draw.choice([2, 4]) + data[place + 4 :]
+
+
+MUTATIONS = (flipped, flipped_early, cut, doubled, absurd)
+
+
+def read(path):
+    """`read`, `refused`, or what harm it did."""
+    global watching
+    written.clear()
+    watching = True
+    try:
+        document = images.Document(path, max_megapixels=MEGAPIXELS)
+        for number, page in enumerate(document.all_pages()):
+            if number % 2:
+                page.load()
+            page.shrunk(16, 16)
+            for _ in page.strips():
+                pass
+        images.read_covering(path.read_bytes(), (16, 16))
+        outcome = "read"
+    except ColorizeError as e:
+        outcome = "refused" if "\n" not in str(e) else f"several lines: {e}"
+        refusals[str(e)[:60]] += 1
+    except BaseException:
+        outcome = traceback.format_exc()[-1500:]
+    encoding.is_whole(path)
+    watching = False
+    return f"{outcome}, and wrote {written}" if written else outcome
+
+
+refusals: collections.Counter[str] = collections.Counter()
+count, seed = map(int, sys.argv[1:])
+draw.seed(seed)
+faulthandler.enable()
+sources = list(originals())
+used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
+sys.addaudithook(watch)
+told = {"read": 0, "refused": 0, "harm": []}
+longest = 0.0
+for i in range(count):
+    change = MUTATIONS[i % len(MUTATIONS)]
+    path = Path(f"mutated-{i}")  # stays, if it crashes this process
+    path.write_bytes(change(draw.choice(sources)))
+    begun = time.monotonic()
+    outcome = read(path)
+    taken = time.monotonic() - begun
+    longest = max(longest, taken)
+    if taken > SECONDS:
+        outcome = f"{taken:.1f} seconds"
+    if outcome in ("read", "refused"):
+        told[outcome] += 1
+        path.unlink()
+    else:
+        told["harm"].append(f"{i} {change.__name__}: {outcome}")
+print(*(f"{n:5} {line}" for line, n in refusals.most_common(40)), sep="\n")
+print(f"longest: {longest:.2f} s")
+print(json.dumps(told))
