@@ -50,12 +50,8 @@ def originals():
     exif = Image.Exif()
     exif[0x010E], exif[0x0112] = "a description", 6
     exif.get_ifd(0x8769)[0x9003] = "1941:08:01 12:00:00"
-    said = {
-        "exif": exif,
-        "icc_profile": ImageCms.ImageCmsProfile(
-            ImageCms.createProfile("sRGB")
-        ).tobytes(),
-    }
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    said = {"exif": exif, "icc_profile": profile}
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 
     def saved(image, kind, **options):
