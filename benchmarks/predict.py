@@ -13,7 +13,6 @@ reads the peak memory. `split` times the parts of one large picture on one threa
 
 import io
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -87,6 +86,16 @@ for i in range(len(ab)):
 """
 
 
+# In between, for a process's peak begins with that of the process that started it.
+PEAK = """
+import resource, subprocess, sys, time
+begun = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+print(f"{time.perf_counter() - begun:.1f} s, peak {peak:.2f} GiB")
+"""
+
+
 def script(text: str, *arguments: str) -> float:
     """Seconds that a script takes, with a folder to write to as second argument."""
     with tempfile.TemporaryDirectory() as out:
@@ -152,13 +161,14 @@ def huge(root: Path) -> None:
             with tempfile.TemporaryDirectory() as out:
                 command = [sys.executable, "-m", "colorize", "predict"]
                 command += [str(folder / name), out, "--max-memory", limit]
-                begun = time.perf_counter()
-                process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-                _, _, used = os.wait4(process.pid, 0)
-                taken = time.perf_counter() - begun
+                told = subprocess.run(
+                    [sys.executable, "-c", PEAK, *command],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                ).stdout
             print(
-                f"100 megapixels, {name}, --max-memory {limit}: {taken:.1f} s, peak "
-                f"{used.ru_maxrss / 2**20:.2f} GiB",
+                f"100 megapixels, {name}, --max-memory {limit}: {told.strip()}",
                 flush=True,
             )
 
@@ -215,8 +225,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as root:
         for name in asked:
             globals()[name](Path(root))
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    print(f"peak memory of any process: {peak:.2f} GiB")
 
 
 if __name__ == "__main__":
