@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
 import tifffile
 from PIL import Image, ImageCms
 
@@ -151,7 +152,7 @@ def test_of_32_bits_the_upper_16_are_kept_and_signed_ones_refused(tmp_path):
 
 
 def profile_of(gamma, *, grey=False):
-    """An ICC profile of version 2: sRGB's primaries or grey, and a plain gamma."""
+    """An ICC profile of version 2: sRGB's primaries or grey, a gamma or a table."""
 
     def s15(*values):
         return b"".join(struct.pack(">i", round(v * 65536)) for v in values)
@@ -159,7 +160,11 @@ def profile_of(gamma, *, grey=False):
     def xyz(*values):
         return b"XYZ " + bytes(4) + s15(*values)
 
-    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    if isinstance(gamma, float):
+        values = [round(gamma * 256)]
+    else:
+        values = np.rint(65535 * np.array(gamma)).astype(int).tolist()
+    curve = b"curv" + bytes(4) + struct.pack(f">I{len(values)}H", len(values), *values)
     text = b"made for a test\0"
     description = b"desc" + bytes(4) + struct.pack(">I", len(text)) + text + bytes(79)
     tags = {b"desc": description, b"wtpt": xyz(0.9642, 1.0, 0.8249)}
@@ -203,6 +208,20 @@ def test_a_grey_profile_is_honoured(tmp_path, gamma, suffix):
     assert np.abs(levels / 257 - expected * 255).max() < 2
 
 
+def test_a_grey_profile_with_a_table_is_honoured_as_by_another_library(tmp_path):
+    x = np.linspace(0, 1, 64)
+    dot_gain = x**2 * (1 - 0.3 * np.sin(np.pi * x))  # darker in the middle
+    profile = profile_of(dot_gain, grey=True)
+    grey = Image.fromarray(RAMP.repeat(4, 0))
+    grey.save(tmp_path / "a.png", icc_profile=profile)
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    srgb = ImageCms.createProfile("sRGB")
+    other = ImageCms.profileToProfile(grey, source, srgb, outputMode="RGB")
+    ours = images.read_rgb(tmp_path / "a.png").astype(int)
+    assert np.abs(ours - np.asarray(other)).max() <= 3  # the other samples it coarsely
+    assert np.abs(ours - np.asarray(grey)[..., None]).max() > 10
+
+
 def test_a_colour_profile_is_honoured_as_by_another_library(tmp_path, draw):
     profile = profile_of(1.8)
     picture = Image.fromarray(draw(40, 50))
@@ -216,10 +235,22 @@ def test_a_colour_profile_is_honoured_as_by_another_library(tmp_path, draw):
     assert np.abs(ours - draw(40, 50)).max() > 10
 
 
-def test_cmyk_without_a_profile_is_read_by_a_usual_one(tmp_path):
-    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.tif")
-    red, green, blue = images.read_rgb(tmp_path / "a.tif")[0, 0].astype(int)
+@pytest.mark.parametrize("suffix", [".tif", ".jpg"])
+def test_cmyk_is_read_by_its_profile_or_a_usual_one(tmp_path, draw, suffix):
+    path = tmp_path / f"a{suffix}"
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(path)
+    red, green, blue = images.read_rgb(path)[0, 0].astype(int)
     assert red > 180 and max(green, blue) < 90
+
+    profile = pyvips.Operation.call("profile_load", "cmyk")
+    ink = Image.fromarray(draw(40, 50)).convert("CMYK")
+    options = {"quality": 100, "subsampling": 0} if suffix == ".jpg" else {}
+    ink.save(path, icc_profile=profile, **options)
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    srgb = ImageCms.createProfile("sRGB")
+    other = ImageCms.profileToProfile(ink, source, srgb, outputMode="RGB")
+    off = np.abs(images.read_rgb(path).astype(int) - np.asarray(other))
+    assert off.mean() < 1 and off.max() < 12
 
 
 def test_an_srgb_profile_changes_nothing(tmp_path):
