@@ -43,8 +43,23 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM, handled as Ctrl-C is."""
 
 
-def _terminate(number: int, frame: types.FrameType | None) -> NoReturn:
-    raise _Terminated
+_interruptions: list[type[KeyboardInterrupt]] = []  # of this command
+
+
+def _interrupt(number: int, frame: types.FrameType | None) -> NoReturn:
+    """Ends the command, and notes that: raised in a destructor, it would be lost."""
+    _interruptions.append(
+        _Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    )
+    raise _interruptions[-1]
+
+
+def _minding(events: Iterator[Any]) -> Iterator[Any]:
+    """The same events, unless the command was interrupted and nobody heard it."""
+    for event in events:
+        if _interruptions:
+            raise _interruptions[0]
+        yield event
 
 
 def _say(message: str) -> None:
@@ -98,7 +113,10 @@ def cli() -> None:
     1 something failed, the rest was done; 2 wrong usage; 130 and 143 interrupted,
     with everything finished so far kept.
     """  # noqa: D301
-    signal.signal(signal.SIGTERM, _terminate)
+    _interruptions.clear()
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGINT, _interrupt)
     # What is wrong with a picture is told with its name; Pillow's warnings have none.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -314,7 +332,7 @@ def _show_training(events: Iterator[Any]) -> None:
 
     with contextlib.ExitStack() as bars:
         bar: tqdm[NoReturn] | None = None
-        for event in events:
+        for event in _minding(events):
             match event:
                 case dataset.Decoding(done, total) | training.Embedding(done, total):
                     if not done:
@@ -647,7 +665,7 @@ def _show_predictions(
         stack.enter_context(contextlib.closing(events))
         bar = stack.enter_context(_bar(total, "colouring"))
         try:
-            for done in events:
+            for done in _minding(events):
                 counts[done.outcome] += 1
                 counts["with warnings"] += bool(done.warnings)
                 bar.update()

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 import os
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from colorize import runs
+from colorize import runs, training
 from colorize.cli import cli
 
 TINY = "--width 4 --size 32 --batch-size 2 --epochs 2 --steps-per-epoch 2".split()
@@ -24,12 +25,17 @@ def in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def handlers():
+    """A command leaves this process's signals as they were."""
+    kept = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
 def run(*arguments):
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        return CliRunner().invoke(cli, [str(a) for a in arguments])
-    finally:
-        signal.signal(signal.SIGTERM, handler)
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
 
 
 def error(result):
@@ -368,6 +374,20 @@ def test_a_stopped_training_can_be_used_and_resumed(number, code, photos, tmp_pa
     assert "Traceback" not in stderr
     predicted = run("predict", photos, "out")
     assert predicted.exit_code == 0, predicted.output
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_ctrl_c_is_heard_where_python_loses_it(number, code, photos, monkeypatch):
+    def lost(*arguments, **options):
+        with contextlib.suppress(KeyboardInterrupt):  # as it is in a destructor
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+        yield from (training.Note("on and on") for _ in range(3))
+
+    monkeypatch.setattr(training, "train", lost)
+    stopped = run("train", photos, "--model", "beta", *TINY)
+    assert stopped.exit_code == code
+    assert "on and on" not in stopped.stderr and "stopped" in stopped.stderr
 
 
 def test_init_takes_over_architecture_and_width(photos, tmp_path):
