@@ -19,7 +19,6 @@ from tqdm import tqdm  # noqa: E402
 
 from colorize import (  # noqa: E402
     checkpoint,
-    config,
     files,
     images,
     metrics,
@@ -38,13 +37,6 @@ def centre(file: Path) -> np.ndarray:
     rgb = images.read_covering(file.read_bytes(), (SIDE, SIDE))
     top, left = ((length - SIDE + 1) // 2 for length in rgb.shape[:2])
     return rgb[top : top + SIDE, left : left + SIDE]
-
-
-def network_size(model: Path) -> int:
-    """That of a run's training; the usual one for a file."""
-    if (model / runs.CONFIG).is_file():
-        return min(config.load(model / runs.CONFIG, {}).size)
-    return config.SHORT_SIDE
 
 
 def measure(true: np.ndarray, ab: np.ndarray) -> list[tuple[float, float]]:
@@ -67,7 +59,7 @@ def main() -> None:
     names = [names[i * len(names) // count] for i in range(count)]
     labels = runs.labels(sources)
     colorizers = [Colorizer(checkpoint.open_model(source)) for source in sources]
-    sizes = [network_size(source) for source in sources]
+    sizes = [checkpoint.network_size(source) for source in sources]
     figures: dict[str, list[list[tuple[float, float]]]] = {one: [] for one in labels}
     truly = []
     for name in tqdm(names, "measuring", unit=" pictures"):

@@ -14,7 +14,7 @@ import h5py
 import keras
 import numpy as np
 
-from colorize import files, models, runs, trust
+from colorize import config, files, models, runs, trust
 from colorize.errors import ColorizeError
 
 MAX_STRIDE = 64
@@ -103,6 +103,13 @@ def open_model(source: Path) -> keras.Model:
             f"{path}: not a Keras model this can open: {trust.first_line(e)}"
         ) from e
     return model
+
+
+def network_size(source: Path) -> int:
+    """The short side that a run was trained at, in pixels; for a file the usual one."""
+    if (source / runs.CONFIG).is_file():
+        return min(config.load(source / runs.CONFIG, {}).size)
+    return config.SHORT_SIDE
 
 
 def stride_of(model: keras.Model) -> int:

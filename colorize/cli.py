@@ -403,13 +403,6 @@ def _model_path(named: Path | None) -> Path:
     return path
 
 
-def _network_size(asked: int | None, model: Path) -> int:
-    """The size asked for, or that which the run was trained at, or the usual one."""
-    if asked is None and (model / runs.CONFIG).is_file():
-        asked = min(config.load(model / runs.CONFIG, {}).size)
-    return asked or config.SHORT_SIDE
-
-
 _model_option = click.option(
     "--model",
     "named",
@@ -544,7 +537,7 @@ def predict(
 
         policy, _ = precisions.choose(precision)
         settings = prediction.Settings(
-            size=_network_size(size, model),
+            size=size or checkpoint.network_size(model),
             max_memory=int(max_memory * 1e6),
             **options,
         )
@@ -748,7 +741,7 @@ def evaluate(
         candidates = {
             label: evaluation.Candidate(
                 Colorizer(checkpoint.open_model(source)),
-                _network_size(size, source),
+                size or checkpoint.network_size(source),
                 str(source),
             )
             for label, source in zip(labels, sources, strict=True)

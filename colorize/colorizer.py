@@ -5,6 +5,7 @@ It knows pixels only, no files that it reads or writes.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,9 +14,28 @@ import tensorflow as tf
 from colorize import checkpoint, color, images, models, trust, upsampling
 from colorize.config import SHORT_SIDE
 from colorize.errors import ColorizeError
+from colorize.precision import choose
 
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
 _AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
+
+
+def load(model: str | Path = "default", *, precision: str = "auto") -> "Colorizer":
+    """Opens a model, ready to colour arrays, as the command `colorize predict` does.
+
+    Args:
+        model: `default` for the weights that come with this package, a run folder, or
+            a `.keras` file.
+        precision: what the network computes in, a Keras dtype policy; `auto` for the
+            fastest on this machine, `float32` for the same colours on every machine.
+
+    Raises:
+        ColorizeError: there is no such model, or it is no colorizer.
+    """
+    source = Path(model)
+    policy, _ = choose(precision)
+    opened = checkpoint.open_model(source)
+    return Colorizer(opened, policy=policy, size=checkpoint.network_size(source))
 
 
 class Colorizer:
@@ -24,12 +44,20 @@ class Colorizer:
     Args:
         model: from L (B, H, W, 1) in [0, 100] to ab (B, H, W, 2) in Lab units.
         policy: what it computes in; the model itself is left as it is.
+        size: short side shown to it where no other is asked for, in pixels.
 
     Raises:
         ColorizeError: the model does something else.
     """
 
-    def __init__(self, model: keras.Model, *, policy: str = "float32") -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        policy: str = "float32",
+        size: int = SHORT_SIDE,
+    ) -> None:
+        self.size = size
         self.stride = checkpoint.stride_of(model)
         fast = models.in_policy(model, policy)
 
@@ -95,37 +123,40 @@ class Colorizer:
                     found[i] = own[:rows, :columns]
         return found
 
-    def small_ab(self, rgb: np.ndarray, *, size: int = SHORT_SIDE) -> np.ndarray:
+    def small_ab(self, rgb: np.ndarray, *, size: int | None = None) -> np.ndarray:
         """Predicts the colour of a picture that was scaled, aspect kept, to `size`.
 
         Args:
             rgb: (H, W) or (H, W, 3) uint8.
-            size: short side shown to the network, in pixels.
+            size: short side shown to the network, in pixels; None for its usual one.
 
         Returns:
             (h, w, 2) float32 in Lab units, for the whole picture.
         """
         page = images.page_of(rgb)
-        return self.batch_ab([page.shrunk(*network_size(page, size))])[0]
+        return self.batch_ab([page.shrunk(*seen_at(page, size or self.size))])[0]
 
     def colorize(
-        self, rgb: np.ndarray, *, size: int = SHORT_SIDE, saturation: float = 1.0
+        self, rgb: np.ndarray, *, size: int | None = None, saturation: float = 1.0
     ) -> np.ndarray:
         """Colours a picture; its lightness stays, only ab is predicted and enlarged.
 
         Args:
             rgb: (H, W) or (H, W, 3) uint8, grey or coloured: only its lightness is
                 used.
-            size: short side shown to the network, in pixels.
+            size: short side shown to the network, in pixels; None for its usual one.
             saturation: what ab is multiplied by; 0 gives grey.
 
         Returns:
             (H, W, 3) uint8.
+
+        Raises:
+            ColorizeError: the array has another shape or type.
         """
         return paint(rgb, saturation * self.small_ab(rgb, size=size))
 
 
-def network_size(page: images.Page, size: int) -> tuple[int, int]:
+def seen_at(page: images.Page, size: int) -> tuple[int, int]:
     """The height and width that the network sees a page at, its short side `size`."""
     height, width = page.height, page.width
     scale = min(size / min(height, width), _LONGEST * size / max(height, width))

@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from colorize import color, encoding, files, images, metadata, metrics, sheet
-from colorize.colorizer import Colorizer, network_size, painted
+from colorize.colorizer import Colorizer, painted, seen_at
 from colorize.config import MAX_MEGAPIXELS, NEARLY_GREY, SHORT_SIDE
 from colorize.errors import ColorizeError
 
@@ -408,7 +408,7 @@ class _Pipeline:
 
 
 def _shrunk(page: images.Page, size: int) -> np.ndarray:
-    return page.shrunk(*network_size(page, size))
+    return page.shrunk(*seen_at(page, size))
 
 
 def _suffix(job: Done) -> str:
