@@ -26,7 +26,8 @@ NEARLY_GREY = 15.0  # colourfulness: below it BigColor (ECCV 2022) leaves pictur
 OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names
 SCHEDULES = ("constant", "cosine")
 FREEZABLE = ("none", "embedding", "encoder")
-LOSSES = ("mse", "huber", "bins")  # of `losses`, known here before TensorFlow is
+# Of `losses`, known here before TensorFlow is.
+LOSSES = ("mse", "huber", "bins", "perceptual")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 
@@ -102,7 +103,9 @@ class TrainConfig:
     )
     loss: str = _setting(
         "mse",
-        f"What is minimised: {', '.join(LOSSES)}, or a sum: `bins + 0.1 huber`.",
+        f"What is minimised: {', '.join(LOSSES)}, or a sum: `bins + 0.1 huber`. "
+        "bins is for models that choose among colours; perceptual, which compares what "
+        "a classifier sees, goes beside another and nearly doubles a step.",
     )
     rebalance: float = _setting(
         0.5, "How much the loss bins favours rare colours, from 0 to 1."

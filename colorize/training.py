@@ -361,14 +361,16 @@ class _Training:
         )
 
     def _with_outputs(self, model: keras.Model) -> keras.Model:
-        return keras.Model(model.input, models.outputs(model))
+        outputs = models.outputs(model) | {"lightness": model.inputs[0]}
+        return keras.Model(model.input, outputs)
 
     def _loss(self, name: str) -> losses.Loss:
-        if name != "bins":
-            return losses.LOSSES[name]
-        return losses.bins(
-            losses.bin_weights(self._bin_shares(), self.config.rebalance)
-        )
+        if name == "bins":
+            shares = self._bin_shares()
+            return losses.bins(losses.bin_weights(shares, self.config.rebalance))
+        if name == "perceptual":
+            return losses.perceptual()
+        return losses.LOSSES[name]
 
     def _bin_shares(self) -> np.ndarray:
         """The share that each bin of ab has in the training pictures, of some."""

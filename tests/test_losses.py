@@ -1,7 +1,13 @@
+from pathlib import Path
+
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from colorize import color, losses
+from colorize.classifiers import efficientnet_lite0
 
 BINS = color.ab_bins()
 RNG = np.random.default_rng(0)
@@ -79,3 +85,83 @@ def test_the_loss_of_bins_weighs_each_cell_by_its_true_colour():
         outputs = {"logits": np.zeros((1, 2, 2, len(BINS)), np.float32)}
         (found,) = np.asarray(loss(true, outputs, ab_scale=128))
         assert found == pytest.approx(weight * np.log(len(BINS)), rel=0.02)
+
+
+SAMPLES = Path(__file__).parent.parent / "data" / "train"
+
+
+@pytest.fixture(scope="module")
+def perceptual():
+    return losses.perceptual()
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """Three photos (3, 64, 64, 3)."""
+    paths = sorted(SAMPLES.glob("*.jpg"))[:3]
+    pictures = [Image.open(path).convert("RGB").resize((64, 64)) for path in paths]
+    return color.rgb_to_lab(np.stack([np.asarray(picture) for picture in pictures]))
+
+
+def look(loss, lab, ab):
+    """The loss (B,) of repainting pictures (B, H, W, 3), and its gradient at `ab`."""
+    predicted = tf.constant(ab, tf.float32)
+    outputs = {"ab": predicted, "lightness": lab[..., :1]}
+    with tf.GradientTape() as tape:
+        tape.watch(predicted)
+        found = loss(lab[..., 1:], outputs, ab_scale=128)
+    return found.numpy(), tape.gradient(found, predicted).numpy()
+
+
+def test_a_picture_looks_like_itself_alone(perceptual, lab):
+    same, gradient = look(perceptual, lab, lab[..., 1:])
+    np.testing.assert_array_equal(same, np.zeros(3))
+    np.testing.assert_array_equal(gradient, np.zeros_like(gradient))
+    another = lab[..., 1:].copy()
+    another[1, :32] = 0
+    found, gradient = look(perceptual, lab, another)
+    assert found[1] > 0.1
+    assert np.abs(gradient[1]).max() > 0
+    np.testing.assert_array_equal(found[[0, 2]], [0, 0])
+
+
+def test_what_looks_different_is_what_the_classifier_says_of_8_bit_rgb(perceptual, lab):
+    body = efficientnet_lite0.body(folded=True)
+    efficientnet_lite0.load_imagenet(body)
+    names = ["blocks.2.add", "blocks.4.add", "blocks.10.add"]
+    stages = keras.Model(body.input, [body.get_layer(name).output for name in names])
+    grey = lab * np.float32([1, 0, 0])
+    expected = np.zeros(3)
+    levels = [255 * color.lab_to_rgb(picture) for picture in (lab, grey)]
+    features = [stages((level - 127) / 128) for level in levels]
+    for true, painted in zip(*features, strict=True):
+        cosine = -keras.losses.cosine_similarity(true, painted, axis=-1)
+        expected += (2 - 2 * cosine).numpy().mean(axis=(1, 2))
+    found, _ = look(perceptual, lab, grey[..., 1:])
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_no_colour_looks_worse_than_twice_as_much(perceptual, lab):
+    dull, vivid = (look(perceptual, lab, k * lab[..., 1:])[0] for k in (0, 2))
+    assert (dull > 1.2 * vivid).all()  # the squared error at ab is the same
+
+
+def test_how_it_looks_has_a_finite_gradient_whatever_the_colour(perceptual, lab):
+    lightness = np.broadcast_to(np.repeat([0, 50, 100], 22)[:64, None], (64, 64))
+    extreme = lab[:1].copy()
+    extreme[..., 0] = lightness
+    for scale in (0, 1, 100, 1e4):
+        found, gradient = look(perceptual, extreme, scale * (1 + lab[1:2, ..., 1:]))
+        assert np.isfinite(found).all()
+        assert np.isfinite(gradient).all()
+
+
+def test_a_picture_comes_to_look_right_by_steps_down_its_gradient(perceptual, lab):
+    ab = np.zeros_like(lab[..., 1:])
+    found = []
+    for _ in range(5):
+        loss, gradient = look(perceptual, lab, ab)
+        found.append(loss)
+        ab -= gradient / np.abs(gradient).mean()  # by one Lab unit on average
+    assert (np.diff(found, axis=0) < 0).all()
+    assert (found[-1] < 0.75 * found[0]).all()

@@ -199,6 +199,20 @@ def test_float16_scales_its_loss_and_says_by_how_much(photos, tmp_path):
     assert weights(run)[0].dtype == np.float32
 
 
+def test_what_a_classifier_sees_is_learnt_from_and_is_no_part_of_the_model(
+    photos, tmp_path
+):
+    run = tmp_path / "run"
+    flags = {"loss": "perceptual", "precision": "mixed_float16", "learning_rate": 0.01}
+    list(events(photos, run, epochs=1, **flags))
+    list(events(photos, run, epochs=4, resume=True, **flags))
+    losses = [float(row["val_loss"]) for row in history(run)]
+    assert len(losses) == 4
+    assert losses[-1] < 0.95 * losses[0]
+    alone = models.find("alpha").build(width=4).get_weights()
+    assert [w.shape for w in weights(run)] == [w.shape for w in alone]
+
+
 def test_averaged_weights_are_what_is_validated_and_saved(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, average=0.9, learning_rate=0.01, epochs=1))
@@ -311,6 +325,7 @@ FUSION = {"model": "fusion", "epochs": 1, "steps_per_epoch": 2}
 def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(photos, tmp_path):
     # Not augmented, what is embedded is the same: but for half precision.
     plain = FUSION | {"random_crop": False, "flip": False, "resize": "32"}
+    plain["loss"] = "mse + 0.01 perceptual"
     fresh, cached = tmp_path / "fresh", tmp_path / "cached"
     list(events(photos, fresh, **plain))
     plain["cache_embeddings"] = True
