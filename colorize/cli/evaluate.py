@@ -1,0 +1,116 @@
+"""`colorize evaluate`."""
+
+import contextlib
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from tqdm import tqdm
+
+from colorize import cache, files, protocols, quiet, runs
+from colorize.cli.shared import (
+    advance,
+    cache_option,
+    explained,
+    model_path,
+    progress_bar,
+    say,
+    size_option,
+)
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    "named",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="As for predict; several are compared in one table: --model A --model B  "
+    "[default]",
+)
+@size_option
+@click.option(
+    "--protocol",
+    type=click.Choice(list(protocols.PROTOCOLS)),
+    default=protocols.DEFAULT,
+    show_default=True,
+    help="How pictures are made ready; that of the literature scales each to a short "
+    "side of 256 and takes its centre of 256x256.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the figures  [evaluation/DATA beside the model; "
+    "runs/default/evaluation/DATA for the default, runs/evaluation/DATA for several]",
+)
+@cache_option
+def evaluate(
+    data: Path,
+    named: tuple[Path, ...],
+    size: int | None,
+    protocol: str,
+    out: Path | None,
+    cache_dir: Path | None,
+) -> None:
+    """Measures models on DATA, a folder of colour pictures they were not trained on.
+
+    Each picture is made ready as the protocol says, turned grey, coloured, and
+    compared. Beside the figures stand those of all grey, and of the mean colour of
+    DATA everywhere. OUT gets figures.json, pictures.csv with a line for each picture
+    and model, sheet.png with the best, the median and the worst, and chroma.png, how
+    strong the colours are.
+
+    \b
+    Fréchet-Lite0: distance of the features that EfficientNet-Lite0 sees, from
+      those of the true pictures; to be compared at equal numbers of pictures only.
+    Same class: how often it takes the coloured picture for what it takes the true
+      one for.
+    """  # noqa: D301
+    with explained():
+        files.count_pictures(data)
+        sources = [model_path(one) for one in named or (None,)]
+        labels = runs.labels(sources)
+        out = out or runs.evaluation_folder(sources) / data.resolve().name
+    with explained():
+        quiet.import_tensorflow()
+        from colorize import checkpoint, dataset, evaluation
+        from colorize.colorizer import Colorizer
+
+        candidates = {
+            label: evaluation.Candidate(
+                Colorizer(checkpoint.open_model(source)),
+                size or checkpoint.network_size(source),
+                str(source),
+            )
+            for label, source in zip(labels, sources, strict=True)
+        }
+        events = evaluation.evaluate(
+            candidates,
+            data,
+            out,
+            cache_folder=cache_dir or cache.default_folder(),
+            protocol=protocols.PROTOCOLS[protocol],
+        )
+        with contextlib.closing(events), contextlib.ExitStack() as bars:
+            bar: tqdm[NoReturn] | None = None
+            unreadable = 0
+            for event in events:
+                match event:
+                    case dataset.Decoding(done, total) | evaluation.Evaluated(
+                        done, total
+                    ):
+                        if not done:
+                            bars.close()
+                            bar = bars.enter_context(progress_bar(total, event.verb))
+                        advance(bar, done)
+                    case evaluation.Report():
+                        bars.close()
+                        unreadable = len(event.unreadable)
+                        for name, reason in event.unreadable:
+                            say(f"{name}: left out: {reason}")
+                        click.echo(event.table())
+                        say(event.note())
+                        say(f"{event.pictures} pictures; see {out}")
+    if unreadable:
+        raise SystemExit(1)

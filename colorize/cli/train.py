@@ -1,0 +1,277 @@
+"""`colorize train`."""
+
+import collections
+import contextlib
+import dataclasses
+import os
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from tqdm import tqdm
+
+from colorize import cache, cluster, config, models, quiet, runs
+from colorize.cli.shared import (
+    advance,
+    cache_option,
+    explained,
+    minding,
+    progress_bar,
+    say,
+)
+from colorize.errors import UsageError
+
+FEW = 100  # training pictures: fewer are enough to try, not to learn
+
+
+def _settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command one flag for each setting of TrainConfig."""
+    kinds = typing.get_type_hints(config.TrainConfig)
+    for field in reversed(dataclasses.fields(config.TrainConfig)):
+        if field.name == "data":
+            continue  # an argument, not a flag
+        flag = "--" + field.name.replace("_", "-")
+        kind = kinds[field.name]
+        options: dict[str, Any] = {"default": None, "help": field.metadata["help"]}
+        if kind is bool:
+            flag = f"{flag}/--no-{flag[2:]}"
+        elif kind in (config.Size, config.Size | None):
+            options |= {"metavar": "S|HxW"}
+        elif kind == int | str:
+            options |= {"metavar": "N|all"}
+        else:  # int, float or str, or one of them or None
+            options |= {"type": (typing.get_args(kind) or (kind,))[0]}
+        command = click.option(flag, **options)(command)
+    return command
+
+
+@click.command()
+@click.argument("data", required=False)
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A recipe to use instead of the model's own.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder  [runs/MODEL, numbered where that exists]",
+)
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    help="Run or model file to go on from with other pictures; a run's architecture, "
+    "width and embedding are taken over.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run in --out, or the latest."
+)
+@cache_option
+@_settings
+def train(
+    data: str | None,
+    file: Path | None,
+    out: Path | None,
+    init: Path | None,
+    resume: bool,
+    cache_dir: Path | None,
+    **flags: Any,
+) -> None:
+    """Trains a model on DATA, a folder of colour pictures (default data/train).
+
+    Settings come from the recipe of the model, configs/MODEL.toml, and from the flags
+    below, which win. The run folder gets the best model so far, its curves, sample
+    pictures and everything needed to go on. Stop with Ctrl-C whenever you like: what
+    was learnt is kept.
+
+    \b
+    colorize train --model beta
+    colorize train photos/ --model beta --size 128 --batch-size 16 --epochs 20
+    colorize train portrait.jpg --model alpha --size 400
+    colorize train mine/ --init runs/beta --freeze encoder --learning-rate 1e-4
+    colorize train --resume
+    """  # noqa: D301
+    with explained():
+        flags["data"] = data
+        workers = cluster.find(os.environ)
+        chief = workers is None or workers.index == 0
+        if workers is not None and out is None:
+            raise UsageError("several workers need a run folder that all see: --out")
+        if resume:
+            if init is not None:
+                raise UsageError("--resume goes on with a run's own weights: no --init")
+            settings, out = _settings_of_old_run(flags, file, out)
+        else:
+            settings, out = _settings_of_new_run(flags, file, out, init)
+        if not Path(settings.data).exists():
+            raise UsageError(
+                f"{settings.data}: no such folder; name a folder of colour pictures: "
+                f"colorize train path/to/photos --model {settings.model}"
+            )
+        if settings.val not in ("split", "train") and not Path(settings.val).exists():
+            raise UsageError(f"{settings.val}: no such folder to validate on")
+        architecture = models.find(settings.model)
+        architecture.check(settings)
+        if (resume or init is not None) and flags["embedding_weights"]:
+            raise UsageError("--embedding-weights: the run brings its classifier along")
+        if init is not None:
+            runs.model_file(init)
+        elif not resume:
+            architecture.check_weights(settings)
+    with _ending_at_once(workers), explained(lambda: _after_stopping(out)):
+        if workers is not None:
+            os.environ["TF_CONFIG"] = workers.tf_config()
+            if chief:
+                say(f"waiting for {len(workers.workers) - 1} other workers")
+        quiet.import_tensorflow()
+        from colorize import distribution, training
+
+        events = training.train(
+            settings,
+            out,
+            cache_folder=cache_dir or cache.default_folder(),
+            devices=distribution.choose(settings.devices, workers),
+            init=init,
+            resume=resume,
+        )
+        with contextlib.closing(events):
+            if chief:
+                _show_training(events)
+            else:
+                collections.deque(events, maxlen=0)  # the chief talks
+    if chief:
+        say(f"colour pictures with it: colorize predict IN OUT --model {out}")
+        click.echo(out)
+
+
+@contextlib.contextmanager
+def _ending_at_once(workers: cluster.Cluster | None) -> Iterator[None]:
+    """Ends a worker that has failed without taking TensorFlow down piece by piece.
+
+    Its threads still wait for workers that are gone, and complain as they are freed.
+    """
+    try:
+        yield
+    except SystemExit as e:
+        if workers is None:
+            raise
+        sys.stderr.flush()
+        os._exit(int(e.code or 0))
+
+
+def _settings_of_old_run(
+    flags: dict[str, Any], file: Path | None, out: Path | None
+) -> tuple[config.TrainConfig, Path]:
+    """The settings of a run that is to go on, and its folder."""
+    out = out or runs.latest(flags["model"] or "", holding=runs.STATES)
+    if out is None:
+        raise UsageError("nothing to resume in runs/; name a run with --out")
+    settings = config.load(file or out / runs.CONFIG, flags)
+    _check_same_network(flags, config.load(out / runs.CONFIG, {}), out)
+    return settings, out
+
+
+def _settings_of_new_run(
+    flags: dict[str, Any], file: Path | None, out: Path | None, init: Path | None
+) -> tuple[config.TrainConfig, Path]:
+    """The settings of a run that is to begin, and its folder."""
+    if init is not None and (init / runs.CONFIG).is_file():
+        begun = config.load(init / runs.CONFIG, {})
+        flags["model"] = flags["model"] or begun.model
+        if flags["model"] == begun.model:
+            for name in ("width", "embedding"):
+                flags[name] = flags[name] or getattr(begun, name)
+    if file is None:
+        file = config.recipe(models.find(flags["model"] or "beta").name)
+    settings = config.load(file, flags)
+    out = out or runs.new_run(models.find(settings.model).name)
+    if out.exists() and (not out.is_dir() or _holds_anything(out)):
+        raise UsageError(
+            f"{out}: already there; go on with it by --resume, or name "
+            "another with --out"
+        )
+    return settings, out
+
+
+def _holds_anything(run: Path) -> bool:
+    return any(path.name != runs.LOCK for path in run.iterdir())
+
+
+def _after_stopping(run: Path) -> str:
+    if not runs.states(run):
+        return "stopped before anything was learnt"
+    return f"stopped; go on with: colorize train --resume --out {run}"
+
+
+def _check_same_network(
+    flags: dict[str, Any], begun: config.TrainConfig, run: Path
+) -> None:
+    """Raises UsageError where a run cannot go on as another network."""
+    for name in ("model", "width", "embedding", "freeze", "optimizer", "average"):
+        before = getattr(begun, name)
+        if flags[name] is not None and flags[name] != before:
+            raise UsageError(
+                f"{run} was begun with {name} {before or 'as by default'}; start "
+                f"another run from it with --init {run}"
+            )
+    asked = flags["precision"] or begun.precision
+    if asked != begun.precision and "mixed_float16" in (asked, begun.precision):
+        raise UsageError(
+            f"{run} was begun in {begun.precision}: only mixed_float16 scales its loss"
+        )
+
+
+def _show_training(events: Iterator[Any]) -> None:
+    """Draws what happens in a training."""
+    from colorize import dataset, training
+
+    with contextlib.ExitStack() as bars:
+        bar: tqdm[NoReturn] | None = None
+        for event in minding(events):
+            match event:
+                case dataset.Decoding(done, total) | training.Embedding(done, total):
+                    if not done:
+                        bars.close()
+                        if message := getattr(event, "message", ""):
+                            say(message)
+                        bar = bars.enter_context(progress_bar(total, event.verb))
+                    advance(bar, done)
+                    if done == total:
+                        bars.close()
+                        bar = None
+                case training.Prepared(pictures, run):
+                    bars.close()
+                    bar = None
+                    say(pictures.describe())
+                    if pictures.unreadable:
+                        say(f"the unreadable ones are listed in {run}/left-out.csv")
+                    if len(pictures.train) < FEW and not pictures.memorised:
+                        say(
+                            "so few are enough to try, not to learn; your own folder: "
+                            "colorize train path/to/photos"
+                        )
+                case training.Note(text):
+                    bars.close()
+                    bar = None
+                    say(text)
+                case training.Step():
+                    if bar is None:
+                        total = event.epochs * event.steps * event.pictures
+                        done = event.before * event.pictures
+                        bar = bars.enter_context(progress_bar(total, "training", done))
+                    bar.set_description(
+                        f"epoch {event.epoch}/{event.epochs} of "
+                        f"{event.epoch_seconds:.0f} s, loss {event.loss:.4g}",
+                        refresh=False,
+                    )
+                    bar.update(event.pictures)
+                case training.Epoch():
+                    if "val_loss" in event.figures:
+                        say(event.describe())
+                case training.Finished():
+                    bars.close()
+                    say(event.describe())
