@@ -80,19 +80,6 @@ class Colorizer:
                     f"{trust.first_line(e)}"
                 ) from e
 
-    def predict_ab(self, lightness: np.ndarray) -> np.ndarray:
-        """Runs the network; sizes the stride does not divide are padded, then cropped.
-
-        Args:
-            lightness: (B, H, W) in [0, 100].
-
-        Returns:
-            (B, H, W, 2) float32 in Lab units.
-        """
-        _, height, width = lightness.shape
-        padded = np.stack([self._padded(picture) for picture in lightness])
-        return self._run(tf.constant(padded)).numpy()[:, :height, :width]
-
     def _padded(self, lightness: np.ndarray) -> np.ndarray:
         """(H, W) with its borders mirrored to what the stride divides: (H', W', 1)."""
         height, width = lightness.shape

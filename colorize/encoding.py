@@ -7,10 +7,11 @@ import contextlib
 import functools
 import logging
 import os
+import struct
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,15 +31,12 @@ _SAVE: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("pngsave_target", {"compression": 4, "filter": "sub"}),
     ".webp": ("webpsave_target", {"Q": 93}),
 }
-_SAVER = {
-    ".jpg": "jpegsave_target",
-    ".png": "pngsave_target",
-    ".webp": "webpsave_target",
-}
 _WITH_ALPHA = frozenset({".png", ".webp", ".tif"})
 _WITH_16_BITS = frozenset({".png", ".tif"})
 _WITH_IPTC = frozenset({".jpg", ".tif"})
 _LONGEST = {".jpg": 65_535, ".webp": 16_383}  # pixels, by their definitions
+_KEPT = "xmp:iptc:icc:other"  # of what libvips may write: EXIF is put in by ourselves
+_HEAD = 64  # bytes that hold the place in a JPEG or PNG file where EXIF belongs
 _JPEG_SEGMENT = 65_000  # bytes: what libvips leaves out of a JPEG without a word
 _TIFF_BYTES = 4_000_000_000  # beyond, its offsets need 64 bits
 
@@ -71,8 +69,19 @@ class Coloured:
     metadata: Metadata
 
 
-def fitted(page: images.Page, suffix: str) -> tuple[int, bool, list[str]]:
-    """How many bits and whether alpha a format can hold of a page, and what is lost.
+def fitted(
+    page: images.Page, suffix: str, provenance: metadata.Provenance | None = None
+) -> tuple[int, bool, Metadata, list[str]]:
+    """The bits, the alpha and the metadata of a page that a format can hold.
+
+    Args:
+        page: the picture.
+        suffix: of the format.
+        provenance: what the copy is to say of its making.
+
+    Returns:
+        Bits a channel, whether there is alpha, the metadata, and what is lost, in
+        words.
 
     Raises:
         ColorizeError: it cannot hold a picture as large.
@@ -89,12 +98,26 @@ def fitted(page: images.Page, suffix: str) -> tuple[int, bool, list[str]]:
     alpha = page.alpha and suffix in _WITH_ALPHA
     if alpha < page.alpha:
         lost.append("transparency left out")
-    if page.metadata.iptc and suffix not in _WITH_IPTC:
+    carried = page.metadata
+    try:
+        carried = metadata.rewritten(carried, provenance)
+    except ValueError as e:
+        lost.append(f"{e} left out")
+        carried = metadata.rewritten(replace(carried, xmp=b""), provenance)
+    if carried.photoshop and suffix not in _WITH_IPTC:
         lost.append("IPTC left out")
-    for name in ("exif", "xmp"):
-        if suffix == ".jpg" and len(getattr(page.metadata, name)) > _JPEG_SEGMENT:
-            lost.append(f"{name.upper()} left out: too long for JPEG")
-    return bits, alpha, lost
+    if carried.texts and suffix != ".png":
+        lost.append("PNG's texts left out")
+    if suffix == ".jpg" and len(carried.xmp) > _JPEG_SEGMENT:
+        lost.append("XMP left out: too long for JPEG")
+        carried = metadata.rewritten(replace(carried, xmp=b""), provenance)
+    if suffix == ".jpg" and len(carried.exif) > _JPEG_SEGMENT:
+        lost.append("EXIF left out: too long for JPEG")
+        carried = replace(carried, exif=b"")
+    if suffix == ".jpg" and len(carried.photoshop) > _JPEG_SEGMENT:
+        lost.append("IPTC left out: too long for JPEG")
+        carried = replace(carried, photoshop=b"")
+    return bits, alpha, carried, lost
 
 
 def canvas_bytes(page: images.Page, suffix: str) -> int:
@@ -107,7 +130,12 @@ def canvas_bytes(page: images.Page, suffix: str) -> int:
 
 
 def write(
-    file: BinaryIO, suffix: str, pages: Iterable[Coloured], *, hold: int
+    file: BinaryIO,
+    suffix: str,
+    pages: Iterable[Coloured],
+    *,
+    hold: int,
+    check: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Encodes pictures into an open file: one, or for TIFF any number.
 
@@ -116,6 +144,7 @@ def write(
         suffix: of the format, such as `.png`.
         pages: the pictures; their strips are taken once, in order.
         hold: bytes of pixels to hold in memory; more are put into a temporary file.
+        check: called now and then; what it raises ends it.
 
     Returns:
         What could not be kept, in words.
@@ -137,6 +166,9 @@ def write(
         else:
             folder = os.path.dirname(getattr(file, "name", "")) or None
             parked = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            # Without this a full disk would end the process when a page is touched.
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            os.posix_fallocate(parked.fileno(), 0, size)
             canvas = np.memmap(parked, dtype, "w+", shape=shape)
         top = 0
         for strip in page.strips:
@@ -144,12 +176,12 @@ def write(
             top += len(strip)
         image = images.image_of(canvas)
         try:
-            _encode(file, suffix, _described(image, page.metadata))
+            _encode(file, suffix, image, page.metadata, check)
         except pyvips.Error:
             file.seek(0)
             file.truncate()
             with images.explained():
-                _encode(file, suffix, _described(image, Metadata()))
+                _encode(file, suffix, image, Metadata(), check)
             return ["metadata left out"]
     return []
 
@@ -163,44 +195,105 @@ def _described(image: pyvips.Image, carried: Metadata) -> pyvips.Image:
     """An image with what is to be written beside its pixels."""
     x, y = carried.dpi or (72.0, 72.0)
     image = image.copy(xres=x / 25.4, yres=y / 25.4)
+    resources = carried.photoshop and b"Photoshop 3.0\0" + carried.photoshop
     blobs = {
         "icc-profile-data": _srgb_profile(),
-        "exif-data": carried.exif,
         "xmp-data": carried.xmp,
-        "iptc-data": carried.iptc,
+        "iptc-data": resources,
     }
     for name, data in blobs.items():
         if data:
             image.set_type(images.BLOB, name, data)
-    image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
+    words = {f"png-comment-{i}-{key}": t for i, (key, t) in enumerate(carried.texts)}
+    for name, text in {"resolution-unit": "in", **words}.items():
+        image.set_type(pyvips.GValue.gstr_type, name, text)
     return image
 
 
-def _encode(file: BinaryIO, suffix: str, image: pyvips.Image) -> None:
-    """Encodes an image by libvips.
+def _encode(
+    file: BinaryIO,
+    suffix: str,
+    image: pyvips.Image,
+    carried: Metadata,
+    check: Callable[[], None],
+) -> None:
+    """Encodes an image by libvips, and puts EXIF in, of which that would lose much.
 
     Raises:
         pyvips.Error: the format cannot hold it.
         OSError: the file cannot be written.
     """
-    failed: list[OSError] = []
+    failed: list[BaseException] = []
+    inserts = suffix == ".jpg" or (suffix == ".png" and carried.exif)
+    waiting = bytearray() if inserts else None
 
     def write(data: Any) -> int:
+        nonlocal waiting
         try:
-            return file.write(bytes(data))
-        except OSError as e:
+            check()
+            if waiting is None:
+                file.write(bytes(data))
+            else:
+                waiting += data
+                if len(waiting) >= _HEAD:
+                    file.write(_with_head(bytes(waiting), suffix, carried))
+                    waiting = None
+        except BaseException as e:  # libvips would not hand it on
             failed.append(e)
             return -1
+        return len(data)
 
     target = pyvips.TargetCustom()
     target.on_write(write)
+    name, options = _SAVE[suffix]
     try:
-        name, options = _SAVE[suffix]
-        getattr(image, name)(target, **options)
+        getattr(_described(image, carried), name)(target, keep=_KEPT, **options)
     except pyvips.Error:
         if failed:
             raise failed[0] from None
         raise
+    if waiting:
+        file.write(_with_head(bytes(waiting), suffix, carried))
+    if suffix == ".webp" and carried.exif:
+        _append_exif(file, carried.exif)
+
+
+def _with_head(data: bytes, suffix: str, carried: Metadata) -> bytes:
+    """The beginning of a JPEG or PNG file with EXIF, and JFIF's resolution, in it."""
+    if suffix == ".jpg":
+        place, segments = 2, b""  # after SOI
+        if data[2:4] != b"\xff\xe0":  # libvips leaves the resolution to EXIF
+            x, y = (min(round(value), 65535) for value in carried.dpi or (1, 1))
+            unit = 1 if carried.dpi else 0  # dots per inch, or only their ratio
+            jfif = struct.pack(">5sHBHHBB", b"JFIF\0", 0x0101, unit, x, y, 0, 0)
+            segments = _segment(0xE0, jfif)
+        if carried.exif:
+            segments += _segment(0xE1, carried.exif)
+    else:
+        place = 33  # after the signature and IHDR
+        chunk = b"eXIf" + carried.exif.removeprefix(b"Exif\0\0")
+        segments = struct.pack(">I", len(chunk) - 4) + chunk
+        segments += struct.pack(">I", zlib.crc32(chunk))
+    return data[:place] + segments + data[place:]
+
+
+def _segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def _append_exif(file: BinaryIO, exif: bytes) -> None:
+    """Adds EXIF to a WebP file, which has a VP8X chunk as it has a profile."""
+    data = exif.removeprefix(b"Exif\0\0")
+    file.seek(0, os.SEEK_END)
+    file.write(b"EXIF" + len(data).to_bytes(4, "little") + data)
+    file.write(bytes(len(data) % 2))
+    size = file.tell() - 8
+    file.seek(20)
+    flags = file.read(1)[0]
+    file.seek(20)
+    file.write(bytes([flags | 0x08]))
+    file.seek(4)
+    file.write(size.to_bytes(4, "little"))
 
 
 def _write_tiff(file: BinaryIO, pages: list[Coloured]) -> None:
@@ -218,8 +311,8 @@ def _write_tiff(file: BinaryIO, pages: list[Coloured]) -> None:
                 compression="zlib",
                 predictor=True,
                 iccprofile=_srgb_profile(),
-                resolution=page.metadata.dpi or (72.0, 72.0),
-                resolutionunit="INCH",
+                resolution=page.metadata.dpi or (1, 1),
+                resolutionunit="INCH" if page.metadata.dpi else "NONE",
                 metadata=None,
                 software=False,
                 extratags=list(metadata.tiff_tags(page.metadata)),

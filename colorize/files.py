@@ -107,6 +107,12 @@ def count_pictures(
         source.resolve().parent if source.is_file() else source.resolve(),
     ):
         raise UsageError(f"{target}: the output is the input; name another folder")
+    if target is not None and target.resolve() in source.resolve().parents:
+        if source.is_dir():
+            raise UsageError(
+                f"{target}: the output holds the input, and might replace it; name "
+                "another folder"
+            )
     found = 0
     count = 0
     for name in find_pictures(source, leave_out=target):
@@ -125,10 +131,9 @@ def picture_path(folder: Path, name: str) -> Path:
 def output_names(names: Sequence[str], suffix: str) -> list[str]:
     """The names of the outputs of one folder's pictures.
 
-    An output is named as its input, with `suffix` in place of the input's own. Where
-    two would collide, on a file system that ignores case too, the input's own suffix
-    stays in the name: `photo.jpg` and `photo.tif` as PNG are `photo.png` and
-    `photo.tif.png`.
+    An output is named as its input, and where the format changes by its suffix too:
+    `photo.tif` as PNG is `photo.tif.png`. So a name never depends on what else is in
+    the folder, now or later, but where two differ in case only.
 
     Args:
         names: of pictures in one folder, in order.
@@ -141,13 +146,18 @@ def output_names(names: Sequence[str], suffix: str) -> list[str]:
     for name in names:
         stem, own = os.path.splitext(name)
         wanted = suffix or (".png" if own.lower() in (".gif", ".bmp") else own)
-        output = stem + wanted
+        kept = _same_format(own, wanted)
+        output = name if kept else name + wanted
         while output.casefold() in taken:
-            stem += own
-            output = stem + wanted
+            output += wanted
         taken.add(output.casefold())
         outputs.append(output)
     return outputs
+
+
+def _same_format(one: str, other: str) -> bool:
+    one, other = (_ALIASES.get(s.lower(), s.lower()) for s in (one, other))
+    return one == other
 
 
 def suffix_of(path: Path) -> str:
@@ -161,7 +171,7 @@ def suffix_of(path: Path) -> str:
     if suffix not in SUFFIXES.values():
         raise UsageError(
             f"{path}: pictures are not written as {suffix or 'a name without suffix'}; "
-            f"use one of X"
+            f"use one of {', '.join(filter(None, SUFFIXES.values()))}"
         )
     return suffix
 

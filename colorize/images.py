@@ -10,12 +10,13 @@ What pixels mean:
 - a file with an ICC profile is converted by it to sRGB, and CMYK without one by a usual
   one; grey and RGB without a profile are sRGB;
 - 16 bits a channel stay 16; of 32 the upper 16 are kept;
-- floating point is [0, 1] from black to white, and becomes 16 bits;
+- floating point is [0, 1] from black to white, and becomes 16 bits; CIE Lab, too;
 - 1-bit, 2-bit, 4-bit and palette pictures become 8-bit ones;
 - EXIF orientation is applied; of an animation the first picture is read.
 """
 
 import contextlib
+import dataclasses
 import functools
 import io
 import logging
@@ -96,7 +97,8 @@ class Page:
         self.alpha = alpha
         self.metadata = metadata or Metadata()
         self.lost = tuple(lost)
-        self._image = image
+        self._image: pyvips.Image | None = image
+        self._bands: int = image.bands
         self._turned = turned
         self._again = again
         self._pixels: np.ndarray | None = None
@@ -104,7 +106,11 @@ class Page:
     @property
     def bytes(self) -> int:
         """What it takes in memory, decoded."""
-        return self.height * self.width * self._image.bands * self.bits // 8
+        return self.height * self.width * self._bands * self.bits // 8
+
+    def release(self) -> None:
+        """Closes the file; it is opened again when the pixels are wanted."""
+        self._image = None
 
     def load(self) -> np.ndarray:
         """Decodes it into memory, once.
@@ -117,7 +123,7 @@ class Page:
         """
         if self._pixels is None:
             with explained():
-                self._pixels = _array(self._image)
+                self._pixels = _array(self._image or self._decoded())
         return _UPRIGHT[self._turned](self._pixels)
 
     def _decoded(self) -> pyvips.Image:
@@ -147,7 +153,7 @@ class Page:
 
     @property
     def _colours(self) -> int:
-        return self._image.bands - self.alpha
+        return self._bands - self.alpha
 
     def strips(self, rows: int = ROWS) -> Iterator[tuple[slice, np.ndarray]]:
         """Goes through the pixels from top to bottom.
@@ -166,16 +172,17 @@ class Page:
                     upright[top : top + rows],
                 )
             return
-        image = self._decoded()
-        if self._turned > 1:
-            image = image.autorot()
-        region = pyvips.Region.new(image)
+        with explained():
+            image = self._decoded()
+            if self._turned > 1:
+                image = image.autorot()
+            region = pyvips.Region.new(image)
         for top in range(0, self.height, _FETCHED):
             count = min(_FETCHED, self.height - top)
             with explained():
                 data = region.fetch(0, top, self.width, count)
             fetched = np.frombuffer(data, f"u{self.bits // 8}")
-            fetched = fetched.reshape(count, self.width, self._image.bands)
+            fetched = fetched.reshape(count, self.width, self._bands)
             for start in range(0, count, rows):
                 part = fetched[start : start + rows]
                 yield slice(top + start, top + start + len(part)), part
@@ -241,6 +248,7 @@ class Document:
         with explained():
             header = self._header(0)
         self.pages: int = header.get_n_pages()
+        self._places: list[int | None] = [None]  # of the tags of TIFF pages
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
@@ -293,15 +301,28 @@ class Document:
             lost: list[str] = []
             if self.pages > 1 and self.kind != "tiff":
                 lost.append(f"only the first of its {self.pages} pictures")
-            carried = self._metadata(image, number, lost) if described else None
-            image, alpha = _normalised(image, lost)
+            tags = None
+            if self.kind == "tiff":
+                try:
+                    tags = self._tags(number)
+                except ValueError as e:
+                    lost.append(f"{e} left out")
+            carried = self._metadata(image, tags, lost) if described else None
+            if carried and carried.dpi and turned > 4:
+                carried = dataclasses.replace(carried, dpi=carried.dpi[::-1])
+            if image.format in ("float", "double"):
+                header = self._header(number)
+                if header.min() < 0 or header.max() > 1:
+                    lost.append("values outside of [0, 1] clipped")
+            extra = tags.extra_samples if tags else (2,)
+            image, alpha = _normalised(image, lost, extra)
 
         def again() -> pyvips.Image:
             # Turned, its rows are not read from top to bottom: libvips then puts
             # large pictures into a temporary file.
             access = "random" if turned > 1 else "sequential"
             image = self._header(number, access=access, **options)
-            return _normalised(image, [])[0]
+            return _normalised(image, [], extra)[0]
 
         return Page(
             image,
@@ -312,28 +333,62 @@ class Document:
             again=again,
         )
 
-    def all_pages(self) -> Iterator[Page]:
-        """All pages of a TIFF file, and the first picture of any other."""
-        for number in range(self.pages if self.kind == "tiff" else 1):
-            yield self.page(number)
+    def all_pages(self, *, released: bool = False) -> Iterator[Page]:
+        """All pages of a TIFF file, and the first picture of any other.
 
-    def _metadata(self, image: pyvips.Image, number: int, lost: list[str]) -> Metadata:
+        Args:
+            released: whether, of several, to keep none open: each is opened again
+                when its pixels are wanted.
+        """
+        count = self.pages if self.kind == "tiff" else 1
+        for number in range(count):
+            page = self.page(number)
+            if released and count > 1:
+                page.release()
+            yield page
+
+    def _tags(self, number: int) -> metadata.TiffTags:
+        """The tags of a page of a TIFF file; each page tells where the next one's are.
+
+        Raises:
+            ValueError: they are damaged.
+        """
+        with self._opened() as file:
+            while len(self._places) <= number:
+                read = metadata.tiff_tags_at(file, self._places[-1])
+                self._places.append(read.following)
+            read = metadata.tiff_tags_at(file, self._places[number])
+            if len(self._places) == number + 1:
+                self._places.append(read.following)
+            return read
+
+    def _metadata(
+        self, image: pyvips.Image, tags: metadata.TiffTags | None, lost: list[str]
+    ) -> Metadata:
         """What a page carries; what is damaged of it goes on the list."""
-        exif = b""
-        try:
-            if self.kind == "tiff":
-                with self._opened() as file:
-                    exif = metadata.tiff_exif(file, number)
-            elif data := _field(image, "exif-data"):
+        exif = tags.exif if tags else b""
+        if data := _field(image, "exif-data"):
+            try:
                 exif = metadata.upright_exif(data)
-        except ValueError as e:
-            lost.append(f"{e} left out")
-        dpi = (25.4 * image.xres, 25.4 * image.yres)
+            except ValueError as e:
+                lost.append(f"{e} left out")
+        photoshop = _field(image, "iptc-data") or b""
+        if tags:
+            photoshop = tags.photoshop
+        elif b"8BIM" in photoshop:
+            photoshop = photoshop[photoshop.index(b"8BIM") :]
+        words = (
+            (name.split("-", 3)[3], image.get(name))
+            for name in image.get_fields()
+            if name.startswith("png-comment-")
+        )
+        dpi = (round(25.4 * image.xres, 2), round(25.4 * image.yres, 2))
         return Metadata(
             exif=exif,
             xmp=_field(image, "xmp-data") or b"",
-            iptc=_field(image, "iptc-data") or b"",
-            dpi=dpi if min(dpi) > 25.4 else None,  # libvips says 1 / mm for none
+            photoshop=photoshop,
+            texts=tuple(words),
+            dpi=None if dpi == (25.4, 25.4) else dpi,  # libvips says 1 / mm for none
         )
 
 
@@ -416,24 +471,32 @@ def image_of(pixels: np.ndarray) -> pyvips.Image:
     return image.copy(interpretation=space[colours, pixels.itemsize * 8])
 
 
-def _normalised(image: pyvips.Image, lost: list[str]) -> tuple[pyvips.Image, bool]:
-    """Grey or sRGB of 8 or 16 bits, and whether alpha is its last channel."""
+def _normalised(
+    image: pyvips.Image, lost: list[str], extra: tuple[int, ...]
+) -> tuple[pyvips.Image, bool]:
+    """Grey or sRGB of 8 or 16 bits, and whether alpha is its last channel.
+
+    Args:
+        image: as it was opened.
+        lost: gets what cannot be kept, in words.
+        extra: what channels beside colour mean, by TIFF's numbers: 1 and 2 are alpha.
+    """
     profile = _field(image, "icc-profile-data")
+    if image.interpretation in ("lab", "labs", "labq", "xyz"):
+        image = image.colourspace("rgb16")
     colours = min(_COLOURS.get(image.interpretation, 3), image.bands)
     if colours == 3 > image.bands or (colours == 3 and image.bands == 2):
         colours = 1
     if image.interpretation == "multiband":
         colours = 3 if image.bands in (3, 4) else 1
-    alpha = image.bands > colours
-    if image.bands > colours + 1:
-        lost.append(f"{image.bands - colours - 1} further channels left out")
+    alpha = image.bands > colours and extra[:1] in ((1,), (2,))
+    if further := image.bands - colours - alpha:
+        lost.append(f"{further} channels that are no colour left out")
     image = _whole_numbers(image, lost)
     bits = 8 if image.format == "uchar" else 16
     seen = image[:colours] if image.bands > colours else image
     if colours == 4 or profile:
         seen = _to_srgb(seen, profile, colours, bits, lost)
-    elif image.interpretation in ("lab", "labs", "xyz", "scrgb", "hsv"):
-        seen = seen.colourspace("srgb" if bits == 8 else "rgb16")
     return (seen.bandjoin(image[colours]) if alpha else seen), alpha
 
 

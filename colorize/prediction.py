@@ -14,7 +14,9 @@ import os
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +33,7 @@ from colorize.errors import ColorizeError
 SHEET_PICTURES = 24  # at most, on a contact sheet
 MAX_MEMORY = 1 << 30  # bytes of decoded and painted pixels in flight
 _AHEAD = 16  # pictures read ahead, and as many being written
+_PATIENCE = 1.0  # seconds that what is under way has to end, when stopped
 _BATCH = 8  # pictures shown to the network at once
 _SMALLEST = 64  # short side: with no memory for less, a picture has failed
 _TRIED = 3  # pictures that a dry run colours, and failures that it names
@@ -73,6 +76,7 @@ class Done:
         output: the file that was written, or that was there already.
         outcome: what became of it.
         reason: why it failed.
+        fault: the traceback, where the reason is a fault of this program.
         warnings: what could not be kept, or went otherwise than asked.
         pages: how many pictures the file holds.
         height: of the first, in pixels.
@@ -86,6 +90,7 @@ class Done:
     output: Path
     outcome: Literal["coloured", "skipped", "failed"] = "coloured"
     reason: str = ""
+    fault: str = ""
     warnings: tuple[str, ...] = ()
     pages: int = 0
     height: int = 0
@@ -135,8 +140,12 @@ class Survey:
         return "\n".join(lines)
 
 
-class _Stopped(Exception):
-    """The user has had enough."""
+class _Stopped(BaseException):
+    """The user has had enough; no failure of a picture."""
+
+
+# What says of itself what is wrong with a picture, the disk or the memory.
+_TOLD = (ColorizeError, OSError, MemoryError, tf.errors.ResourceExhaustedError)
 
 
 @dataclass
@@ -148,6 +157,7 @@ class _Read:
         pages: of its file; the pixels of a single one are in memory if they fit.
         small: what the network is to see of each.
         cost: bytes that were granted for it.
+        hold: of these, for its painted pixels.
         begun: when reading began.
     """
 
@@ -155,6 +165,7 @@ class _Read:
     pages: list[images.Page]
     small: list[np.ndarray]
     cost: int
+    hold: int
     begun: float
 
 
@@ -252,6 +263,8 @@ class _Pipeline:
         self.settings = settings
         self.memory = _Memory(settings.max_memory)
         self.stopping = threading.Event()
+        self.under_way: set[Future[Any]] = set()
+        self.parts: set[Path] = set()  # files that are being written
         threads = max(2, os.cpu_count() or 1)
         self.readers = ThreadPoolExecutor(threads, "reading")
         self.writers = ThreadPoolExecutor(threads, "writing")
@@ -263,8 +276,12 @@ class _Pipeline:
         # Whatever is under way is given up where it stands: its file has no name yet.
         self.stopping.set()
         self.memory.close()
-        self.readers.shutdown(cancel_futures=True)
-        self.writers.shutdown(cancel_futures=True)
+        for pool in (self.readers, self.writers):
+            pool.shutdown(wait=False, cancel_futures=True)
+        # An encoder may not hear of it for long.
+        futures.wait(self.under_way, timeout=_PATIENCE)
+        for part in list(self.parts):
+            part.unlink(missing_ok=True)
 
     def run(self, jobs: Iterable[Done]) -> Iterator[Done]:
         """Colours all; yields each as it is done, in order."""
@@ -273,7 +290,7 @@ class _Pipeline:
         writing: collections.deque[Done | Future[Done]] = collections.deque()
         while True:
             for number, job in itertools.islice(numbered, _AHEAD - len(reading)):
-                reading.append(self.readers.submit(self._read, number, job))
+                reading.append(self._submit(self.readers, self._read, number, job))
             if not reading:
                 break
             batch = [reading.popleft().result()]
@@ -287,10 +304,18 @@ class _Pipeline:
         while writing:
             yield _settled(writing.popleft())
 
+    def _submit(
+        self, pool: ThreadPoolExecutor, work: Callable[..., Any], *arguments: Any
+    ) -> Future[Any]:
+        future = pool.submit(work, *arguments)
+        self.under_way.add(future)
+        future.add_done_callback(self.under_way.discard)
+        return future
+
     def _read(self, number: int, job: Done) -> Done | _Read:
         """Reads a picture, or finds out that this need not or cannot be done."""
         begun = time.monotonic()
-        cost, granted = 0, False
+        cost, hold, granted = 0, 0, False
         try:
             there = _there_already(job, overwrite=self.settings.overwrite)
             if isinstance(there, str):
@@ -300,8 +325,12 @@ class _Pipeline:
             document = images.Document(
                 job.input, max_megapixels=self.settings.max_megapixels
             )
-            pages = list(document.all_pages())
+            pages = list(document.all_pages(released=True))
             first = pages[0]
+            named = job.input.suffix.lower()
+            if self.settings.format == "keep" and not _is_named(document.kind, named):
+                warning = f"{document.kind.upper()} by its content, not {named}"
+                job = replace(job, warnings=(*job.warnings, warning))
             job = replace(
                 job,
                 pages=len(pages),
@@ -310,17 +339,17 @@ class _Pipeline:
                 size=self.settings.size,
                 warnings=job.warnings + first.lost,
             )
-            held = first.bytes + encoding.canvas_bytes(first, _suffix(job))
-            if len(pages) == 1 and held <= self.settings.max_memory:
-                cost = held
+            canvas = encoding.canvas_bytes(first, _suffix(job))
+            if len(pages) == 1 and first.bytes + canvas <= self.settings.max_memory:
+                cost, hold = first.bytes + canvas, canvas
             self.memory.grant(number, cost)
             granted = True
             self._check_stopping()
             if cost:
                 first.load()
             small = [_shrunk(page, self.settings.size) for page in pages]
-            return _Read(job, pages, small, cost, begun)
-        except (ColorizeError, OSError, MemoryError) as e:
+            return _Read(job, pages, small, cost, hold, begun)
+        except Exception as e:
             self.memory.free(cost if granted else 0)
             return _failed(job, e, begun)
         finally:
@@ -334,19 +363,19 @@ class _Pipeline:
             flat = [small for item in ready for small in item.small]
             found = iter(self.colorizer.batch_ab(flat))
             colours = {id(r): [next(found) for _ in r.small] for r in ready}
-        except (tf.errors.ResourceExhaustedError, MemoryError):
-            colours = {}  # one by one, then, and smaller where it must be
+        except Exception:  # one by one, then, and smaller where it must be
+            colours = {}
         for item in batch:
             if isinstance(item, Done):
                 yield item
                 continue
             try:
                 own = colours.get(id(item)) or self._colours_alone(item)
-            except ColorizeError as e:
+            except Exception as e:
                 self.memory.free(item.cost)
                 yield _failed(item.job, e, item.begun)
                 continue
-            yield self.writers.submit(self._write, item, own)
+            yield self._submit(self.writers, self._write, item, own)
 
     def _colours_alone(self, item: _Read) -> list[np.ndarray]:
         """The colours of one picture, seen as large as memory allows."""
@@ -375,6 +404,7 @@ class _Pipeline:
         try:
             job.output.parent.mkdir(parents=True, exist_ok=True)
             with files.atomic(job.output) as part:
+                self.parts.add(part)
                 with open(part, "w+b") as file:
                     lost = encode(
                         file,
@@ -382,12 +412,15 @@ class _Pipeline:
                         item.pages,
                         colours,
                         self.settings,
-                        self._check_stopping,
+                        hold=item.hold,
+                        check=self._check_stopping,
                     )
                 if self.settings.preserve_times:
                     told = job.input.stat()
                     os.utime(part, ns=(told.st_atime_ns, told.st_mtime_ns))
-        except (ColorizeError, OSError, MemoryError) as e:
+                self._check_stopping()
+                self.parts.discard(part)
+        except Exception as e:
             if isinstance(e, OSError) and files.is_full(e):
                 raise ColorizeError(
                     f"{job.output}: the disk is full; what is done is kept: make room "
@@ -411,6 +444,11 @@ def _shrunk(page: images.Page, size: int) -> np.ndarray:
     return page.shrunk(*seen_at(page, size))
 
 
+def _is_named(kind: str, suffix: str) -> bool:
+    names = {"jpeg": (".jpg", ".jpeg", ".jpe"), "tiff": (".tif", ".tiff")}
+    return suffix in names.get(kind, (f".{kind}",))
+
+
 def _suffix(job: Done) -> str:
     return files.suffix_of(job.output)
 
@@ -425,21 +463,23 @@ def _there_already(job: Done, *, overwrite: bool) -> Done | str:
         return ""
     if encoding.is_whole(job.output):
         return replace(job, outcome="skipped")
-    if job.output.stat().st_size and not images.is_picture(job.output):
-        reason = f"{job.output} is there and no picture; --overwrite replaces it"
+    if job.output.stat().st_size:  # no work of ours, which appears whole
+        reason = f"{job.output} is there and not whole; --overwrite replaces it"
         return replace(job, outcome="failed", reason=reason)
-    return "what was there was not whole: coloured again"
+    return "what was there was empty"
 
 
 def _failed(job: Done, error: Exception, begun: float) -> Done:
-    reason = str(error)
+    reason, fault = str(error), ""
     if isinstance(error, OSError):
         reason = error.strerror or reason
-    elif isinstance(error, MemoryError):
+    elif isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
         reason = "out of memory"
-    return replace(
-        job, outcome="failed", reason=reason, seconds=time.monotonic() - begun
-    )
+    elif not isinstance(error, ColorizeError):
+        reason = f"a fault of colorize: {type(error).__name__}: {error}".splitlines()[0]
+        fault = "".join(traceback.format_exception(error))
+    seconds = time.monotonic() - begun
+    return replace(job, outcome="failed", reason=reason, fault=fault, seconds=seconds)
 
 
 def _is_settled(item: Done | Future[Done]) -> bool:
@@ -456,6 +496,8 @@ def encode(
     pages: Sequence[images.Page],
     colours: Sequence[np.ndarray],
     settings: Settings,
+    *,
+    hold: int,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[str, ...]:
     """Paints pages and encodes them into a file.
@@ -466,6 +508,7 @@ def encode(
         pages: of the picture.
         colours: the small ab (h, w, 2) of each page.
         settings: how.
+        hold: bytes of painted pixels to have in memory; else they go into a file.
         check: called now and then; what it raises ends it.
 
     Returns:
@@ -477,17 +520,10 @@ def encode(
         pages = pages[:1]
 
     def coloured(page: images.Page, ab: np.ndarray) -> encoding.Coloured:
-        bits, alpha, missing = encoding.fitted(page, suffix)
+        bits, alpha, carried, missing = encoding.fitted(
+            page, suffix, settings.provenance
+        )
         lost.extend(missing)
-        carried = page.metadata
-        if settings.provenance is not None:
-            try:
-                carried = metadata.with_provenance(carried, settings.provenance)
-            except ValueError as e:
-                lost.append(f"{e} replaced")
-                carried = metadata.with_provenance(
-                    replace(carried, xmp=b""), settings.provenance
-                )
         strips = painted(page, settings.saturation * ab, bits=bits, alpha=alpha)
         size = (page.height, page.width)
         return encoding.Coloured(*size, bits, alpha, _checked(strips, check), carried)
@@ -496,7 +532,8 @@ def encode(
         file,
         suffix,
         [coloured(*both) for both in zip(pages, colours, strict=False)],
-        hold=settings.max_memory,
+        hold=hold,
+        check=check,
     )
     return tuple(dict.fromkeys(lost))
 
@@ -532,7 +569,8 @@ def predict_bytes(
         pages[0].load()
     colours = colorizer.batch_ab([_shrunk(page, settings.size) for page in pages])
     file = io.BytesIO()
-    lost = encode(file, suffix, pages, colours, settings)
+    hold = settings.max_memory
+    lost = encode(file, suffix, pages, colours, settings, hold=hold)
     return file.getvalue(), tuple(dict.fromkeys((*pages[0].lost, *lost)))
 
 
@@ -610,7 +648,12 @@ def compare(
     """
     for job in jobs:
         begun = time.monotonic()
+        job = replace(job, output=job.output.with_suffix(".compare.png"))
         try:
+            there = _there_already(job, overwrite=settings.overwrite)
+            if isinstance(there, Done):
+                yield there
+                continue
             page = images.Document(
                 job.input, max_megapixels=settings.max_megapixels
             ).page()
@@ -634,7 +677,7 @@ def compare(
                 ),
                 job.output,
             )
-        except (ColorizeError, OSError) as e:
+        except _TOLD as e:
             yield _failed(job, e, begun)
         else:
             yield replace(job, seconds=time.monotonic() - begun)
@@ -647,15 +690,20 @@ def write_sheet(done: Sequence[Done], path: Path) -> None:
         done: pictures that were coloured.
         path: of the sheet, a PNG or JPEG file.
     """
-    rows = []
+    rows, names = [], []
     for picture in done:
-        given = sheet.thumbnail(images.read_rgb(picture.input))
-        ours = sheet.thumbnail(images.read_rgb(picture.output))
+        try:
+            given = sheet.thumbnail(images.read_rgb(picture.input))
+            ours = sheet.thumbnail(images.read_rgb(picture.output))
+        except ColorizeError:  # of one that was skipped: it has changed since
+            continue
+        names.append(picture.name)
         row = [color.grey(color.lightness(given)), ours]
         if metrics.colourfulness(given) >= NEARLY_GREY:
             row.append(given)
         rows.append(row)
-    names = [picture.name for picture in done]
+    if not rows:
+        return
     page = sheet.contact_sheet(rows, ("grey", "ours", "true"), labels=names)
     files.make_folder(path.parent)
     sheet.save(page, path)

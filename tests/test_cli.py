@@ -275,6 +275,26 @@ def test_a_picture_is_read_from_and_written_to_the_standard_streams(photos, tmp_
     assert "not a picture" in error(broken)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("- - --dry-run", "--dry-run does not go with -"),
+        ("- - --report r.jsonl", "--report does not go with -"),
+        ("- photos/a.jpg", "--overwrite replaces it"),
+        ("photos out --sheet photos/a.jpg", "among the originals"),
+        ("photos out --report photos/a.jpg", "a picture's name"),
+        ("photos out --saturation nan", "must be a number"),
+        ("photos .", "holds the input"),
+        ("photos/a.jpg b.jpg --compare", "name a folder"),
+    ],
+)
+def test_nothing_of_the_user_s_is_replaced_by_mistake(photos, arguments, told):
+    before = (photos / "a.jpg").read_bytes()
+    result = CliRunner().invoke(cli, ["predict", *arguments.split()], input=before)
+    assert result.exit_code == 2 and told in error(result)
+    assert (photos / "a.jpg").read_bytes() == before
+
+
 def test_a_dry_run_writes_nothing(photos, tmp_path):
     told = run("predict", photos, "out", "--dry-run")
     assert told.exit_code == 0, told.output

@@ -79,21 +79,29 @@ def test_the_output_may_not_be_the_input(photos):
 @pytest.mark.parametrize(
     ("names", "suffix", "outputs"),
     [
-        (["a.jpg", "b.tif"], ".png", ["a.png", "b.png"]),
-        (["a.jpg", "b.TIF", "c.gif"], "", ["a.jpg", "b.TIF", "c.png"]),
-        (["photo.jpg", "photo.tif"], ".png", ["photo.png", "photo.tif.png"]),
-        (["A.jpg", "a.tif"], ".png", ["A.png", "a.tif.png"]),
-        (["a.jpg", "A.tif"], ".png", ["a.png", "A.tif.png"]),
+        (["a.jpg", "b.tif"], ".png", ["a.jpg.png", "b.tif.png"]),
+        (["a.jpg", "b.TIF", "c.gif"], "", ["a.jpg", "b.TIF", "c.gif.png"]),
+        (["photo.jpeg", "photo.tiff"], ".jpg", ["photo.jpeg", "photo.tiff.jpg"]),
         (["A.JPG", "a.jpg"], "", ["A.JPG", "a.jpg.jpg"]),
         (
             ["a.jpg", "a.png", "a.png.png"],
             ".png",
-            ["a.png", "a.png.png", "a.png.png.png"],
+            ["a.jpg.png", "a.png", "a.png.png"],
         ),
     ],
 )
 def test_outputs_never_collide(names, suffix, outputs):
     assert files.output_names(names, suffix) == outputs
+
+
+def test_an_output_s_name_does_not_depend_on_what_comes_later():
+    (alone,) = files.output_names(["photo.tif"], ".png")
+    assert alone in files.output_names(["photo.jpg", "photo.png", "photo.tif"], ".png")
+
+
+def test_the_output_may_not_hold_the_input(photos):
+    with pytest.raises(UsageError, match="holds the input"):
+        files.count_pictures(photos / "album", photos)
 
 
 def test_a_file_appears_whole(tmp_path):

@@ -137,7 +137,8 @@ def test_floating_point_is_0_to_1_from_black_to_white(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", values)
     page = images.Document(tmp_path / "a.tif").page()
     assert page.load()[0, :, 0].tolist() == [0, 0, 16384, 65535, 65535]
-    assert page.lost == ("floating point became 16 bits",)
+    said = "values outside of [0, 1] clipped", "floating point became 16 bits"
+    assert page.lost == said
 
 
 def test_of_32_bits_the_upper_16_are_kept_and_signed_ones_refused(tmp_path):

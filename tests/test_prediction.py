@@ -109,19 +109,19 @@ def test_what_is_there_is_skipped_unless_it_is_to_be_overwritten(
     assert images.read_rgb(out / "a.png").shape == (37, 53, 3)
 
 
-def test_what_is_there_and_not_whole_is_coloured_again(
+def test_what_is_there_and_not_whole_is_not_replaced_unasked(
     colorizer, grey_photos, tmp_path
 ):
     run(colorizer, grey_photos, tmp_path / "out")
     whole = content(tmp_path / "out")
-    for name in ("a.png", "b.png"):
-        cut = whole[name][: 300 if name == "a.png" else 0]
-        (tmp_path / "out" / name).write_bytes(cut)
+    (tmp_path / "out" / "a.png").write_bytes(whole["a.png"][:300])
+    (tmp_path / "out" / "b.png").write_bytes(b"")
     done = run(colorizer, grey_photos, tmp_path / "out")
-    assert outcomes(done)["Sub/c.png"] == "skipped"
-    again = [d for d in done if d.outcome == "coloured"]
-    assert [d.name for d in again] == ["a.png", "b.png"]
-    assert all("not whole" in d.warnings[0] for d in again)
+    told = {"a.png": "failed", "b.png": "coloured", "Sub/c.png": "skipped"}
+    assert outcomes(done) == told | {"Sub/deep/ü.png": "skipped"}
+    assert "--overwrite" in done[0].reason
+    assert (tmp_path / "out" / "a.png").stat().st_size == 300
+    run(colorizer, grey_photos, tmp_path / "out", overwrite=True)
     assert content(tmp_path / "out") == whole
 
 
@@ -153,9 +153,9 @@ def test_names_that_would_collide_do_not(colorizer, tmp_path):
         Image.new("L", (8, 8), 128).save(folder / name)
     done = run(colorizer, folder, tmp_path / "out", format="png")
     assert {d.name: d.output.name for d in done} == {
-        "photo.bmp": "photo.png",
+        "photo.bmp": "photo.bmp.png",
         "photo.gif": "photo.gif.png",
-        "photo.png": "photo.png.png",
+        "photo.png": "photo.png",
     }
     assert len(content(tmp_path / "out")) == 3
 
@@ -174,7 +174,8 @@ def test_an_original_is_never_its_own_output(colorizer, grey_photos, tmp_path):
 def test_every_format_can_be_asked_for(format, suffix, colorizer, tmp_path):
     Image.new("L", (20, 10), 128).save(tmp_path / "a.jpeg")
     done = run(colorizer, tmp_path / "a.jpeg", tmp_path / "out", format=format)
-    assert done[0].output.suffix == (suffix or ".jpeg")
+    kept = suffix in ("", ".jpg")  # its own name for the same format
+    assert done[0].output.name == ("a.jpeg" if kept else f"a.jpeg{suffix}")
     assert images.read_rgb(done[0].output).shape == (10, 20, 3)
 
 
@@ -194,7 +195,7 @@ def test_the_output_may_lie_inside_the_input(colorizer, grey_photos):
 def test_a_full_disk_ends_it_with_nothing_half_written(
     format, colorizer, grey_photos, tmp_path, monkeypatch
 ):
-    def full(file, suffix, pages, *, hold):
+    def full(file, suffix, pages, **options):
         file.write(b"the first bytes")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -310,6 +311,52 @@ def test_transparency_comes_back(colorizer, tmp_path):
     np.testing.assert_array_equal(found[..., 3], alpha)
 
 
+def test_a_fault_of_the_program_costs_one_picture_and_is_told(
+    colorizer, grey_photos, tmp_path, monkeypatch
+):
+    class Faulty:
+        def batch_ab(self, small):
+            if any(levels.shape[1] == 46 for levels in small):  # that of a.png
+                raise KeyError("a mistake")
+            return colorizer.batch_ab(small)
+
+    settings = prediction.Settings(size=32)
+    done = list(prediction.predict(Faulty(), grey_photos, tmp_path / "out", settings))
+    told = {d.name: d for d in done}
+    assert told["a.png"].outcome == "failed"
+    assert "a fault of colorize: KeyError" in told["a.png"].reason
+    assert "Traceback" in told["a.png"].fault
+    assert {d.outcome for d in done if d.name != "a.png"} == {"coloured"}
+
+
+def test_many_pages_do_not_hold_many_files_open(colorizer, tmp_path):
+    (tmp_path / "in").mkdir()
+    with tifffile.TiffWriter(tmp_path / "in" / "a.tif") as tiff:
+        for i in range(120):
+            tiff.write(np.full((8, 8), i, np.uint8))
+    open_before = len(os.listdir("/proc/self/fd"))
+    most = 0
+
+    class Watching:
+        def batch_ab(self, small):
+            nonlocal most
+            most = max(most, len(os.listdir("/proc/self/fd")) - open_before)
+            return colorizer.batch_ab(small)
+
+    settings = prediction.Settings(size=32)
+    (done,) = prediction.predict(
+        Watching(), tmp_path / "in", tmp_path / "out", settings
+    )
+    assert done.pages == 120 and most < 20
+
+
+def test_a_file_by_another_name_is_told(colorizer, tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.jpg")
+    (done,) = run(colorizer, tmp_path / "a.jpg", tmp_path / "out")
+    assert done.warnings == ("PNG by its content, not .jpg",)
+
+
 class Forgetful:
     """A colorizer with memory for small pictures only."""
 
@@ -399,10 +446,9 @@ def test_a_name_too_long_for_its_output_fails_alone(colorizer, tmp_path):
     (tmp_path / "in").mkdir()
     for name in ("x" * 251 + ".png", "y.png"):
         Image.new("L", (4, 4)).save(tmp_path / "in" / name)
-    done = run(colorizer, tmp_path / "in", tmp_path / "out", format="tiff")
-    assert [d.outcome for d in done] == ["coloured", "coloured"]
     done = run(colorizer, tmp_path / "in", tmp_path / "out", format="webp")
     assert [d.outcome for d in done] == ["failed", "coloured"]
+    assert "too long" in done[0].reason
 
 
 def test_links_are_followed_and_broken_ones_fail(colorizer, tmp_path):
@@ -453,6 +499,7 @@ def test_a_comparison_shows_sizes_and_saturations(colorizer, grey_photos, tmp_pa
     jobs = prediction.plan(grey_photos / "a.png", tmp_path / "out")
     (done,) = prediction.compare(colorizer, jobs, prediction.Settings())
     page = images.read_rgb(done.output)
+    assert done.output.name == "a.compare.png"
     assert page.shape[0] > 37 * len(prediction.COMPARED_SIZES)
     assert page.shape[1] > 53 * len(prediction.COMPARED_SATURATIONS)
     assert content(grey_photos) == before

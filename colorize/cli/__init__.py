@@ -4,7 +4,9 @@ The only room that knows click and tqdm. TensorFlow is imported inside the comma
 help and usage errors answer at once.
 """
 
+import os
 import signal
+import sys
 import warnings
 
 import click
@@ -16,7 +18,15 @@ from colorize.cli.shared import interrupt, interruptions
 
 def main() -> None:
     """The command `colorize`."""
-    cli(prog_name="colorize")
+    try:
+        cli(prog_name="colorize")
+    except SystemExit as e:
+        if not interruptions:
+            raise
+        # At once: threads that are deep in an encoder would be waited for.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(e.code or 0))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

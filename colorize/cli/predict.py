@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import sys
 import time
@@ -134,8 +135,26 @@ def predict(
     """  # noqa: D301
     with explained():
         part = cluster.shard(shard, os.environ) if shard else (1, 1)
-        options["format"] = "png" if compare else options["format"]
-        total = _check_predict(source, target, options["format"], sheet, part)
+        for name, value in {**options, "max-memory": max_memory}.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"--{name.replace('_', '-')} must be a number")
+        if _STANDARD in (source, target):
+            _check_stream(
+                {
+                    "--compare": compare,
+                    "--dry-run": dry_run,
+                    "--report": report,
+                    "--sheet": sheet,
+                    "--shard": shard,
+                    "--preserve-times": options["preserve_times"],
+                }
+            )
+        total = _check_predict(source, target, options["format"], part)
+        _check_outputs(source, target, sheet, report)
+        if compare:
+            if files.is_picture(target.name) and not target.is_dir():
+                raise UsageError("--compare writes several sheets: name a folder")
+            options["format"] = "png"
         model = model_path(named)
     with explained(lambda: "stopped; run the same command again for the rest"):
         quiet.import_tensorflow()
@@ -184,8 +203,15 @@ def predict(
 _STANDARD = Path("-")  # standard input or output
 
 
+def _check_stream(flags: dict[str, Any]) -> None:
+    """Raises UsageError for what makes no sense where a picture is piped through."""
+    for flag, value in flags.items():
+        if value:
+            raise UsageError(f"{flag} does not go with -, a single picture")
+
+
 def _check_predict(
-    source: Path, target: Path, format: str, sheet: Path | None, part: tuple[int, int]
+    source: Path, target: Path, format: str, part: tuple[int, int]
 ) -> int:
     """Checks what `predict` is told, before anything slow; returns how many pictures.
 
@@ -193,8 +219,6 @@ def _check_predict(
         UsageError: it makes no sense.
         ColorizeError: there are no pictures.
     """
-    if sheet is not None:
-        files.suffix_of(sheet)
     if _STANDARD in (source, target):
         if source.is_dir() or target.is_dir():
             raise UsageError("- is for a single picture, not for a folder")
@@ -208,6 +232,24 @@ def _check_predict(
             raise UsageError("--format goes with a folder; the output has a name")
         files.suffix_of(target)
     return files.count_pictures(source, target, part)
+
+
+def _check_outputs(
+    source: Path, target: Path, sheet: Path | None, report: Path | None
+) -> None:
+    """Raises UsageError where a sheet or a report might replace a picture."""
+    if sheet is not None:
+        files.suffix_of(sheet)
+        own = source.resolve() if source.is_dir() else source.resolve().parent
+        inside = sheet.resolve().is_relative_to(own)
+        if (
+            sheet.exists()
+            and inside
+            and not sheet.resolve().is_relative_to(target.resolve())
+        ):
+            raise UsageError(f"{sheet}: there already, among the originals")
+    if report is not None and files.is_picture(report.name):
+        raise UsageError(f"{report}: a picture's name; reports are lines of JSON")
 
 
 def _provenance(model: Path, settings: Any, policy: str) -> Any:
@@ -234,6 +276,8 @@ def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -
         data = source.read_bytes()
     else:
         raise UsageError(f"{source}: no such file")
+    if target != _STANDARD and target.exists() and not settings.overwrite:
+        raise UsageError(f"{target}: there already; --overwrite replaces it")
     if target != _STANDARD and settings.format == "keep":
         settings = dataclasses.replace(settings, format=files.format_of(target))
     coloured, lost = prediction.predict_bytes(colorizer, data, settings)
@@ -243,6 +287,7 @@ def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -
         sys.stdout.buffer.write(coloured)
         sys.stdout.buffer.flush()
         return
+    files.make_folder(target.parent)
     with files.atomic(target) as part:
         part.write_bytes(coloured)
 
@@ -276,6 +321,8 @@ def _show_predictions(
                     shown.append(done)
                 for reason in filter(None, (done.reason, *done.warnings)):
                     say(f"{done.name}: {done.outcome}: {reason}")
+                if done.fault:
+                    say(done.fault)
         finally:
             bar.close()
             width = max(map(len, counts))
