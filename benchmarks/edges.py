@@ -194,7 +194,7 @@ def ways() -> dict[str, dict[str, Way]]:
 def pictures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """RGB (H, W, 3), true ab (H, W, 2) and the edge band (H, W) of each picture."""
     for name in files.find_pictures(folder):
-        rgb = images.read(files.picture_path(folder, name)).rgb
+        rgb = images.read_rgb(files.picture_path(folder, name))
         ab = color.rgb_to_lab(rgb)[..., 1:]
         slopes = np.stack(np.gradient(ab, axis=(0, 1)))
         steepness = np.sqrt((slopes**2).sum(axis=(0, -1)))

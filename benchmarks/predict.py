@@ -178,7 +178,7 @@ def split(root: Path) -> None:
     os.environ["VIPS_CONCURRENCY"] = "1"
     from colorize import checkpoint, color, encoding, images, upsampling
     from colorize import precision as precisions
-    from colorize.colorizer import Colorizer, network_size
+    from colorize.colorizer import Colorizer, seen_at
 
     (image,) = photos((4000, 3000), 1)
     data = io.BytesIO()
@@ -196,7 +196,7 @@ def split(root: Path) -> None:
         page.load()
         timed("decode", begun)
         begun = time.perf_counter()
-        levels = page.shrunk(*network_size(page, 256))
+        levels = page.shrunk(*seen_at(page, 256))
         timed("shrink", begun)
         begun = time.perf_counter()
         (ab,) = colorizer.batch_ab([levels])

@@ -33,7 +33,12 @@ def is_picture(name: str) -> bool:
     return suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".")
 
 
-def find_pictures(folder: Path, *, leave_out: Path | None = None) -> Iterator[str]:
+def find_pictures(
+    folder: Path,
+    *,
+    leave_out: Path | None = None,
+    unreadable: list[tuple[str, str]] | None = None,
+) -> Iterator[str]:
     """Yields the pictures below a folder, folder by folder, each sorted by name.
 
     A folder's own pictures come before those of the folders in it. Hidden files and
@@ -44,24 +49,30 @@ def find_pictures(folder: Path, *, leave_out: Path | None = None) -> Iterator[st
     Args:
         folder: where to look; a single file yields its own name.
         leave_out: a folder not to enter, such as the output inside the input.
+        unreadable: gets the name of each folder in it that cannot be read, and why;
+            None to make that an error.
 
     Yields:
         Paths relative to `folder`, with `/` between their parts.
 
     Raises:
         UsageError: the folder does not exist.
-        ColorizeError: it, or one in it, cannot be read.
+        ColorizeError: it cannot be read, or without `unreadable` one in it.
     """
     if folder.is_file():
         yield folder.name
         return
     if not folder.exists():
         raise UsageError(f"{folder}: no such file or folder")
-    yield from _walk(folder, "", leave_out and leave_out.resolve(), ())
+    yield from _walk(folder, "", leave_out and leave_out.resolve(), (), unreadable)
 
 
 def _walk(
-    folder: Path, prefix: str, leave_out: Path | None, above: tuple[Path, ...]
+    folder: Path,
+    prefix: str,
+    leave_out: Path | None,
+    above: tuple[Path, ...],
+    unreadable: list[tuple[str, str]] | None,
 ) -> Iterator[str]:
     real = folder.resolve()
     if real == leave_out or real in above:
@@ -70,15 +81,17 @@ def _walk(
         with os.scandir(folder) as entries:
             listing = sorted((entry.name, _is_folder(entry)) for entry in entries)
     except OSError as e:
-        raise ColorizeError(f"{folder}: cannot be read: {e.strerror}") from e
+        if unreadable is None or not prefix:
+            raise ColorizeError(f"{folder}: cannot be read: {e.strerror}") from e
+        unreadable.append((prefix, f"cannot be read: {e.strerror}"))
+        return
     for name, is_folder in listing:
         if not is_folder and is_picture(name):
             yield prefix + name
     for name, is_folder in listing:
         if is_folder and not name.startswith("."):
-            yield from _walk(
-                folder / name, f"{prefix}{name}/", leave_out, (*above, real)
-            )
+            below = (folder / name, f"{prefix}{name}/", leave_out, (*above, real))
+            yield from _walk(*below, unreadable)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -115,7 +128,7 @@ def count_pictures(
             )
     found = 0
     count = 0
-    for name in find_pictures(source, leave_out=target):
+    for name in find_pictures(source, leave_out=target, unreadable=[]):
         found += 1
         count += in_shard(name, shard)
     if not found:

@@ -246,13 +246,16 @@ def plan(
     if source.is_file() and files.is_picture(target.name) and not target.is_dir():
         yield Done(source.name, source, target)
         return
-    names = files.find_pictures(source, leave_out=target)
+    unreadable: list[tuple[str, str]] = []
+    names = files.find_pictures(source, leave_out=target, unreadable=unreadable)
     for _, group in itertools.groupby(names, os.path.dirname):
         inputs = list(group)
         outputs = files.output_names(inputs, files.SUFFIXES[format])
         for name, output in zip(inputs, outputs, strict=True):
             if files.in_shard(name, shard):
                 yield Done(name, files.picture_path(source, name), target / output)
+    for name, reason in unreadable:
+        yield Done(name, source / name, target / name, "failed", reason)
 
 
 class _Pipeline:
@@ -317,6 +320,8 @@ class _Pipeline:
         begun = time.monotonic()
         cost, hold, granted = 0, 0, False
         try:
+            if job.outcome == "failed":  # a folder that cannot be read
+                return job
             there = _there_already(job, overwrite=self.settings.overwrite)
             if isinstance(there, str):
                 job = replace(job, warnings=(there,)) if there else job
@@ -622,6 +627,8 @@ def survey(
 def _looked_at(job: Done, settings: Settings) -> tuple[Done, float]:
     """What would become of a picture by its header, and its megapixels."""
     try:
+        if job.outcome == "failed":
+            return job, 0.0
         there = _there_already(job, overwrite=settings.overwrite)
         if isinstance(there, Done):
             return there, 0.0
@@ -647,6 +654,9 @@ def compare(
         Done for each picture, in order.
     """
     for job in jobs:
+        if job.outcome == "failed":
+            yield job
+            continue
         begun = time.monotonic()
         job = replace(job, output=job.output.with_suffix(".compare.png"))
         try:

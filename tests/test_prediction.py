@@ -2,6 +2,7 @@ import errno
 import io
 import json
 import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -461,6 +462,23 @@ def test_links_are_followed_and_broken_ones_fail(colorizer, tmp_path):
     done = run(colorizer, tmp_path / "in", tmp_path / "out")
     assert outcomes(done) == {"gone.png": "failed", "link/a.png": "coloured"}
     assert not (tmp_path / "out" / "link").is_symlink()
+
+
+def test_a_folder_that_cannot_be_read_fails_alone(
+    colorizer, grey_photos, tmp_path, monkeypatch
+):
+    scandir = os.scandir
+
+    def locked(folder):
+        if Path(folder).name == "deep":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    done = run(colorizer, grey_photos, tmp_path / "out")
+    told = {d.name: (d.outcome, d.reason) for d in done}
+    assert told.pop("Sub/deep/") == ("failed", "cannot be read: Permission denied")
+    assert {outcome for outcome, _ in told.values()} == {"coloured"} and len(told) == 3
 
 
 def test_a_picture_that_disappears_fails_alone(colorizer, grey_photos, tmp_path):
