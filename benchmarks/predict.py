@@ -6,9 +6,10 @@
 times `colorize predict` on the folder against one process that has Pillow decode and
 encode the same files as RGB. `small` times 256x256 pictures against the tutorials'
 loop: scikit-image for Lab, `model.predict` on all, one file saved after the other; the
-network is the same. The start of the interpreter and of TensorFlow is left out of both
-by timing two folders, one with more pictures. `huge` colours a 100-megapixel TIFF and
-reads the peak memory. `split` times the parts of one large picture on one thread.
+network is the same in both, the tutorials' Beta and then gamma. The start of the
+interpreter and of TensorFlow is left out by timing two folders, one with more pictures.
+`huge` colours a 100-megapixel TIFF and reads the peak memory. `split` times the parts
+of one large picture on one thread.
 """
 
 import io
@@ -49,10 +50,11 @@ def seconds(command: list[str]) -> float:
     return time.perf_counter() - begun
 
 
-def predict(source: Path) -> float:
+def predict(source: Path, model: str = "default") -> float:
     """Seconds that `colorize predict` takes on a folder."""
     with tempfile.TemporaryDirectory() as out:
-        return seconds([sys.executable, "-m", "colorize", "predict", str(source), out])
+        command = ["predict", str(source), out, "--model", model]
+        return seconds([sys.executable, "-m", "colorize", *command])
 
 
 PILLOW = """
@@ -133,20 +135,21 @@ def large(root: Path) -> None:
 
 def small(root: Path) -> None:
     """Prints the ratio to the tutorials' loop on small pictures."""
-    from colorize import runs
+    from colorize import models, runs
 
     few, many = folders(root, (256, 256), (SMALL_FEW, SMALL_MANY), quality=90)
     more = SMALL_MANY - SMALL_FEW
-    weights = str(runs.WEIGHTS)
-    for _ in range(3):
-        ours = (predict(many) - predict(few)) / more
-        theirs = script(TUTORIAL, str(many), weights)
-        theirs = (theirs - script(TUTORIAL, str(few), weights)) / more
-        print(
-            f"256x256: ours {1 / ours:.1f}, tutorials {1 / theirs:.1f} pictures/s: "
-            f"{theirs / ours:.2f} times",
-            flush=True,
-        )
+    models.find("beta").build().save(root / "beta.keras")  # any weights take as long
+    for model in (root / "beta.keras", runs.WEIGHTS):
+        for _ in range(2):
+            ours = (predict(many, str(model)) - predict(few, str(model))) / more
+            theirs = script(TUTORIAL, str(many), str(model))
+            theirs = (theirs - script(TUTORIAL, str(few), str(model))) / more
+            print(
+                f"256x256, {model.stem}: ours {1 / ours:.1f}, tutorials "
+                f"{1 / theirs:.1f} pictures/s: {theirs / ours:.2f} times",
+                flush=True,
+            )
 
 
 def huge(root: Path) -> None:
