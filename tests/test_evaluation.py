@@ -88,7 +88,7 @@ def test_files_tell_the_same_as_the_report(photos, tmp_path):
             mean = np.mean([float(row[name]) for row in own])
             assert mean == pytest.approx(told.figures[label][name])
     assert images.read_rgb(out / "sheet.png").shape[1] > 4 * 64
-    assert images.read(out / "chroma.png").rgb.shape[1] > 64
+    assert images.read_rgb(out / "chroma.png").shape[1] > 64
     assert [name for name, _ in told.unreadable] == ["fake.jpg"]
     lines = told.table().splitlines()
     assert lines[0].startswith(f"| N = {told.pictures} |")
