@@ -1,4 +1,4 @@
-"""Which processes train together, told by the environment they were started in.
+"""Which processes share the work, told by the environment they were started in.
 
 TensorFlow's own variable comes first: TF_CONFIG, JSON of all workers' addresses and of
 which one this is. Else SLURM's: `srun` tells each task the nodes and its number.

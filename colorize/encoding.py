@@ -19,7 +19,7 @@ import numpy as np
 import pyvips
 import tifffile
 
-from colorize import images, metadata
+from colorize import files, images, metadata
 from colorize.errors import ColorizeError
 from colorize.metadata import Metadata
 
@@ -37,15 +37,14 @@ _WITH_IPTC = frozenset({".jpg", ".tif"})
 _LONGEST = {".jpg": 65_535, ".webp": 16_383}  # pixels, by their definitions
 _KEPT = "xmp:iptc:icc:other"  # of what libvips may write: EXIF is put in by ourselves
 _HEAD = 64  # bytes that hold the place in a JPEG or PNG file where EXIF belongs
-_JPEG_SEGMENT = 65_000  # bytes: what libvips leaves out of a JPEG without a word
+_JPEG_SEGMENT = 65_000  # bytes of metadata that fit a segment of JPEG, name and all
 _TIFF_BYTES = 4_000_000_000  # beyond, its offsets need 64 bits
 
 
 def suffix_for(kind: str) -> str:
     """The suffix for what was a `jpeg`, `png`, ...: what is not written becomes PNG."""
-    return {"jpeg": ".jpg", "tiff": ".tif"}.get(
-        kind, f".{kind}" if f".{kind}" in _SAVE else ".png"
-    )
+    suffix = files.canonical(f".{kind}")
+    return suffix if suffix in files.SUFFIXES.values() else ".png"
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def write(
     """Encodes pictures into an open file: one, or for TIFF any number.
 
     Args:
-        file: to be written to, and for TIFF to be read from and sought in.
+        file: to be written to, read from and sought in.
         suffix: of the format, such as `.png`.
         pages: the pictures; their strips are taken once, in order.
         hold: bytes of pixels to hold in memory; more are put into a temporary file.
@@ -161,13 +160,13 @@ def write(
     dtype = np.uint8 if page.bits == 8 else np.uint16
     with contextlib.ExitStack() as stack:
         canvas: np.ndarray
-        if np.prod(shape) * np.dtype(dtype).itemsize <= hold:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if size <= hold:
             canvas = np.empty(shape, dtype)
         else:
             folder = os.path.dirname(getattr(file, "name", "")) or None
             parked = stack.enter_context(tempfile.TemporaryFile(dir=folder))
             # Without this a full disk would end the process when a page is touched.
-            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
             os.posix_fallocate(parked.fileno(), 0, size)
             canvas = np.memmap(parked, dtype, "w+", shape=shape)
         top = 0

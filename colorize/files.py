@@ -159,7 +159,7 @@ def output_names(names: Sequence[str], suffix: str) -> list[str]:
     for name in names:
         stem, own = os.path.splitext(name)
         wanted = suffix or (".png" if own.lower() in (".gif", ".bmp") else own)
-        kept = _same_format(own, wanted)
+        kept = canonical(own) == canonical(wanted)
         output = name if kept else name + wanted
         while output.casefold() in taken:
             output += wanted
@@ -168,19 +168,18 @@ def output_names(names: Sequence[str], suffix: str) -> list[str]:
     return outputs
 
 
-def _same_format(one: str, other: str) -> bool:
-    one, other = (_ALIASES.get(s.lower(), s.lower()) for s in (one, other))
-    return one == other
+def canonical(suffix: str) -> str:
+    """The suffix that stands for a format: `.jpg` for `.JPEG`."""
+    return _ALIASES.get(suffix.lower(), suffix.lower())
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix that stands for the format a path names, such as `.jpg` for `.JPEG`.
+    """The suffix that stands for the format a path names.
 
     Raises:
         UsageError: no picture is written in that format.
     """
-    suffix = path.suffix.lower()
-    suffix = _ALIASES.get(suffix, suffix)
+    suffix = canonical(path.suffix)
     if suffix not in SUFFIXES.values():
         raise UsageError(
             f"{path}: pictures are not written as {suffix or 'a name without suffix'}; "

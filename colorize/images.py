@@ -2,8 +2,8 @@
 
 Who does what is decided here. libvips (pyvips) decodes, applies colour profiles, and
 encodes JPEG, PNG and WebP, of any depth. tifffile encodes TIFF, page by page and strip
-by strip, with every tag. Pillow keeps EXIF as a table (`metadata`), resamples what is
-in memory, and decodes BMP, which libvips does not.
+by strip, with its tags. Pillow reads and writes EXIF as a table for TIFF (`metadata`),
+resamples what is in memory, and decodes BMP, which libvips does not.
 
 What pixels mean:
 
@@ -167,10 +167,8 @@ class Page:
         if self._pixels is not None:
             upright = self.load()
             for top in range(0, self.height, rows):
-                yield (
-                    slice(top, min(top + rows, self.height)),
-                    upright[top : top + rows],
-                )
+                part = upright[top : top + rows]
+                yield slice(top, top + len(part)), part
             return
         with explained():
             image = self._decoded()
@@ -409,16 +407,6 @@ def _kind(beginning: bytes) -> str:
     raise ColorizeError(
         "not a picture, or damaged at its very start" if beginning else "an empty file"
     )
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a file begins as a picture does."""
-    with open(path, "rb") as file:
-        try:
-            _kind(file.read(16))
-        except ColorizeError:
-            return False
-    return True
 
 
 def _check_size(width: int, height: int, most: float) -> None:

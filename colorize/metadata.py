@@ -1,6 +1,7 @@
 """What a picture file carries beside its pixels, and what made its colours.
 
-EXIF is kept as a table by Pillow, made for it; XMP as XML; IPTC-IIM as it is.
+EXIF stays as the camera wrote it but for a few bytes; TIFF, which keeps it among its
+tags, has it as a table by Pillow, made for it. XMP is XML; IPTC-IIM stays as it is.
 """
 
 import io
@@ -15,7 +16,7 @@ from xml.etree import ElementTree
 from PIL import Image, TiffImagePlugin
 
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
-_ORIENTATION, _XMP, _IPTC, _PHOTOSHOP, _ICC = 0x0112, 0x02BC, 0x83BB, 0x8649, 0x8773
+_ORIENTATION, _XMP, _IPTC, _PHOTOSHOP = 0x0112, 0x02BC, 0x83BB, 0x8649
 _EXTRA_SAMPLES, _INTEROPERABILITY = 0x0152, 0xA005
 _TABLES = (_EXIF_IFD, _GPS_IFD)
 _BYTE, _ASCII, _SHORT, _LONG, _UNDEFINED = 1, 2, 3, 4, 7  # TIFF's data types
@@ -116,8 +117,10 @@ def upright_exif(exif: bytes) -> bytes:
 
     def entries(table: int) -> dict[int, int]:
         """Where the entries of a table are, by tag."""
-        places = (table + 2 + 12 * i for i in range(number(table, 2)))
-        return {number(at, 2): at for at in places if number(at + 8, 4) >= 0}
+        count = number(table, 2)
+        number(table + 2 + 12 * count - 4, 4)  # the value of the last: it is all there
+        places = (table + 2 + 12 * i for i in range(count))
+        return {number(at, 2): at for at in places}
 
     first = number(4, 4)
     tags = entries(first)

@@ -27,11 +27,10 @@ import tensorflow as tf
 
 from colorize import color, encoding, files, images, metadata, metrics, sheet
 from colorize.colorizer import Colorizer, painted, seen_at
-from colorize.config import MAX_MEGAPIXELS, NEARLY_GREY, SHORT_SIDE
+from colorize.config import MAX_MEGAPIXELS, MAX_MEMORY, NEARLY_GREY, SHORT_SIDE
 from colorize.errors import ColorizeError
 
 SHEET_PICTURES = 24  # at most, on a contact sheet
-MAX_MEMORY = 1 << 30  # bytes of decoded and painted pixels in flight
 _AHEAD = 16  # pictures read ahead, and as many being written
 _PATIENCE = 1.0  # seconds that what is under way has to end, when stopped
 _BATCH = 8  # pictures shown to the network at once
@@ -63,7 +62,7 @@ class Settings:
     preserve_times: bool = False
     provenance: metadata.Provenance | None = None
     max_megapixels: float = MAX_MEGAPIXELS
-    max_memory: int = MAX_MEMORY
+    max_memory: int = MAX_MEMORY * 10**6
 
 
 @dataclass(frozen=True)
@@ -142,10 +141,6 @@ class Survey:
 
 class _Stopped(BaseException):
     """The user has had enough; no failure of a picture."""
-
-
-# What says of itself what is wrong with a picture, the disk or the memory.
-_TOLD = (ColorizeError, OSError, MemoryError, tf.errors.ResourceExhaustedError)
 
 
 @dataclass
@@ -332,8 +327,9 @@ class _Pipeline:
             )
             pages = list(document.all_pages(released=True))
             first = pages[0]
-            named = job.input.suffix.lower()
-            if self.settings.format == "keep" and not _is_named(document.kind, named):
+            named = job.input.suffix
+            told = files.canonical(named) == files.canonical(f".{document.kind}")
+            if self.settings.format == "keep" and not told:
                 warning = f"{document.kind.upper()} by its content, not {named}"
                 job = replace(job, warnings=(*job.warnings, warning))
             job = replace(
@@ -447,11 +443,6 @@ class _Pipeline:
 
 def _shrunk(page: images.Page, size: int) -> np.ndarray:
     return page.shrunk(*seen_at(page, size))
-
-
-def _is_named(kind: str, suffix: str) -> bool:
-    names = {"jpeg": (".jpg", ".jpeg", ".jpe"), "tiff": (".tif", ".tiff")}
-    return suffix in names.get(kind, (f".{kind}",))
 
 
 def _suffix(job: Done) -> str:
@@ -687,7 +678,7 @@ def compare(
                 ),
                 job.output,
             )
-        except _TOLD as e:
+        except Exception as e:
             yield _failed(job, e, begun)
         else:
             yield replace(job, seconds=time.monotonic() - begun)

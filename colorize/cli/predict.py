@@ -85,7 +85,7 @@ from colorize.errors import UsageError
 )
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "float32", "mixed_bfloat16", "mixed_float16"]),
+    type=click.Choice(config.PRECISIONS),
     default="auto",
     show_default=True,
     help="What the network computes in: auto is the fastest here.",
@@ -100,7 +100,7 @@ from colorize.errors import UsageError
 @click.option(
     "--max-memory",
     type=click.FloatRange(min=0),
-    default=1024.0,
+    default=float(config.MAX_MEMORY),
     show_default=True,
     metavar="MB",
     help="For pixels in flight; a picture that needs more is done strip by strip.",
@@ -135,9 +135,7 @@ def predict(
     """  # noqa: D301
     with explained():
         part = cluster.shard(shard, os.environ) if shard else (1, 1)
-        for name, value in {**options, "max-memory": max_memory}.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"--{name.replace('_', '-')} must be a number")
+        _check_finite({**options, "max_memory": max_memory})
         if _STANDARD in (source, target):
             _check_stream(
                 {
@@ -178,13 +176,7 @@ def predict(
             return
         if dry_run:
             jobs = prediction.plan(source, target, settings.format, part)
-            with progress_bar(total, "looking") as bar:
-                for event in prediction.survey(colorizer, jobs, settings):
-                    if isinstance(event, prediction.Survey):
-                        bar.close()
-                        click.echo(event.describe())
-                    else:
-                        bar.update()
+            _show_survey(prediction.survey(colorizer, jobs, settings), total)
             return
         if not files.is_picture(target.name):
             files.make_folder(target)
@@ -201,6 +193,13 @@ def predict(
 
 
 _STANDARD = Path("-")  # standard input or output
+
+
+def _check_finite(options: dict[str, Any]) -> None:
+    """Raises UsageError for what is called a number and is none: nan, inf."""
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name.replace('_', '-')} must be a number")
 
 
 def _check_stream(flags: dict[str, Any]) -> None:
@@ -258,10 +257,10 @@ def _provenance(model: Path, settings: Any, policy: str) -> Any:
 
     file = runs.model_file(model)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    name = file.name if file.parent == runs.WEIGHTS.parent else str(model)
+    name = file.name if model == runs.SHIPPED else model.name
     return metadata.Provenance(
         software=f"colorize {colorize.__version__}",
-        parameters=f"model={Path(name).name} sha256={digest} size={settings.size} "
+        parameters=f"model={name} sha256={digest} size={settings.size} "
         f"saturation={settings.saturation:g} precision={policy}",
     )
 
@@ -290,6 +289,19 @@ def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -
     files.make_folder(target.parent)
     with files.atomic(target) as part:
         part.write_bytes(coloured)
+
+
+def _show_survey(events: Any, total: int) -> None:
+    """Draws how looking at pictures goes on, and prints what was found."""
+    from colorize import prediction
+
+    with progress_bar(total, "looking") as bar:
+        for event in minding(events):
+            if isinstance(event, prediction.Survey):
+                bar.close()
+                click.echo(event.describe())
+            else:
+                bar.update()
 
 
 def _show_predictions(
