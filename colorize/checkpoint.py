@@ -150,26 +150,22 @@ def _gives_ab(own: keras.Model, height: int, width: int) -> bool:
         return False
 
 
-def save_state(
-    run: Path,
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    progress: Mapping[str, Any],
-) -> None:
+Variables = Mapping[str, Sequence[keras.Variable]]  # by kind: of models, optimizers
+
+
+def save_state(run: Path, variables: Variables, progress: Mapping[str, Any]) -> None:
     """Saves what a training needs to go on; this state and the one before are kept.
 
     Args:
         run: the run folder.
-        model: whose weights are saved.
-        optimizer: whose variables are.
+        variables: what is saved.
         progress: of JSON values; its `step` names the file.
     """
     path = run / runs.STATES.replace("*", f"{progress['step']:09d}")
     path.parent.mkdir(exist_ok=True)
     arrays: dict[str, Any] = {
-        f"{kind}{i}": keras.ops.convert_to_numpy(variable)
-        for kind, variables in _variables(model, optimizer).items()
-        for i, variable in enumerate(variables)
+        name: keras.ops.convert_to_numpy(variable)
+        for name, variable in _named(variables).items()
     }
     with files.atomic(path) as part:
         np.savez(part, progress=json.dumps([progress, *arrays]), **arrays)
@@ -178,18 +174,13 @@ def save_state(
 
 
 def load_state(
-    run: Path,
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    *,
-    set_aside: bool = True,
+    run: Path, variables: Variables, *, set_aside: bool = True
 ) -> tuple[dict[str, Any], list[str]]:
     """Restores the last state that is whole, told by its checksums (CRC-32 of ZIP).
 
     Args:
         run: the run folder.
-        model: whose weights are restored.
-        optimizer: whose variables are.
+        variables: what is restored.
         set_aside: whether to rename damaged states, which one process alone may do.
 
     Returns:
@@ -210,7 +201,7 @@ def load_state(
             if set_aside:
                 path.rename(f"{path}.damaged")
             continue
-        _assign_state(path, arrays, model, optimizer)
+        _assign_state(path, arrays, _named(variables))
         return progress, problems
     raise ColorizeError("; ".join([f"{run}: nothing to resume in it", *problems]))
 
@@ -230,14 +221,8 @@ def _read_state(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 def _assign_state(
     path: Path,
     arrays: Mapping[str, np.ndarray],
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
+    variables: Mapping[str, keras.Variable],
 ) -> None:
-    variables = {
-        f"{kind}{i}": variable
-        for kind, own in _variables(model, optimizer).items()
-        for i, variable in enumerate(own)
-    }
     shapes = {name: array.shape for name, array in arrays.items()}
     if shapes != {name: tuple(v.shape) for name, v in variables.items()}:
         raise ColorizeError(
@@ -254,10 +239,12 @@ def clear_leftovers(run: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _variables(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer
-) -> dict[str, list[keras.Variable]]:
-    return {"model": model.variables, "optimizer": optimizer.variables}
+def _named(variables: Variables) -> dict[str, keras.Variable]:
+    return {
+        f"{kind}{i}": variable
+        for kind, own in variables.items()
+        for i, variable in enumerate(own)
+    }
 
 
 def load_weights(model: keras.Model, source: Path) -> None:

@@ -28,7 +28,7 @@ OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names
 SCHEDULES = ("constant", "cosine")
 FREEZABLE = ("none", "embedding", "encoder")
 # Of `losses`, known here before TensorFlow is.
-LOSSES = ("mse", "huber", "bins", "perceptual")
+LOSSES = ("mse", "huber", "bins", "perceptual", "adversarial")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 
@@ -106,7 +106,8 @@ class TrainConfig:
         "mse",
         f"What is minimised: {', '.join(LOSSES)}, or a sum: `bins + 0.1 huber`. "
         "bins is for models that choose among colours; perceptual, which compares what "
-        "a classifier sees, goes beside another and nearly doubles a step.",
+        "a classifier sees, and adversarial, which asks a critic that learns to tell "
+        "repaintings from photos, go beside another and nearly double a step.",
     )
     rebalance: float = _setting(
         0.5, "How much the loss bins favours rare colours, from 0 to 1."

@@ -15,6 +15,7 @@ DRAW_SECONDS = 20.0  # between drawings of the curves
 
 COLUMNS = (
     "epoch", "seconds", "images_per_second", "loss", "learning_rate", "loss_scale",
+    "critic_loss",
     "val_loss", "val_psnr", "grey_psnr", "val_ab_rmse", "grey_ab_rmse",
     "mean_ab_rmse",
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """The registry of losses, each a figure of every picture of a batch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -111,25 +111,28 @@ def bins(weights: np.ndarray) -> Loss:
     return loss
 
 
-def perceptual() -> Loss:
+def perceptual(
+    true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float
+) -> Tensor:
     """How different a picture and its repainting look to a classifier.
 
-    Both have the L that the network was given. Each place's features are scaled to
-    length 1, then their squared distance is summed over channels, averaged over places
-    and summed over three stages of EfficientNet-Lite0, frozen, in float32: on a CPU
-    mixed_bfloat16 was slower here, and turned the gradient by 40°.
+    The squared distance of the features of each place, averaged over places and summed
+    over the stages of `seeing`.
 
-    Its weight beside another loss: in `bins + perceptual` the gradients of both at
-    gamma's logits are about as large, at first (perceptual 5.2e-3, bins 3.6e-3) and
-    once trained (3.3e-3 and 3.2e-3). At ab its gradient is 80 to 150 times that of
-    `huber` and 300 to 800 times that of `mse`: beside these, 0.005 is about even.
+    Its weight beside another loss: the gradients of it and of `bins` at gamma's logits
+    are about as large. At ab its gradient is about 100 times that of `huber` and 500
+    times that of `mse`: beside these, 0.005 is about even.
 
     What sRGB cannot show is clipped by channel, and a clipped channel passes no
     gradient on: the others still do, and so does the loss that stands beside.
 
+    Args:
+        true: is not looked at again.
+        outputs: `true_features` and `features`, from `seeing`.
+        ab_scale: it has no scale.
+
     Returns:
-        A loss whose `outputs` have `lightness`, (B, H, W, 1) in [0, 100], beside `ab`.
-        It has no scale.
+        (B,): of each picture.
 
     Reference:
         R. Zhang et al., «The unreasonable effectiveness of deep features as a
@@ -137,20 +140,75 @@ def perceptual() -> Loss:
         weights of channels; J. Johnson et al., «Perceptual losses», 2016,
         arXiv:1603.08155.
     """
+    pairs = zip(outputs["true_features"], outputs["features"], strict=True)
+    return sum(_distance(*pair) for pair in pairs)
+
+
+def adversarial(
+    true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float
+) -> Tensor:
+    """How little a picture's repainting looks like a photo to a critic.
+
+    The critic learns beside the network, in the same steps: see `critic`. What looks
+    undecided gives a repainting away, so it pays to decide on a colour.
+
+    Args:
+        true: is not looked at again.
+        outputs: `verdicts`, from the critic, of the repainting.
+        ab_scale: it has no scale.
+
+    Returns:
+        (B,): of each picture.
+
+    Reference:
+        J. Lim, J. Ye, «Geometric GAN», 2017, arXiv:1705.02894 (hinge loss).
+    """
+    verdicts = outputs["verdicts"]
+    return -sum(ops.mean(v, axis=(1, 2, 3)) for v in verdicts) / len(verdicts)
+
+
+def hinge(photos: Sequence[Tensor], repaintings: Sequence[Tensor]) -> Tensor:
+    """How far a critic's verdicts are from right, by at least 1: the hinge loss.
+
+    Args:
+        photos: verdicts (B, h, w, 1) of each stage on photos.
+        repaintings: the same on what a colorizer has made of them.
+
+    Returns:
+        (B,): of each pair, 2 where nothing is told apart, 0 where all is.
+
+    Reference:
+        J. Lim, J. Ye, «Geometric GAN», 2017, arXiv:1705.02894.
+    """
+    wrong = [
+        ops.mean(ops.relu(1 - photo) + ops.relu(1 + repainting), axis=(1, 2, 3))
+        for photo, repainting in zip(photos, repaintings, strict=True)
+    ]
+    return sum(wrong) / len(wrong)
+
+
+def seeing() -> Callable[[Tensor, Tensor], list[Tensor]]:
+    """What a frozen classifier sees in pictures, at four stages.
+
+    Returns:
+        A function from lightness (B, H, W, 1) in [0, 100] and ab (B, H, W, 2) to
+        features of EfficientNet-Lite0, (B, h, w, C) of length 1 at each place: at 1/4,
+        1/8 and 1/16 of the picture, and (B, 1, 1, 1280) of the picture as a whole. In
+        float32: on a CPU mixed_bfloat16 was slower here, and turned the gradient of
+        `perceptual` by 40°.
+    """
     body = efficientnet_lite0.body(folded=True)
     efficientnet_lite0.load_imagenet(body)
-    features = keras.Model(body.input, [body.get_layer(n).output for n in _STAGES])
+    stages = [body.get_layer(name).output for name in _STAGES]
+    whole = body.get_layer("fc").input[:, None, None]
+    features = keras.Model(body.input, [*stages, whole])
     features.trainable = False
 
-    def loss(true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float) -> Tensor:
-        lightness = outputs["lightness"]
-        seen = features(_painted(lightness, true), training=False)
-        found = features(_painted(lightness, outputs["ab"]), training=False)
-        # The true picture is no one's to change: no gradient is worked out for it.
-        pairs = zip(map(ops.stop_gradient, seen), found, strict=True)
-        return sum(_distance(*pair) for pair in pairs)
+    def see(lightness: Tensor, ab: Tensor) -> list[Tensor]:
+        found = features(_painted(lightness, ab), training=False)
+        return [_of_length_one(stage) for stage in found]
 
-    return loss
+    return see
 
 
 def _painted(lightness: Tensor, ab: Tensor) -> Tensor:
@@ -161,7 +219,6 @@ def _painted(lightness: Tensor, ab: Tensor) -> Tensor:
 
 def _distance(one: Tensor, other: Tensor) -> Tensor:
     """(B,) between two stages (B, h, w, C)."""
-    one, other = _of_length_one(one), _of_length_one(other)
     return ops.mean(ops.sum(ops.square(one - other), axis=-1), axis=(1, 2))
 
 
@@ -170,4 +227,10 @@ def _of_length_one(features: Tensor) -> Tensor:
     return features * ops.rsqrt(squared + 1e-10)  # finite where there is nothing
 
 
-LOSSES: dict[str, Loss] = {"mse": mse, "huber": huber}
+LOSSES: dict[str, Loss] = {
+    "mse": mse,
+    "huber": huber,
+    "perceptual": perceptual,
+    "adversarial": adversarial,
+}
+LOOKING = {"perceptual", "adversarial"}  # those that ask for `seeing`

@@ -11,6 +11,8 @@ from keras import ops
 from colorize import models
 from colorize.config import TrainConfig
 
+CRITIC_RATE = 5e-4  # the learning rate of a critic
+
 
 def optimizer(
     config: TrainConfig, model: keras.Model, policy: str
@@ -29,17 +31,11 @@ def optimizer(
     slow = {i for i, weight in enumerate(weights) if id(weight) in pretrained}
     kind: Any = type(keras.optimizers.get(config.optimizer))
 
-    class Optimizer(kind):  # type: ignore[misc]
+    class Optimizer(_of_summed(kind)):  # type: ignore[misc]
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             if self._get_variable_index(variable) in slow:
                 learning_rate = learning_rate * config.encoder_rate
             super().update_step(gradient, variable, learning_rate)
-
-        def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
-            # The trainer has summed them over all replicas. Keras would do so only
-            # now: after clipping, and after each replica had decided by itself
-            # whether its gradients are finite.
-            return grads_and_vars
 
     own = Optimizer(
         learning_rate=config.learning_rate,
@@ -52,6 +48,27 @@ def optimizer(
     )
     made.build(weights)
     return made
+
+
+def of_critic(critic: keras.Model) -> keras.optimizers.Optimizer:
+    """The optimizer of a critic, built for its weights: quick to forget."""
+    made = _of_summed(keras.optimizers.Adam)(CRITIC_RATE, beta_1=0.0, beta_2=0.99)
+    made.build(critic.trainable_variables)
+    return made
+
+
+def _of_summed(kind: Any) -> Any:
+    """A kind of optimizer whose gradients the trainer has summed over all replicas.
+
+    Keras would do so only as it applies them: after clipping, and after each replica
+    had decided by itself whether its gradients are finite.
+    """
+
+    class Summed(kind):  # type: ignore[misc]
+        def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+            return grads_and_vars
+
+    return Summed
 
 
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:

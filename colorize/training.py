@@ -38,6 +38,7 @@ from colorize import (
 )
 from colorize.cache import PictureCache
 from colorize.config import TrainConfig, save
+from colorize.critic import critic as build_critic
 from colorize.distribution import LOST, Devices
 from colorize.embeddings import EmbeddingCache
 from colorize.errors import ColorizeError
@@ -117,7 +118,7 @@ class Epoch:
     def describe(self) -> str:
         """One line: the loss, and the validation figures beside those of all grey."""
         row = self.figures
-        scale = row.get("loss_scale")
+        scale, critic = row.get("loss_scale"), row.get("critic_loss")
         return (
             f"epoch {self.epoch}/{self.epochs}: loss {row['loss']:.4g}, "
             f"{_validation_word(self.memorised)} {row['val_loss']:.4g}, "
@@ -125,6 +126,7 @@ class Epoch:
             f"ab RMSE {row['val_ab_rmse']:.2f} (all grey {row['grey_ab_rmse']:.2f}, "
             f"mean ab {row['mean_ab_rmse']:.2f}), "
             f"{row['images_per_second']:.1f} pictures/s"
+            f"{', critic ' + format(critic, '.2f') if critic is not None else ''}"
             f"{', loss scale ' + format(scale, 'g') if scale else ''}"
             f"{', the best so far' if self.best else ''}"
         )
@@ -148,7 +150,8 @@ Event = dataset.Decoding | Embedding | Prepared | Note | Step | Epoch | Finished
 
 # What a checkpoint holds beside weights and optimizer: fields of `_Training`.
 _PROGRESS = (
-    "step", "best", "history", "epoch_steps", "epoch_loss", "epoch_seconds"
+    "step", "best", "history", "epoch_steps", "epoch_loss", "epoch_seconds",
+    "epoch_mistakes",
 )  # fmt: skip
 
 
@@ -324,9 +327,16 @@ class _Training:
         self.twin: keras.Model | None = None  # in float32 on one device: what is saved
         self.vectors: Callable[[np.ndarray], np.ndarray] | None = None
         self.optimizer = optimization.optimizer(config, model, options["policy"])
-        self.losses = [
-            (weight, self._loss(name)) for name, weight in config.loss_terms().items()
-        ]
+        terms = config.loss_terms()
+        self.losses = {
+            name: (weight, self._loss(name)) for name, weight in terms.items()
+        }
+        self.see = losses.seeing() if losses.LOOKING & terms.keys() else None
+        self.critic: keras.Model | None = None
+        if self.see is not None and "adversarial" in terms:
+            some = ops.zeros((1, *config.size, 2))
+            self.critic = build_critic(self.see(some[..., :1], some))
+            self.critic_optimizer = optimization.of_critic(self.critic)
         self.ab_scale = models.find(config.model).ab_scale
         self.batch_size = (
             len(pictures.train)
@@ -342,7 +352,8 @@ class _Training:
         self.history: list[dict[str, float]] = []
         self.cut_short: list[dict[str, float]] = []  # of an epoch to be gone on with
         self.epoch_steps = 0  # what is done of the epoch under way
-        self.epoch_loss = self.epoch_seconds = 0.0  # summed over those steps
+        # Summed over those steps; the last one is the loss of the critic.
+        self.epoch_loss = self.epoch_seconds = self.epoch_mistakes = 0.0
         self.seconds = {
             "waiting for data": 0.0,
             "network": 0.0,
@@ -368,8 +379,6 @@ class _Training:
         if name == "bins":
             shares = self._bin_shares()
             return losses.bins(losses.bin_weights(shares, self.config.rebalance))
-        if name == "perceptual":
-            return losses.perceptual()
         return losses.LOSSES[name]
 
     def _bin_shares(self) -> np.ndarray:
@@ -388,11 +397,20 @@ class _Training:
     def restore(self) -> list[str]:
         """Goes on from the last whole checkpoint; returns what is wrong with others."""
         progress, problems = checkpoint.load_state(
-            self.run, self.model, self.optimizer, set_aside=self.devices.chief
+            self.run, self._variables(), set_aside=self.devices.chief
         )
         for name in _PROGRESS:
-            setattr(self, name, progress[name])
+            # A state of an earlier version lacks what has come since.
+            setattr(self, name, progress.get(name, getattr(self, name)))
         return problems
+
+    def _variables(self) -> checkpoint.Variables:
+        """All that a training changes, by kind."""
+        found = {"model": self.model.variables, "optimizer": self.optimizer.variables}
+        if self.critic is not None:
+            found["critic"] = self.critic.variables
+            found["critic_optimizer"] = self.critic_optimizer.variables
+        return found
 
     def fingerprint(self) -> str:
         """Tells the classifier and its weights from all others."""
@@ -506,11 +524,13 @@ class _Training:
         with self._timed("network"), _undivided():
             self.optimizer.learning_rate = self._learning_rate(self.step)
             up = float(self.devices.chief and self._time_is_up())
-            loss, ups = map(float, self._train_step(inputs, ab, tf.constant(up)))
+            found = self._train_step(inputs, ab, tf.constant(up))
+            loss, ups, mistakes = map(float, found)
             self.stopping = ups > 0
             self.epoch_steps += 1
             self.step += 1
             self.epoch_loss += loss
+            self.epoch_mistakes += mistakes
         self.epoch_seconds += time.monotonic() - start
         return loss
 
@@ -528,36 +548,61 @@ class _Training:
             raise ColorizeError(told[1]) from e
 
     def _train_everywhere(self, inputs: Any, ab: Any, up: tf.Tensor) -> tf.Tensor:
-        """The mean loss of a batch, and whether time is up."""
+        """The mean loss of a batch, whether time is up, the critic's mean loss."""
         strategy = self.devices.strategy
         figures = strategy.run(self._train_on_part, args=(inputs, ab, up))
         return strategy.experimental_local_results(figures)[0]
 
     def _train_on_part(self, inputs: Any, ab: tf.Tensor, up: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            outputs = self.network(inputs, training=True)
+            outputs = self._look(self.network(inputs, training=True), ab)
             loss = ops.sum(self._losses(ab, outputs)) / self.batch_size
             scaled = self.optimizer.scale_loss(loss)
         weights = self.model.trainable_variables
-        gradients = tape.gradient(
-            scaled,
-            [weight.value for weight in weights],
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,  # of a part of the loss
-        )
+        gradients = _gradients(tape, scaled, weights)
+        critical, wrong = [], tf.constant(0.0)
+        if self.critic is not None:
+            with tf.GradientTape() as tape:
+                wrong = self._mistakes(self.critic, outputs)
+            critical = _gradients(tape, wrong, self.critic.trainable_variables)
         # Summed here, before they are clipped or found not to be finite (see
         # `optimization`), and the figures with them: once that is done, no other
         # worker can keep this one from finishing the step.
-        *gradients, figures = tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.SUM, [*gradients, tf.stack([loss, up])]
+        *summed, figures = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM,
+            [*gradients, *critical, tf.stack([loss, up, wrong])],
         )
-        self.optimizer.apply(gradients, weights)
+        self.optimizer.apply(summed[: len(weights)], weights)
+        if self.critic is not None:
+            learning = self.critic.trainable_variables
+            self.critic_optimizer.apply(summed[len(weights) :], learning)
         return figures
+
+    def _look(self, outputs: dict[str, Any], ab: tf.Tensor) -> dict[str, Any]:
+        """The outputs of the network, and how they look, where a loss asks for that."""
+        if self.see is None:
+            return outputs
+        lightness = outputs["lightness"]
+        seen = {
+            # The true picture is no one's to change: no gradient is worked out for it.
+            "true_features": [ops.stop_gradient(x) for x in self.see(lightness, ab)],
+            "features": self.see(lightness, outputs["ab"]),
+        }
+        if self.critic is not None:
+            seen["verdicts"] = self.critic(seen["features"])
+        return outputs | seen
+
+    def _mistakes(self, critic: keras.Model, outputs: dict[str, Any]) -> tf.Tensor:
+        """What a critic is to make less of: its mean loss."""
+        features = [ops.stop_gradient(x) for x in outputs["features"]]
+        wrong = losses.hinge(critic(outputs["true_features"]), critic(features))
+        return ops.sum(wrong) / self.batch_size
 
     def _losses(self, ab: tf.Tensor, outputs: dict[str, Any]) -> tf.Tensor:
         """The weighted sum of losses of each picture, (B,)."""
         return sum(
             weight * loss(ab, outputs, ab_scale=self.ab_scale)
-            for weight, loss in self.losses
+            for weight, loss in self.losses.values()
         )
 
     def _validate_everywhere(self, lightness: Any, ab: Any, counted: Any) -> tf.Tensor:
@@ -569,7 +614,7 @@ class _Training:
         self, lightness: tf.Tensor, ab: tf.Tensor, counted: tf.Tensor
     ) -> tf.Tensor:
         """Sums over pictures: loss, PSNR, grey PSNR, ab error², grey's, mean a, b."""
-        outputs = self.whole(lightness, training=False)
+        outputs = self._look(self.whole(lightness, training=False), ab)
         predicted = outputs["ab"]
         grey = ops.zeros_like(ab)
         mapped = color.into_gamut(
@@ -632,12 +677,15 @@ class _Training:
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             scale = ops.convert_to_numpy(self.optimizer.dynamic_scale)
             figures["loss_scale"] = float(scale)
+        if self.critic is not None:
+            figures["critic_loss"] = self.epoch_mistakes / self.epoch_steps
         best = False
         if epoch % config.val_every == 0 or last:
             with self._timed("validating"), self._averaged():
                 figures |= self._validate()
             self._check_finite(figures["val_loss"])
-            best = figures["val_loss"] < self.best
+            # A critic that learns is no fixed measure: beside one, the last is kept.
+            best = figures["val_loss"] < self.best or self.critic is not None
         with self._timed("saving"), _undivided():
             if best and journal is not None:
                 self._save_model()
@@ -647,7 +695,8 @@ class _Training:
                 self.cut_short = [figures]
             else:
                 self.history.append(figures)
-                self.epoch_steps, self.epoch_loss, self.epoch_seconds = 0, 0.0, 0.0
+                self.epoch_steps = 0
+                self.epoch_loss = self.epoch_seconds = self.epoch_mistakes = 0.0
             if journal is not None:
                 # A state knows how good the saved model is.
                 self._save_if_due(epoch_ends=True, needed=best)
@@ -697,7 +746,7 @@ class _Training:
         if not self._sound():
             return
         progress = {name: getattr(self, name) for name in _PROGRESS}
-        checkpoint.save_state(self.run, self.model, self.optimizer, progress)
+        checkpoint.save_state(self.run, self._variables(), progress)
         self.saved_at = time.monotonic()
         self.save_seconds = self.saved_at - start
 
@@ -730,3 +779,14 @@ class _Training:
 
 def _validation_word(memorised: bool) -> str:
     return "memorised" if memorised else "validation"
+
+
+def _gradients(
+    tape: tf.GradientTape, loss: tf.Tensor, weights: list[keras.Variable]
+) -> list[tf.Tensor]:
+    found: list[tf.Tensor] = tape.gradient(
+        loss,
+        [weight.value for weight in weights],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,  # of a part of the loss
+    )
+    return found

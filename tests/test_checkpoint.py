@@ -95,17 +95,22 @@ def test_a_run_folder_without_a_model_says_so(tmp_path):
         checkpoint.open_model(tmp_path)
 
 
+def variables(model, optimizer):
+    return {"model": model.variables, "optimizer": optimizer.variables}
+
+
 def test_training_state_comes_back_exactly(tmp_path):
     model = tiny()
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
     optimizer.apply([v + 1 for v in model.trainable_variables])
-    checkpoint.save_state(tmp_path, model, optimizer, {"step": 7})
+    checkpoint.save_state(tmp_path, variables(model, optimizer), {"step": 7})
 
     other = tiny()
     fresh = keras.optimizers.Adam()
     fresh.build(other.trainable_variables)
-    assert checkpoint.load_state(tmp_path, other, fresh) == ({"step": 7}, [])
+    state = checkpoint.load_state(tmp_path, variables(other, fresh))
+    assert state == ({"step": 7}, [])
     for mine, theirs in zip(
         model.variables + optimizer.variables,
         other.variables + fresh.variables,
@@ -116,13 +121,13 @@ def test_training_state_comes_back_exactly(tmp_path):
 
 @pytest.fixture
 def saved(tmp_path):
-    """A model and its optimizer, of which the steps 1 to 3 were saved."""
+    """The variables of a model and its optimizer; the steps 1 to 3 were saved."""
     model, optimizer = tiny(), keras.optimizers.SGD()
     optimizer.build(model.trainable_variables)
     for step in (1, 2, 3):
         model.set_weights([np.full_like(w, step) for w in model.get_weights()])
-        checkpoint.save_state(tmp_path, model, optimizer, {"step": step})
-    return model, optimizer
+        checkpoint.save_state(tmp_path, variables(model, optimizer), {"step": step})
+    return variables(model, optimizer)
 
 
 def flip_a_bit(path):
@@ -166,11 +171,11 @@ def test_the_last_two_states_are_kept(tmp_path, saved):
 @harm
 def test_a_damaged_state_is_named_and_the_one_before_is_used(harm, tmp_path, saved):
     harm(tmp_path / "checkpoint" / "step-000000003.npz")
-    progress, (problem,) = checkpoint.load_state(tmp_path, *saved)
+    progress, (problem,) = checkpoint.load_state(tmp_path, saved)
     assert progress == {"step": 2}
     assert "step-000000003.npz is damaged" in problem
-    assert all((weight == 2).all() for weight in saved[0].get_weights())
-    assert checkpoint.load_state(tmp_path, *saved) == ({"step": 2}, [])  # set aside
+    assert all((weight.numpy() == 2).all() for weight in saved["model"])
+    assert checkpoint.load_state(tmp_path, saved) == ({"step": 2}, [])  # set aside
 
 
 @harm
@@ -178,7 +183,7 @@ def test_where_all_states_are_damaged_that_is_said(harm, tmp_path, saved):
     for state in (tmp_path / "checkpoint").iterdir():
         harm(state)
     with pytest.raises(ColorizeError, match="step-000000003.npz is damaged"):
-        checkpoint.load_state(tmp_path, *saved)
+        checkpoint.load_state(tmp_path, saved)
 
 
 def test_a_state_that_does_not_fit_in_memory_is_not_called_damaged(
@@ -189,15 +194,15 @@ def test_a_state_that_does_not_fit_in_memory_is_not_called_damaged(
 
     monkeypatch.setattr(np, "load", starved)
     with pytest.raises(MemoryError):
-        checkpoint.load_state(tmp_path, *saved)
+        checkpoint.load_state(tmp_path, saved)
     assert states(tmp_path) == ["step-000000002.npz", "step-000000003.npz"]
 
 
 def test_a_state_of_another_network_is_refused_and_stays(tmp_path, saved):
     optimizer = keras.optimizers.Adam()
-    optimizer.build(saved[0].trainable_variables)
+    optimizer.build(saved["model"])
     with pytest.raises(ColorizeError, match="another network or optimizer"):
-        checkpoint.load_state(tmp_path, saved[0], optimizer)
+        checkpoint.load_state(tmp_path, saved | {"optimizer": optimizer.variables})
     assert len(states(tmp_path)) == 2
 
 

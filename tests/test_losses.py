@@ -8,6 +8,7 @@ from PIL import Image
 
 from colorize import color, losses
 from colorize.classifiers import efficientnet_lite0
+from colorize.critic import critic
 
 BINS = color.ab_bins()
 RNG = np.random.default_rng(0)
@@ -91,8 +92,8 @@ SAMPLES = Path(__file__).parent.parent / "data" / "train"
 
 
 @pytest.fixture(scope="module")
-def perceptual():
-    return losses.perceptual()
+def see():
+    return losses.seeing()
 
 
 @pytest.fixture(scope="module")
@@ -103,65 +104,95 @@ def lab():
     return color.rgb_to_lab(np.stack([np.asarray(picture) for picture in pictures]))
 
 
-def look(loss, lab, ab):
-    """The loss (B,) of repainting pictures (B, H, W, 3), and its gradient at `ab`."""
+def look(see, lab, ab):
+    """How repainted pictures (B, H, W, 3) look, (B,), and the gradient at `ab`."""
     predicted = tf.constant(ab, tf.float32)
-    outputs = {"ab": predicted, "lightness": lab[..., :1]}
+    outputs = {"true_features": see(lab[..., :1], lab[..., 1:])}
     with tf.GradientTape() as tape:
         tape.watch(predicted)
-        found = loss(lab[..., 1:], outputs, ab_scale=128)
+        outputs["features"] = see(lab[..., :1], predicted)
+        found = losses.perceptual(lab[..., 1:], outputs, ab_scale=128)
     return found.numpy(), tape.gradient(found, predicted).numpy()
 
 
-def test_a_picture_looks_like_itself_alone(perceptual, lab):
-    same, gradient = look(perceptual, lab, lab[..., 1:])
+def test_a_picture_looks_like_itself_alone(see, lab):
+    same, gradient = look(see, lab, lab[..., 1:])
     np.testing.assert_array_equal(same, np.zeros(3))
     np.testing.assert_array_equal(gradient, np.zeros_like(gradient))
     another = lab[..., 1:].copy()
     another[1, :32] = 0
-    found, gradient = look(perceptual, lab, another)
+    found, gradient = look(see, lab, another)
     assert found[1] > 0.1
     assert np.abs(gradient[1]).max() > 0
     np.testing.assert_array_equal(found[[0, 2]], [0, 0])
 
 
-def test_what_looks_different_is_what_the_classifier_says_of_8_bit_rgb(perceptual, lab):
+def test_what_looks_different_is_what_the_classifier_says_of_8_bit_rgb(see, lab):
     body = efficientnet_lite0.body(folded=True)
     efficientnet_lite0.load_imagenet(body)
     names = ["blocks.2.add", "blocks.4.add", "blocks.10.add"]
-    stages = keras.Model(body.input, [body.get_layer(name).output for name in names])
+    outputs = [body.get_layer(name).output for name in names]
+    stages = keras.Model(body.input, [*outputs, body.get_layer("fc").input])
     grey = lab * np.float32([1, 0, 0])
     expected = np.zeros(3)
     levels = [255 * color.lab_to_rgb(picture) for picture in (lab, grey)]
     features = [stages((level - 127) / 128) for level in levels]
     for true, painted in zip(*features, strict=True):
         cosine = -keras.losses.cosine_similarity(true, painted, axis=-1)
-        expected += (2 - 2 * cosine).numpy().mean(axis=(1, 2))
-    found, _ = look(perceptual, lab, grey[..., 1:])
+        expected += (2 - 2 * cosine).numpy().reshape(3, -1).mean(axis=1)
+    found, _ = look(see, lab, grey[..., 1:])
     np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
-def test_no_colour_looks_worse_than_twice_as_much(perceptual, lab):
-    dull, vivid = (look(perceptual, lab, k * lab[..., 1:])[0] for k in (0, 2))
+def test_no_colour_looks_worse_than_twice_as_much(see, lab):
+    dull, vivid = (look(see, lab, k * lab[..., 1:])[0] for k in (0, 2))
     assert (dull > 1.2 * vivid).all()  # the squared error at ab is the same
 
 
-def test_how_it_looks_has_a_finite_gradient_whatever_the_colour(perceptual, lab):
+def test_how_it_looks_has_a_finite_gradient_whatever_the_colour(see, lab):
     lightness = np.broadcast_to(np.repeat([0, 50, 100], 22)[:64, None], (64, 64))
     extreme = lab[:1].copy()
     extreme[..., 0] = lightness
     for scale in (0, 1, 100, 1e4):
-        found, gradient = look(perceptual, extreme, scale * (1 + lab[1:2, ..., 1:]))
+        found, gradient = look(see, extreme, scale * (1 + lab[1:2, ..., 1:]))
         assert np.isfinite(found).all()
         assert np.isfinite(gradient).all()
 
 
-def test_a_picture_comes_to_look_right_by_steps_down_its_gradient(perceptual, lab):
+def test_a_picture_comes_to_look_right_by_steps_down_its_gradient(see, lab):
     ab = np.zeros_like(lab[..., 1:])
     found = []
-    for _ in range(5):
-        loss, gradient = look(perceptual, lab, ab)
+    for _ in range(9):
+        loss, gradient = look(see, lab, ab)
         found.append(loss)
-        ab -= gradient / np.abs(gradient).mean()  # by one Lab unit on average
-    assert (np.diff(found, axis=0) < 0).all()
-    assert (found[-1] < 0.75 * found[0]).all()
+        ab -= 0.5 * gradient / np.abs(gradient).mean()  # half a Lab unit on average
+    assert (np.diff(np.mean(found, axis=1)) < 0).all()
+    assert (found[-1] < 0.85 * found[0]).all()
+
+
+def test_a_critic_learns_to_tell_repaintings_and_is_right_by_one_at_the_least():
+    photos, grey = (np.full((2, 4, 4, 1), v, np.float32) for v in (1.5, -3))
+    assert losses.hinge([photos], [grey]).numpy().tolist() == [0, 0]
+    assert losses.hinge([grey], [photos]).numpy().tolist() == [4 + 2.5] * 2
+    nothing = 0 * photos
+    assert losses.hinge([photos, nothing], [grey, nothing]).numpy().tolist() == [1, 1]
+
+
+def test_what_the_critic_takes_for_a_photo_has_the_lower_loss(see, lab):
+    judge = critic(see(lab[..., :1], lab[..., 1:]))
+    optimizer = keras.optimizers.Adam(0.001)
+    true, dull = (see(lab[..., :1], k * lab[..., 1:]) for k in (1, 0.3))
+    mistakes = []
+    for _ in range(20):
+        with tf.GradientTape() as tape:
+            wrong = tf.reduce_mean(losses.hinge(judge(true), judge(dull)))
+        weights = judge.trainable_variables
+        gradients = tape.gradient(wrong, [weight.value for weight in weights])
+        optimizer.apply(gradients, weights)
+        mistakes.append(float(wrong))
+    assert mistakes[-1] < 0.6 * mistakes[0]
+    photo, repainting = (
+        losses.adversarial(lab, {"verdicts": judge(features)}, ab_scale=128).numpy()
+        for features in (true, dull)
+    )
+    assert (photo < repainting - 0.5).all()

@@ -13,7 +13,7 @@ LAYERS = [
     {"files", "metadata", "trust"},
     {"color", "upsampling", "config", "runs", "classifiers", "precision"}
     | {"cluster", "protocols"},
-    {"models", "losses", "metrics", "images", "augmentation", "distribution"}
+    {"models", "losses", "critic", "metrics", "images", "augmentation", "distribution"}
     | {"recognition"},
     {"checkpoint", "cache", "embeddings", "sheet", "optimization", "encoding"},
     {"colorizer", "dataset", "journal"},

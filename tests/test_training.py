@@ -213,6 +213,27 @@ def test_what_a_classifier_sees_is_learnt_from_and_is_no_part_of_the_model(
     assert [w.shape for w in weights(run)] == [w.shape for w in alone]
 
 
+def test_a_critic_learns_beside_the_network_and_is_no_part_of_the_model(
+    photos, tmp_path
+):
+    loss = {"loss": "mse + 0.01 adversarial", "learning_rate": 0.01}
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    list(events(photos, straight, epochs=3, **loss))
+    list(events(photos, stopped, epochs=1, **loss))
+    list(events(photos, stopped, epochs=3, resume=True, **loss))
+    mistakes = [float(row["critic_loss"]) for row in history(straight)]
+    assert mistakes[-1] < mistakes[0]
+    # The critic, too, goes on from where it was; and the last model is what is kept.
+    assert float(history(stopped)[-1]["critic_loss"]) == pytest.approx(mistakes[-1])
+    with np.load(runs.states(straight)[0]) as state:
+        learnt = [state[f"model{i}"] for i in range(len(weights(straight)))]
+    for kept, last, again in zip(
+        weights(straight), learnt, weights(stopped), strict=True
+    ):
+        np.testing.assert_array_equal(kept, last)
+        np.testing.assert_allclose(kept, again, atol=1e-5)
+
+
 def test_averaged_weights_are_what_is_validated_and_saved(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, average=0.9, learning_rate=0.01, epochs=1))
