@@ -29,6 +29,12 @@ lint: $(READY) ## Check style
 type: $(READY) ## Check types
 	$(BIN)/mypy
 
+PHOTOS ?= $(error name a folder: make gamma PHOTOS=path/to/photos)
+gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=folder
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma.toml --out runs/gamma-1
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-more.toml --init runs/gamma-1 --out runs/gamma-2
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-looks.toml --init runs/gamma-2 --out runs/gamma-3
+
 bench: $(READY) ## Time the loader and a step of Fusion against the tutorials' way
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/fusion_step.py
@@ -36,4 +42,4 @@ bench: $(READY) ## Time the loader and a step of Fusion against the tutorials' w
 clean: ## Delete what these targets made, but no trained runs
 	rm -rf .venv out/demo .mypy_cache .pytest_cache .ruff_cache dist
 
-.PHONY: help demo test slow lint type bench clean
+.PHONY: help demo test slow lint type gamma bench clean

@@ -2,8 +2,8 @@
 
 Each run sees the same pictures in the same order with the same weights to begin with,
 by `colorize train`, and is measured by `colorize evaluate`. The recipe is gamma's, but
-for what short trainings cannot use: moving averages of the weights. The weight of
-`perceptual` is `--perceptual`. One run each: differences of a few hundredths are noise.
+for what short trainings cannot use: moving averages of the weights. One run each:
+differences of a few hundredths are noise.
 
 What is stopped goes on when the same command is run again; what is done is not done
 again. The table is printed, and written to OUT/losses.md.
@@ -22,12 +22,21 @@ from typing import Any
 
 from colorize import config, runs
 
+LOSSES = (
+    "mse",
+    "huber",
+    "bins",
+    "bins + 0.25 perceptual",
+    "bins + 0.25 perceptual + 0.1 adversarial",
+)
 FIGURES = {
     "psnr": "PSNR dB",
     "ab_rmse": "ab RMSE",
     "colourfulness": "colourfulness",
     "delta_of_means": "ΔCF of means",
     "mean_of_deltas": "mean ΔCF",
+    "frechet_lite0": "Fréchet-Lite0",
+    "same_class": "same class",
 }
 
 
@@ -123,7 +132,6 @@ def arguments() -> argparse.Namespace:
         "--resize", default="160", help="pixels that these are cut from"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--perceptual", default="1", help="its weight beside bins")
     parser.add_argument("--cache-dir", type=Path, help="where pictures are decoded to")
     return parser.parse_args()
 
@@ -134,9 +142,8 @@ def main() -> None:
     cache = [f"--cache-dir={asked.cache_dir}"] if asked.cache_dir else []
     names = ("epochs", "steps_per_epoch", "batch_size", "size", "resize", "seed")
     budget = {name: getattr(asked, name) for name in names}
-    perceptual = f"bins + {asked.perceptual} perceptual"
     table: list[str] = []
-    for loss in ("mse", "huber", "bins", perceptual):
+    for loss in LOSSES:
         flags = {"model": "gamma", "loss": loss, "average": 0.0, **budget}
         run = asked.out / loss.replace(" ", "")
         print(f"{loss}: {run}", file=sys.stderr)
