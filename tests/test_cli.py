@@ -124,6 +124,7 @@ for line in sys.argv[1:]:
         "--help",
         "train --help",
         "predict --help",
+        "serve --help",
         "train --no-such-flag",
         "train --model betta",
         "train nowhere",

@@ -1,5 +1,6 @@
 """`colorize serve`."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -22,7 +23,7 @@ from colorize.cli.shared import (
     provenance_option,
     say,
 )
-from colorize.errors import ColorizeError, UsageError
+from colorize.errors import UsageError
 
 _PORT = 8765
 
@@ -92,6 +93,9 @@ def serve(
                 f"the page needs {e.name}: pip install 'keras-colorize[page]'"
             ) from e
         listening = _listen(host, port)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        # The terminal was closed: the files go, too.
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     with explained(lambda: "the page is closed, and its files are deleted"):
         _serve(model, listening, host, opening, (max_uploads, max_upload_mb), options)
 
@@ -102,6 +106,8 @@ def _listen(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: it cannot be had, and why.
     """
+    if not host:
+        raise UsageError("--host needs an address")
     try:
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -136,18 +142,16 @@ def _serve(
     from colorize.page.sessions import Sessions
     from colorize.page.worker import Worker
 
-    port = listening.getsockname()[1]
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else guard.in_url(host)
-    url = f"http://{shown}:{port}/"
-    sessions = Sessions()
-    worker = Worker(model, say=say, **options)
-    try:
-        most, megabytes = limits
+    address, port, *_ = listening.getsockname()
+    shown = guard.EVERYWHERE.get(address, host)
+    url = f"http://{guard.in_url(shown)}:{port}/"
+    worker = Worker(model, say=_say_if_heard, **options)
+    most, megabytes = limits
+    with Sessions(on_remove=worker.drop) as sessions:
         built = app.build(worker, sessions, app.Limits(most, int(megabytes * 1e6)))
-        sessions.on_remove = worker.drop
         server = uvicorn.Server(
             uvicorn.Config(
-                guard.Guard(built, host, port),
+                guard.Guard(built, host, address, port),
                 http="h11",
                 ws="none",
                 lifespan="on",
@@ -158,29 +162,26 @@ def _serve(
                 timeout_graceful_shutdown=1,
             )
         )
-
-        def end(*_: Any) -> None:
-            server.should_exit = True
-
-        worker.on_end = end
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
-            signal.signal(signal.SIGHUP, end)  # the terminal is closed
         click.echo(url)
         sys.stdout.flush()
-        if not guard.is_loopback(host):
+        if not guard.is_loopback(address):
             say("anyone who can reach this computer may use the page, unencrypted")
         say("the page ends with this command: Ctrl-C")
         if opening:
             _open(url)
-        worker.start()
-        server.run(sockets=[listening])
-    finally:
-        worker.stop()
-        sessions.close_all()
-    if isinstance(worker.error, ColorizeError):
-        raise worker.error
+        try:
+            worker.start(on_failure=lambda: setattr(server, "should_exit", True))
+            server.run(sockets=[listening])
+        finally:
+            worker.stop()
     if worker.error is not None:
-        raise RuntimeError("the model could not be opened") from worker.error
+        raise worker.error
+
+
+def _say_if_heard(message: str) -> None:
+    """Says something, unless the terminal has gone."""
+    with contextlib.suppress(OSError):
+        say(message)
 
 
 def _open(url: str) -> None:

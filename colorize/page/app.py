@@ -269,7 +269,7 @@ class _Page:
         ):
             raise HTTPException(400, "size must be from {} to {}".format(*SIZES))
         photo.saturation = float(saturation)
-        if size != photo.size and photo.result is not None:
+        if size != photo.size and photo.state != "failed":
             photo.size = size
             self.worker.put(photo)
         return JSONResponse(self._told(photo))

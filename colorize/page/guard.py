@@ -15,6 +15,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+# The addresses that stand for all, and how this computer reaches itself then.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; "
@@ -28,14 +30,9 @@ _HEADERS = {
 }
 
 
-def is_loopback(host: str) -> bool:
+def is_loopback(address: str) -> bool:
     """Whether an address is one that other computers cannot reach."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return ipaddress.ip_address(address).is_loopback
 
 
 def in_url(host: str) -> str:
@@ -48,17 +45,18 @@ class Guard:
 
     Args:
         app: what answers all other requests.
-        host: the address listened on, as it was asked for.
+        host: what to listen on, as it was asked for.
+        address: that is listened on.
         port: that is listened on.
     """
 
-    def __init__(self, app: App, host: str, port: int) -> None:
+    def __init__(self, app: App, host: str, address: str, port: int) -> None:
         self._app = app
         self._port = port
-        self._names = {*_LOOPBACK, in_url(host.lower())}
+        self._names = {*_LOOPBACK, in_url(host.lower()), in_url(address)}
         # Who listens on all addresses is called by any of them. A number is no name
         # that someone else could lead here.
-        self._any_number = host in ("0.0.0.0", "::")
+        self._any_number = address in EVERYWHERE
         if self._any_number:
             own = socket.gethostname().lower()
             self._names |= {own, f"{own.split('.')[0]}.local"}

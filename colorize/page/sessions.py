@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -163,16 +164,31 @@ class Session:
 class Sessions:
     """All of them, below one folder that nobody else can read.
 
+    Args:
+        on_remove: called with each photo that goes.
+
     Attributes:
         folder: theirs.
-        on_remove: called with each photo that goes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_remove: Callable[[Photo], Any] = lambda photo: None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="colorize-page-"))
-        self.on_remove: Callable[[Photo], Any] = lambda photo: None
+        self._on_remove = on_remove
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
+
+    def __enter__(self) -> "Sessions":
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Deletes everything, whatever signal comes meanwhile."""
+        numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+        for session in list(self._open.values()):
+            self.close(session)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
     def new(self) -> Session:
         """Opens one.
@@ -214,7 +230,7 @@ class Sessions:
         """Deletes a photo."""
         session.photos.pop(photo.id, None)
         photo.removed = True
-        self.on_remove(photo)
+        self._on_remove(photo)
         for path in session.folder.glob(f"{photo.id}*"):
             path.unlink(missing_ok=True)
 
@@ -225,7 +241,7 @@ class Sessions:
             session.closed = True
         for photo in list(session.photos.values()):
             photo.removed = True
-            self.on_remove(photo)
+            self._on_remove(photo)
         self._clean(session)
 
     def _clean(self, session: Session) -> None:
@@ -237,9 +253,3 @@ class Sessions:
         for session in list(self._open.values()):
             if time.monotonic() - session.heard > away and not session.users:
                 self.close(session)
-
-    def close_all(self) -> None:
-        """Deletes everything."""
-        for session in list(self._open.values()):
-            self.close(session)
-        shutil.rmtree(self.folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from colorize import config, images
+from colorize import config, files, images
 from colorize.errors import ColorizeError
 from colorize.page import preview
 from colorize.page.sessions import Photo, Result
@@ -37,7 +37,6 @@ class Worker:
         say: told of faults of this program.
 
     Attributes:
-        on_end: called if the model cannot be opened.
         size: short side that this network is usually shown; None until it is open.
         error: why the model could not be opened.
     """
@@ -51,7 +50,6 @@ class Worker:
         provenance: bool,
         say: Callable[[str], None],
     ) -> None:
-        self.on_end: Callable[[], None] = lambda: None
         self.size: int | None = None
         self.error: Exception | None = None
         self._model = model
@@ -63,10 +61,16 @@ class Worker:
         self._changed = threading.Condition()
         self._painting = threading.Lock()  # one at a time: pictures may be large
         self._stopping = False
+        self._on_failure: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
-    def start(self) -> None:
-        """Opens the model in its own thread, and begins."""
+    def start(self, on_failure: Callable[[], None]) -> None:
+        """Opens the model in its own thread, and begins.
+
+        Args:
+            on_failure: called if the model cannot be opened.
+        """
+        self._on_failure = on_failure
         self._thread.start()
 
     def stop(self, patience: float = 1.0) -> None:
@@ -102,7 +106,7 @@ class Worker:
             self._open()
         except Exception as e:
             self.error = e
-            self.on_end()
+            self._on_failure()
             return
         while (photo := self._next()) is not None:
             try:
@@ -159,8 +163,8 @@ class Worker:
 
         if not photo.upload.suffix:  # what it is decides, if its name does not
             with contextlib.suppress(ColorizeError):
-                kind = images.Document(photo.upload).kind
-                photo.upload = photo.upload.rename(photo.upload.with_suffix(f".{kind}"))
+                suffix = files.canonical(f".{images.Document(photo.upload).kind}")
+                photo.upload = photo.upload.rename(photo.upload.with_suffix(suffix))
         photo.size = size = photo.size or self.size or config.SHORT_SIDE
         done, pages, colours = prediction.find_colours(
             self._colorizer,
@@ -176,7 +180,10 @@ class Worker:
         if done.outcome == "failed":
             if done.fault and not photo.removed:
                 self._say(done.fault)
+            asked = photo.size
             photo.fail(done.reason, done)
+            if asked != size:  # meanwhile, for another size: its turn comes
+                photo.size = asked
             return
         before = photo.result
         version = before.version + 1 if before else 1

@@ -56,9 +56,8 @@ function end(text) {
 // -- Uploading
 
 async function add(files) {
-  const pictures = files.filter((file) => !file.name.startsWith("."));
   complain("");
-  sending.push(...pictures);
+  sending.push(...files);
   if (uploading) return;
   uploading = true;
   const refused = [];
@@ -169,7 +168,6 @@ const isWaiting = (photo) => ["queued", "reading", "colouring"].includes(photo.s
 function words(photo) {
   switch (photo.state) {
     case "queued":
-      if (loading) return "waiting: the network is being opened";
       return photo.position ? `waiting, number ${photo.position} in the queue` : "waiting";
     case "reading": return "reading …";
     case "colouring": return "colouring …";
@@ -212,8 +210,8 @@ function showSummary() {
   const parts = [];
   if (photos.length) parts.push(`${ready} of ${bar.max} ready`);
   if (failed) parts.push(`${failed} failed`);
-  if (loading) parts.push("the network is being opened, which takes a few seconds");
-  say(parts.join(", "));
+  const opening = loading ? "The network is being opened, which takes a few seconds." : "";
+  say([parts.length ? `${parts.join(", ")}.` : "", opening].filter(Boolean).join(" "));
 }
 
 /** Tells what is new, also to who cannot see it. */
@@ -285,6 +283,7 @@ async function removePhoto(id) {
   } catch (error) {
     if (error.status !== 404) return complain(error.message);
   }
+  wanted.delete(id);
   photos = photos.filter((photo) => photo.id !== id);
   show();
   // The focus goes on to what took its place.
