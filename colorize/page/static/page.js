@@ -94,10 +94,13 @@ function addFolder(files) {
 
 /** The files that were dropped, and those in dropped folders. */
 async function dropped(items) {
-  const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  const single = entries.filter((entry) => entry.isFile);
-  const folders = entries.filter((entry) => entry.isDirectory);
-  const files = await Promise.all(single.map(fileOf));
+  const files = [], folders = [];
+  for (const item of items) {
+    if (item.kind !== "file") continue;
+    const entry = item.webkitGetAsEntry?.();
+    if (entry?.isDirectory) folders.push(entry);
+    else files.push(item.getAsFile());
+  }
   const inside = (await Promise.all(folders.map(filesIn))).flat();
   if (files.length) add(files);
   if (inside.length) addFolder(inside);
