@@ -98,7 +98,7 @@ def client(running):
 
 @pytest.fixture
 def given(tmp_path, draw):
-    """Pictures of all kinds, two of them broken, by name."""
+    """A folder of pictures of all kinds, of which three cannot be coloured."""
     folder = tmp_path / "in"
     folder.mkdir()
     exif = Image.Exif()
@@ -114,6 +114,7 @@ def given(tmp_path, draw):
     Image.fromarray(draw(50, 60, 5)).save(folder / "photo.gif")
     (folder / "cut off.jpg").write_bytes((folder / "turned.jpg").read_bytes()[:-300])
     (folder / "notes.png").write_text("not a picture")
+    Image.new("1", (20_000, 16_000)).save(folder / "vast.png")
     return folder
 
 
@@ -144,7 +145,8 @@ def test_what_comes_out_is_what_predict_writes(client, given, tmp_path):
     failed = {
         n: same_words(p["reason"]) for n, p in photos.items() if p["state"] == "failed"
     }
-    assert set(failed) == {"cut off.jpg", "notes.png"}
+    assert set(failed) == {"cut off.jpg", "notes.png", "vast.png"}
+    assert failed["vast.png"] == "320 megapixels, more than the 300 allowed"
     assert failed == {n: x["reason"] for n, x in lines.items() if x["reason"]}
 
     with zipfile.ZipFile(io.BytesIO(client.own("GET", "/photos.zip"))) as archive:
@@ -379,6 +381,40 @@ def test_a_closed_page_leaves_nothing_and_harms_no_other(client, running, draw):
     client.own("POST", f"/photos/{photo['id']}/remove", status=204)
     left = {p for p in set(running[1].rglob("*")) - before if p.is_file()}
     assert not left
+
+
+def test_a_download_ends_well_though_its_page_is_closed(client, running):
+    noise = np.random.default_rng(0).integers(0, 256, (500, 500), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "PNG")
+    before = {p for p in running[1].rglob("*") if p.is_file()}
+    for _ in range(4):
+        client.upload("noise.png", file.getvalue())
+    client.settled()
+    host, port = client.host.split(":")
+    path = f"/api/sessions/{client.token}/photos.zip"
+    head = f"GET {path} HTTP/1.1\r\nHost: {client.host}\r\nConnection: close\r\n\r\n"
+
+    def begin():
+        asking = socket.socket()
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asking.connect((host, int(port)))
+        asking.sendall(head.encode())
+        assert asking.recv(10).startswith(b"HTTP/1.1 2")
+        return asking
+
+    begin().close()  # broken off: that is the user's right
+    with begin() as asking:
+        client.close()
+        told = b"".join(iter(lambda: asking.recv(2**20), b""))
+    assert told.count(b"PK\x03\x04") == 5
+    for _ in range(100):
+        if {p for p in running[1].rglob("*") if p.is_file()} == before:
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("files are left")
+    client.close = lambda: None
 
 
 def test_silence_closes_a_page_unless_it_is_being_sent_something():

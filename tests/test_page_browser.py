@@ -1,6 +1,5 @@
 """The page in a real browser: Debian's Chromium, or another named by CHROMIUM."""
 
-import asyncio
 import base64
 import io
 import json
@@ -54,7 +53,6 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=BROWSER, args=ALONE)
         yield browser
         browser.close()
-    asyncio.set_event_loop(None)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -185,7 +185,7 @@ class _Page:
             "width": result.done.width if result else 0,
             "height": result.done.height if result else 0,
             "pages": result.done.pages if result else 0,
-            "warnings": result.done.warnings if result else (),
+            "warnings": photo.warnings,
         }
 
     async def upload(self, request: Request) -> Response:
@@ -206,7 +206,7 @@ class _Page:
             )
         ]
         photo = kept.new_photo(name, session.folder)
-        free = shutil.disk_usage(session.folder).free
+        free = shutil.disk_usage(self.sessions.folder).free
         if max(declared) > self.limits.bytes:
             photo.fail(self._too_large())
         elif max(declared) + _SPARE > free:
@@ -218,6 +218,8 @@ class _Page:
                     await self._receive(request, session, photo)
             finally:
                 session.uploading -= 1
+        if session.closed:
+            raise HTTPException(410, "This page was closed.")
         session.photos[photo.id] = photo
         if photo.state == "queued":
             self.worker.put(photo)
@@ -318,7 +320,7 @@ class _Page:
         done = await run_in_threadpool(write)
         if done.outcome == "failed":
             raise HTTPException(422, done.reason)
-        return JSONResponse({"warnings": done.warnings})
+        return JSONResponse(self._told(photo))
 
     async def download(self, request: Request) -> Response:
         """The coloured copy that was written last."""
@@ -338,13 +340,13 @@ class _Page:
         photos = list(session.photos.values())
         if not any(photo.state == "ready" for photo in photos):
             raise HTTPException(409, "No photo is coloured yet.")
-        return StreamingResponse(
+        return _Pieces(
             self._zip(session, photos),
             media_type="application/zip",
             headers={"content-disposition": _disposition("colorized.zip")},
         )
 
-    def _zip(self, session: Session, photos: list[Photo]) -> Iterator[bytes]:
+    def _zip(self, session: Session, photos: list[Photo]) -> Generator[bytes]:
         """A ZIP file, piece by piece, as each copy is written."""
         sink = _Sink()
         lines: list[str] = []
@@ -379,6 +381,24 @@ class _Page:
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, "".join(lines))
         yield sink.taken()
+
+
+class _Pieces(StreamingResponse):
+    """What a generator yields, which is closed at once where the download breaks off.
+
+    Left to the collection of garbage, it would keep its files for as long as it likes.
+    """
+
+    def __init__(self, pieces: Generator[bytes], **options: Any) -> None:
+        super().__init__(pieces, **options)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Sends it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pieces.close()
 
 
 class _Sink:

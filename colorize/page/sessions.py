@@ -86,9 +86,10 @@ class Photo:
         state: what is happening to it.
         reason: what went wrong.
         done: what became of it, where that was a failure.
+        warnings: what could not be kept, as far as that is known.
         result: its colours.
         copy: the coloured file that was asked for last.
-        removed: whether its owner has removed it, or gone.
+        removed: whether its files are deleted.
     """
 
     id: str
@@ -99,6 +100,7 @@ class Photo:
     state: Literal["queued", "reading", "colouring", "ready", "failed"] = "queued"
     reason: str = ""
     done: "Done | None" = None
+    warnings: tuple[str, ...] = ()
     result: Result | None = None
     copy: Path | None = None
     removed: bool = False
@@ -111,6 +113,11 @@ class Photo:
     def suffix(self) -> str:
         """Of its copy: that which `colorize predict` would give it."""
         return os.path.splitext(files.output_names([self.upload.name], "")[0])[1]
+
+    def delete(self) -> None:
+        """Deletes all its files."""
+        for path in self.upload.parent.glob(f"{self.id}*"):
+            path.unlink(missing_ok=True)
 
     def fail(self, reason: str, done: "Done | None" = None) -> None:
         """Notes what went wrong; colours found before stay as they are."""
@@ -231,8 +238,7 @@ class Sessions:
         session.photos.pop(photo.id, None)
         photo.removed = True
         self._on_remove(photo)
-        for path in session.folder.glob(f"{photo.id}*"):
-            path.unlink(missing_ok=True)
+        photo.delete()
 
     def close(self, session: Session) -> None:
         """Ends a session; its files go as soon as nobody uses them."""
@@ -240,12 +246,13 @@ class Sessions:
             self._open.pop(session.token, None)
             session.closed = True
         for photo in list(session.photos.values()):
-            photo.removed = True
             self._on_remove(photo)
         self._clean(session)
 
     def _clean(self, session: Session) -> None:
         if session.closed and not session.users:
+            for photo in list(session.photos.values()):
+                photo.removed = True
             shutil.rmtree(session.folder, ignore_errors=True)
 
     def close_silent(self, away: float = AWAY) -> None:

@@ -116,6 +116,8 @@ class Worker:
                 if not photo.removed:
                     photo.fail(f"a fault of colorize: {type(e).__name__}")
                     self._say("".join(traceback.format_exception(e)))
+            if photo.removed:  # meanwhile, before some files were written
+                photo.delete()
             with self._changed:
                 if photo in self._queue:  # asked for again meanwhile
                     photo.state = "queued"
@@ -200,7 +202,8 @@ class Worker:
         result.preview.write_bytes(preview.pack(seen, colours[0]))
         small = preview.original(images.page_of(seen), preview.THUMBNAIL)
         result.thumbnail.write_bytes(preview.pack(small, colours[0]))
-        photo.result, photo.state, photo.reason = result, "ready", ""
+        photo.result, photo.warnings = result, done.warnings
+        photo.state, photo.reason = "ready", ""
         if before is not None:
             with self._painting:  # unless they are being used
                 for path in (before.ab, before.preview, before.thumbnail):
@@ -222,14 +225,20 @@ class Worker:
             if result is None:
                 raise ColorizeError("not coloured yet")
             job = dataclasses.replace(result.done, output=photo.file(photo.suffix))
-            with np.load(result.ab, allow_pickle=False) as saved:
-                colours = [saved[name] for name in saved.files]
             settings = self._settings(result.size, photo.saturation)
             try:
+                with np.load(result.ab, allow_pickle=False) as saved:
+                    colours = [saved[name] for name in saved.files]
                 done = prediction.write(self._colorizer, job, colours, settings)
+            except FileNotFoundError:  # it is removed
+                done = job
             except ColorizeError:  # the words that `predict` has for it name a path
                 reason = "the disk of the computer is full"
                 done = dataclasses.replace(job, outcome="failed", reason=reason)
+        photo.warnings = done.warnings
+        if photo.removed:  # meanwhile
+            photo.delete()
+            return dataclasses.replace(done, outcome="failed", reason="removed")
         if done.fault:
             self._say(done.fault)
         return done

@@ -474,7 +474,7 @@ async function download() {
   button.textContent = "Writing the copy …";
   try {
     await send();
-    await post(`/photos/${photo.id}/copy`);
+    merge(await (await post(`/photos/${photo.id}/copy`)).json());
     save(`/photos/${photo.id}/copy`);
     saved.add(photo.id);
   } catch (error) {
