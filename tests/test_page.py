@@ -26,7 +26,7 @@ from colorize.cli import cli
 from colorize.page import guard, preview, sessions
 
 FLAGS = ("--precision", "float32", "--no-provenance")  # which would tell the time
-LIMITS = ("--max-uploads", "6", "--max-upload-mb", "0.3")
+LIMITS = ("--max-uploads", "7", "--max-upload-mb", "0.3")
 
 
 class Client:
@@ -281,10 +281,10 @@ def test_what_is_too_much_is_refused_and_said(client, draw):
     body = itertools.repeat(bytes(100_000), 4)
     told = json.loads(client.own("POST", "/photos?name=chunks.png&size=5", body))
     assert told["reason"] == large["reason"]
-    for _ in range(3):
+    for _ in range(4):
         client.upload("small.png", file.getvalue())
     told = client.upload("more.png", file.getvalue(), status=429)
-    assert told["error"].startswith("at most 6 photos at a time")
+    assert told["error"].startswith("at most 7 photos at a time")
     client.settled()
     client.own("POST", f"/photos/{large['id']}/remove", status=204)
     client.upload("more.png", file.getvalue())
