@@ -16,6 +16,9 @@ demo: $(READY) ## Colour the sample photos and show the result
 	$(BIN)/colorize predict data out/demo --sheet out/demo/sheet.png
 	@echo "Open out/demo/sheet.png: grey | ours | true."
 
+page: $(READY) ## Open the page that colours photos in the browser
+	$(BIN)/colorize serve
+
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
@@ -42,4 +45,4 @@ bench: $(READY) ## Time the loader and a step of Fusion against the tutorials' w
 clean: ## Delete what these targets made, but no trained runs
 	rm -rf .venv out/demo .mypy_cache .pytest_cache .ruff_cache dist
 
-.PHONY: help demo test slow lint type gamma bench clean
+.PHONY: help demo page test slow lint type gamma bench clean

@@ -8,6 +8,7 @@ goes through strip by strip.
 import collections
 import contextlib
 import dataclasses
+import hashlib
 import io
 import itertools
 import os
@@ -25,7 +26,8 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import tensorflow as tf
 
-from colorize import color, encoding, files, images, metadata, metrics, sheet
+import colorize
+from colorize import color, encoding, files, images, metadata, metrics, runs, sheet
 from colorize.colorizer import Colorizer, painted, seen_at
 from colorize.config import MAX_MEGAPIXELS, MAX_MEMORY, NEARLY_GREY, SHORT_SIDE
 from colorize.errors import ColorizeError
@@ -137,6 +139,36 @@ class Survey:
                 "of them"
             )
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network as copies name it.
+
+    Attributes:
+        name: of its run or file.
+        sha256: of its file.
+        policy: what it computes in.
+    """
+
+    name: str
+    sha256: str
+    policy: str
+
+    @classmethod
+    def of(cls, model: Path, policy: str) -> "Network":
+        """That of a run folder or a `.keras` file."""
+        file = runs.model_file(model)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        return cls(file.name if model == runs.SHIPPED else model.name, digest, policy)
+
+    def provenance(self, settings: Settings) -> metadata.Provenance:
+        """What a copy says about the making of its colours."""
+        return metadata.Provenance(
+            software=f"colorize {colorize.__version__}",
+            parameters=f"model={self.name} sha256={self.sha256} size={settings.size} "
+            f"saturation={settings.saturation:g} precision={self.policy}",
+        )
 
 
 class _Stopped(BaseException):
@@ -568,6 +600,59 @@ def predict_bytes(
     hold = settings.max_memory
     lost = encode(file, suffix, pages, colours, settings, hold=hold)
     return file.getvalue(), tuple(dict.fromkeys((*pages[0].lost, *lost)))
+
+
+def find_colours(
+    colorizer: Colorizer,
+    job: Done,
+    settings: Settings,
+    *,
+    read: Callable[[], None] = lambda: None,
+) -> tuple[Done, list[images.Page], list[np.ndarray]]:
+    """The first half of `predict` for one picture, for who asks for the second later.
+
+    Args:
+        colorizer: the model.
+        job: which input becomes which output.
+        settings: how.
+        read: called when the picture is read and the network's turn comes.
+
+    Returns:
+        What became of it; its pages, and the small ab (h, w, 2) of each.
+    """
+    with _Pipeline(colorizer, settings) as pipeline:
+        item = pipeline._read(0, job)
+        if isinstance(item, Done):
+            return item, [], []
+        read()
+        try:
+            colours = pipeline._colours_alone(item)
+        except Exception as e:
+            return _failed(item.job, e, item.begun), [], []
+        seconds = time.monotonic() - item.begun
+        return replace(item.job, seconds=seconds), item.pages, colours
+
+
+def write(
+    colorizer: Colorizer, job: Done, colours: list[np.ndarray], settings: Settings
+) -> Done:
+    """The second half of `predict` for one picture: paints it and writes the copy.
+
+    Args:
+        colorizer: the model, which is not run.
+        job: from `find_colours`, whose input is there still.
+        colours: from `find_colours`.
+        settings: how; those of `find_colours` but for the saturation.
+
+    Raises:
+        ColorizeError: the disk is full.
+    """
+    with _Pipeline(colorizer, settings) as pipeline:
+        item = pipeline._read(0, job)
+        if isinstance(item, Done):
+            return item
+        item.job = job  # which has its warnings already
+        return pipeline._write(item, colours)
 
 
 def survey(

@@ -1,5 +1,9 @@
 """Pictures drawn for the tests; nothing is downloaded or written outside `tmp_path`."""
 
+import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,3 +71,28 @@ def open_cache(tmp_path: Path) -> Iterator[Callable[..., PictureCache]]:
     yield open_cache
     for store in opened:
         store.close()
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The page as the command serves it: its address, and the process.
+
+    Args:
+        folder: for its temporary files, and `stderr`, what it has said.
+        flags: of the command.
+    """
+    with open(folder.parent / f"{folder.name}.stderr", "w") as told:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "colorize", "serve", "--no-open", "--port", "0"]
+            + [*flags],
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip(), process
+    finally:
+        process.kill()
+        process.communicate()

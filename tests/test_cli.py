@@ -124,6 +124,7 @@ for line in sys.argv[1:]:
         "--help",
         "train --help",
         "predict --help",
+        "serve --help",
         "train --no-such-flag",
         "train --model betta",
         "train nowhere",
@@ -138,8 +139,8 @@ for line in sys.argv[1:]:
         text=True,
         cwd=tmp_path,
     ).stdout.splitlines()
-    assert told[:3] == ["0 False False"] * 3
-    assert told[3:] == ["2 False False"] * 6
+    assert told[:4] == ["0 False False"] * 4
+    assert told[4:] == ["2 False False"] * 6
 
 
 def test_models_lists_what_can_be_trained():

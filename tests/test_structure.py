@@ -18,6 +18,7 @@ LAYERS = [
     {"checkpoint", "cache", "embeddings", "sheet", "optimization", "encoding"},
     {"colorizer", "dataset", "journal"},
     {"training", "prediction", "evaluation"},
+    {"page"},
     {"cli"},
     {"__main__"},
 ]

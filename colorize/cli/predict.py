@@ -2,9 +2,7 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import json
-import math
 import os
 import sys
 import time
@@ -13,14 +11,17 @@ from typing import Any
 
 import click
 
-import colorize
-from colorize import cluster, config, files, quiet, runs
+from colorize import cluster, config, files, quiet
 from colorize.cli.shared import (
+    check_finite,
     explained,
+    max_megapixels_option,
     minding,
     model_option,
     model_path,
+    precision_option,
     progress_bar,
+    provenance_option,
     say,
     size_option,
 )
@@ -61,12 +62,7 @@ from colorize.errors import UsageError
 @click.option(
     "--preserve-times", is_flag=True, help="Give copies the dates of the originals."
 )
-@click.option(
-    "--provenance/--no-provenance",
-    default=True,
-    show_default=True,
-    help="Say in the copy's metadata that software has coloured it, which and how.",
-)
+@provenance_option
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -83,20 +79,8 @@ from colorize.errors import UsageError
     help="Colour the I-th of N parts of the pictures, for N machines at once; `auto` "
     "asks SLURM, `auto/N` a Kubernetes Indexed Job.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(config.PRECISIONS),
-    default="auto",
-    show_default=True,
-    help="What the network computes in: auto is the fastest here.",
-)
-@click.option(
-    "--max-megapixels",
-    type=click.FloatRange(min=0, min_open=True),
-    default=float(config.MAX_MEGAPIXELS),
-    show_default=True,
-    help="Refuse larger pictures, by their header.",
-)
+@precision_option
+@max_megapixels_option
 @click.option(
     "--max-memory",
     type=click.FloatRange(min=0),
@@ -135,7 +119,7 @@ def predict(
     """  # noqa: D301
     with explained():
         part = cluster.shard(shard, os.environ) if shard else (1, 1)
-        _check_finite({**options, "max_memory": max_memory})
+        check_finite({**options, "max_memory": max_memory})
         if _STANDARD in (source, target):
             _check_stream(
                 {
@@ -167,8 +151,9 @@ def predict(
             **options,
         )
         if provenance:
+            network = prediction.Network.of(model, policy)
             settings = dataclasses.replace(
-                settings, provenance=_provenance(model, settings, policy)
+                settings, provenance=network.provenance(settings)
             )
         colorizer = Colorizer(checkpoint.open_model(model), policy=policy)
         if _STANDARD in (source, target):
@@ -193,13 +178,6 @@ def predict(
 
 
 _STANDARD = Path("-")  # standard input or output
-
-
-def _check_finite(options: dict[str, Any]) -> None:
-    """Raises UsageError for what is called a number and is none: nan, inf."""
-    for name, value in options.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"--{name.replace('_', '-')} must be a number")
 
 
 def _check_stream(flags: dict[str, Any]) -> None:
@@ -249,20 +227,6 @@ def _check_outputs(
             raise UsageError(f"{sheet}: there already, among the originals")
     if report is not None and files.is_picture(report.name):
         raise UsageError(f"{report}: a picture's name; reports are lines of JSON")
-
-
-def _provenance(model: Path, settings: Any, policy: str) -> Any:
-    """What copies say about their colours."""
-    from colorize import metadata
-
-    file = runs.model_file(model)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    name = file.name if model == runs.SHIPPED else model.name
-    return metadata.Provenance(
-        software=f"colorize {colorize.__version__}",
-        parameters=f"model={name} sha256={digest} size={settings.size} "
-        f"saturation={settings.saturation:g} precision={policy}",
-    )
 
 
 def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import math
 import signal
 import sys
 import types
@@ -66,6 +67,13 @@ def explained(
         raise SystemExit(143 if isinstance(e, Terminated) else 130) from None
 
 
+def check_finite(options: dict[str, Any]) -> None:
+    """Raises UsageError for what is called a number and is none: nan, inf."""
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name.replace('_', '-')} must be a number")
+
+
 def progress_bar(total: int, what: str, done: int = 0) -> "tqdm[NoReturn]":
     """A progress bar; where no one watches, as in a log, a line every half minute."""
     return tqdm(
@@ -111,4 +119,24 @@ size_option = click.option(
     type=click.IntRange(min=16),
     help="Short side that the network sees, in pixels  "
     f"[the run's training size; {config.SHORT_SIDE} for a file]",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(config.PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="What the network computes in: auto is the fastest here.",
+)
+max_megapixels_option = click.option(
+    "--max-megapixels",
+    type=click.FloatRange(min=0, min_open=True),
+    default=float(config.MAX_MEGAPIXELS),
+    show_default=True,
+    help="Refuse larger pictures, by their header.",
+)
+provenance_option = click.option(
+    "--provenance/--no-provenance",
+    default=True,
+    show_default=True,
+    help="Say in the copy's metadata that software has coloured it, which and how.",
 )

@@ -1,0 +1,193 @@
+"""`colorize serve`."""
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import click
+
+from colorize.cli.shared import (
+    check_finite,
+    explained,
+    max_megapixels_option,
+    model_option,
+    model_path,
+    precision_option,
+    provenance_option,
+    say,
+)
+from colorize.errors import UsageError
+
+_PORT = 8765
+
+
+@click.command()
+@model_option
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; any but this lets other computers use the page.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=_PORT,
+    show_default=True,
+    help="Of the page; 0 takes a free one.",
+)
+@click.option(
+    "--open/--no-open", "opening", default=True, help="Open the page in the browser."
+)
+@click.option(
+    "--max-uploads",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Photos that a page may hold at a time.",
+)
+@click.option(
+    "--max-upload-mb",
+    type=click.FloatRange(min=0, min_open=True),
+    default=500.0,
+    show_default=True,
+    help="Refuse larger files.",
+)
+@precision_option
+@max_megapixels_option
+@provenance_option
+def serve(
+    named: Path | None,
+    host: str,
+    port: int,
+    opening: bool,
+    max_uploads: int,
+    max_upload_mb: float,
+    **options: Any,
+) -> None:
+    """Opens a page in the browser: drop photos, compare, download.
+
+    What comes out is what `colorize predict` writes. The page is for this computer
+    alone and loads nothing from elsewhere; photos stay here, in a temporary folder that
+    is deleted when the page or the command ends. End it by Ctrl-C.
+
+    \b
+    colorize serve
+    colorize serve --port 0 --no-open --model runs/beta
+    """  # noqa: D301
+    with explained():
+        check_finite({**options, "max_upload_mb": max_upload_mb})
+        model = model_path(named)
+        try:
+            import starlette  # noqa: F401
+            import uvicorn  # noqa: F401
+        except ModuleNotFoundError as e:
+            raise UsageError(
+                f"the page needs {e.name}: pip install 'keras-colorize[page]'"
+            ) from e
+        listening = _listen(host, port)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        # The terminal was closed: the files go, too.
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    with explained(lambda: "the page is closed, and its files are deleted"):
+        _serve(model, listening, host, opening, (max_uploads, max_upload_mb), options)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        UsageError: it cannot be had, and why.
+    """
+    if not host:
+        raise UsageError("--host needs an address")
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=128)
+    except socket.gaierror as e:
+        raise UsageError(f"--host {host}: no address of this computer") from e
+    except OSError as e:
+        if e.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"port {port} is taken, maybe by another `colorize serve`; try --port 0"
+            ) from e
+        raise UsageError(f"{host}:{port} cannot be listened on: {e.strerror}") from e
+
+
+def _serve(
+    model: Path,
+    listening: socket.socket,
+    host: str,
+    opening: bool,
+    limits: tuple[int, float],
+    options: dict[str, Any],
+) -> None:
+    """Answers until it is told to end.
+
+    Raises:
+        ColorizeError: the model cannot be opened.
+    """
+    import uvicorn
+
+    from colorize.page import app, guard
+    from colorize.page.sessions import Sessions
+    from colorize.page.worker import Worker
+
+    address, port, *_ = listening.getsockname()
+    shown = guard.EVERYWHERE.get(address, host)
+    url = f"http://{guard.in_url(shown)}:{port}/"
+    worker = Worker(model, say=_say_if_heard, **options)
+    most, megabytes = limits
+    with Sessions(on_remove=worker.drop) as sessions:
+        built = app.build(worker, sessions, app.Limits(most, int(megabytes * 1e6)))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                guard.Guard(built, host, address, port),
+                http="h11",
+                ws="none",
+                lifespan="on",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        click.echo(url)
+        sys.stdout.flush()
+        if not guard.is_loopback(address):
+            say("anyone who can reach this computer may use the page, unencrypted")
+        say("the page ends with this command: Ctrl-C")
+        if opening:
+            _open(url)
+        try:
+            worker.start(on_failure=lambda: setattr(server, "should_exit", True))
+            server.run(sockets=[listening])
+        finally:
+            worker.stop()
+    if worker.error is not None:
+        raise worker.error
+
+
+def _say_if_heard(message: str) -> None:
+    """Says something, unless the terminal has gone."""
+    with contextlib.suppress(OSError):
+        say(message)
+
+
+def _open(url: str) -> None:
+    """Opens a browser that has a window, without waiting for it."""
+    windows = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, windows)):
+        say("no desktop here: open the address in a browser")
+        return
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

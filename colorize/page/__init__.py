@@ -1,0 +1,7 @@
+"""A page on one's own computer: what `colorize predict` does, without a terminal.
+
+`guard` says who may ask, `app` answers over HTTP, `sessions` keeps what a page has
+uploaded, `worker` colours it, `preview` is what the browser paints by itself, and
+`static/` is the page. TensorFlow is imported by the worker's thread only, so the page
+is there at once.
+"""

@@ -1,0 +1,467 @@
+"""What the page asks for, over HTTP.
+
+Names of uploaded files come in as data and go out as data; on disk everything is called
+by random tokens.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import AsyncIterator, Callable, Generator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+
+from colorize.errors import ColorizeError
+from colorize.page import sessions as kept
+from colorize.page.sessions import Photo, Session, Sessions
+from colorize.page.worker import SATURATIONS, SIZES, Worker
+
+_BLOCK = 2**20  # bytes that are written or sent at once
+_SPARE = 10**9  # bytes of disk that uploads leave free
+_SHORT = 1000  # bytes of a request that changes settings
+_SWEEP = 5.0  # seconds between looks for pages that have gone
+_STATIC = {
+    "/": ("index.html", "text/html"),
+    "/style.css": ("style.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/paint.js": ("paint.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What one page may upload.
+
+    Attributes:
+        photos: at a time.
+        bytes: of each.
+    """
+
+    photos: int = 200
+    bytes: int = 500_000_000
+
+
+def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
+    """The application, without its guard."""
+    page = _Page(worker, sessions, limits)
+    own = "/api/sessions/{token}"
+    photo = f"{own}/photos/{{id}}"
+    routes = [Route(path, _static(*told)) for path, told in _STATIC.items()]
+    routes += [
+        Route("/api/sessions", page.open, methods=["POST"]),
+        Route(own, page.state),
+        Route(f"{own}/close", page.close, methods=["POST"]),
+        Route(f"{own}/photos", page.upload, methods=["POST"]),
+        Route(f"{own}/photos.zip", page.download_all),
+        Route(f"{photo}/settings", page.change, methods=["POST"]),
+        Route(f"{photo}/remove", page.remove, methods=["POST"]),
+        Route(f"{photo}/preview", page.preview),
+        Route(f"{photo}/thumbnail", page.thumbnail),
+        Route(f"{photo}/copy", page.write_copy, methods=["POST"]),
+        Route(f"{photo}/copy", page.download),
+    ]
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(_sweep(sessions))
+        yield
+        sweeping.cancel()
+
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _explain},
+    )
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    """An error as one sentence, which the page shows."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = error.detail if isinstance(error, HTTPException) else "a fault"
+    return JSONResponse({"error": detail}, status)
+
+
+async def _sweep(sessions: Sessions) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP)
+        await run_in_threadpool(sessions.close_silent)
+
+
+def _static(name: str, kind: str) -> Callable[[Request], Any]:
+    body = (resources.files("colorize.page") / "static" / name).read_bytes()
+
+    async def send(request: Request) -> Response:
+        return Response(body, media_type=kind)
+
+    return send
+
+
+class _Page:
+    """The answers."""
+
+    def __init__(self, worker: Worker, sessions: Sessions, limits: Limits) -> None:
+        self.worker = worker
+        self.sessions = sessions
+        self.limits = limits
+
+    def _session(self, request: Request) -> Session:
+        session = self.sessions.find(request.path_params["token"])
+        if session is None:
+            raise HTTPException(
+                410,
+                "This page was closed, or away for too long, and its photos were "
+                "deleted. Reload it to begin anew.",
+            )
+        return session
+
+    def _photo(self, request: Request) -> tuple[Session, Photo]:
+        session = self._session(request)
+        photo = session.photos.get(request.path_params["id"])
+        if photo is None:
+            raise HTTPException(404, "This photo was removed.")
+        return session, photo
+
+    async def open(self, request: Request) -> Response:
+        """Begins a session."""
+        try:
+            session = self.sessions.new()
+        except ColorizeError as e:
+            raise HTTPException(503, str(e)) from e
+        return JSONResponse(
+            {
+                "token": session.token,
+                "most_photos": self.limits.photos,
+                "most_bytes": self.limits.bytes,
+                "sizes": SIZES,
+                "saturations": SATURATIONS,
+            }
+        )
+
+    async def close(self, request: Request) -> Response:
+        """Ends a session; its files are deleted."""
+        session = self.sessions.find(request.path_params["token"])
+        if session is not None:
+            await run_in_threadpool(self.sessions.close, session)
+        return Response(status_code=204)
+
+    async def state(self, request: Request) -> Response:
+        """What is happening to each photo; to ask shows that the page is open."""
+        session = self._session(request)
+        photos = [self._told(photo) for photo in list(session.photos.values())]
+        return JSONResponse({"loading": self.worker.size is None, "photos": photos})
+
+    def _told(self, photo: Photo) -> dict[str, Any]:
+        result = photo.result
+        return {
+            "id": photo.id,
+            "name": photo.name,
+            "state": photo.state,
+            "position": self.worker.position(photo),
+            "reason": photo.reason,
+            "size": photo.size or self.worker.size,
+            "saturation": photo.saturation,
+            "version": result.version if result else 0,
+            "width": result.done.width if result else 0,
+            "height": result.done.height if result else 0,
+            "pages": result.done.pages if result else 0,
+            "warnings": photo.warnings,
+        }
+
+    async def upload(self, request: Request) -> Response:
+        """Takes a photo: the body is the file, the query has its name and size."""
+        session = self._session(request)
+        name = request.query_params.get("name", "")
+        if len(session.photos) + session.uploading >= self.limits.photos:
+            raise HTTPException(
+                429,
+                f"at most {self.limits.photos} photos at a time; download and remove "
+                "some",
+            )
+        declared = [
+            int(told) if told.isascii() and told.isdigit() and len(told) < 20 else 0
+            for told in (
+                request.query_params.get("size", ""),
+                request.headers.get("content-length", ""),
+            )
+        ]
+        photo = kept.new_photo(name, session.folder)
+        free = shutil.disk_usage(self.sessions.folder).free
+        if max(declared) > self.limits.bytes:
+            photo.fail(self._too_large())
+        elif max(declared) + _SPARE > free:
+            photo.fail("no room for it on the disk of the computer")
+        else:
+            session.uploading += 1
+            try:
+                with self.sessions.using(session):
+                    await self._receive(request, session, photo)
+            finally:
+                session.uploading -= 1
+        if session.closed:
+            raise HTTPException(410, "This page was closed.")
+        session.photos[photo.id] = photo
+        if photo.state == "queued":
+            self.worker.put(photo)
+        return JSONResponse(self._told(photo))
+
+    def _too_large(self) -> str:
+        return f"larger than the {self.limits.bytes / 1e6:g} MB allowed"
+
+    async def _receive(self, request: Request, session: Session, photo: Photo) -> None:
+        """Writes the body of a request into a photo's file, as far as it may."""
+        whole = False
+        received, waiting = 0, bytearray()
+        try:
+            with open(photo.upload, "xb", opener=_private) as file:
+                async for chunk in request.stream():
+                    received += len(chunk)
+                    waiting += chunk
+                    if session.closed:
+                        raise HTTPException(410, "This page was closed.")
+                    if received > self.limits.bytes:
+                        photo.fail(self._too_large())
+                        return
+                    if len(waiting) >= _BLOCK:
+                        await run_in_threadpool(file.write, waiting)
+                        waiting = bytearray()
+                await run_in_threadpool(file.write, waiting)
+            whole = True
+        except ClientDisconnect as e:
+            raise HTTPException(400, "The upload was broken off.") from e
+        except OSError as e:
+            photo.fail(f"could not be kept on the computer: {e.strerror}")
+        finally:
+            if not whole:
+                photo.upload.unlink(missing_ok=True)
+
+    async def change(self, request: Request) -> Response:
+        """Sets the saturation of a photo, or its size, which colours it again."""
+        _, photo = self._photo(request)
+        given = await _short_json(request)
+        saturation = given.get("saturation", photo.saturation)
+        size = given.get("size", photo.size)
+        if not _is_number(saturation, *SATURATIONS):
+            raise HTTPException(
+                400, "saturation must be from {} to {}".format(*SATURATIONS)
+            )
+        usual = (None, self.worker.size, photo.size)
+        if size not in usual and not (
+            isinstance(size, int) and _is_number(size, *SIZES)
+        ):
+            raise HTTPException(400, "size must be from {} to {}".format(*SIZES))
+        photo.saturation = float(saturation)
+        if size != photo.size and photo.state != "failed":
+            photo.size = size
+            self.worker.put(photo)
+        return JSONResponse(self._told(photo))
+
+    async def remove(self, request: Request) -> Response:
+        """Deletes a photo."""
+        session, photo = self._photo(request)
+        await run_in_threadpool(self.sessions.remove, session, photo)
+        return Response(status_code=204)
+
+    async def preview(self, request: Request) -> Response:
+        """What the browser paints a photo from."""
+        _, photo = self._photo(request)
+        return await self._sent(photo.result.preview if photo.result else None)
+
+    async def thumbnail(self, request: Request) -> Response:
+        """The same for the list."""
+        _, photo = self._photo(request)
+        return await self._sent(photo.result.thumbnail if photo.result else None)
+
+    async def _sent(self, path: Path | None) -> Response:
+        try:
+            if path is not None:
+                body = await run_in_threadpool(path.read_bytes)
+                return Response(body, media_type="application/octet-stream")
+        except FileNotFoundError:  # it has just been coloured again
+            pass
+        raise HTTPException(409, "This photo is not coloured yet.")
+
+    async def write_copy(self, request: Request) -> Response:
+        """Writes the coloured copy of a photo, to be downloaded next."""
+        session, photo = self._photo(request)
+
+        def write() -> Any:
+            with self.sessions.using(session):
+                done = self.worker.write_copy(photo)
+                before, photo.copy = photo.copy, None
+                if before is not None:
+                    before.unlink(missing_ok=True)
+                if done.outcome != "failed":
+                    photo.copy = done.output
+                return done
+
+        if photo.state != "ready":
+            raise HTTPException(409, "This photo is not coloured yet.")
+        done = await run_in_threadpool(write)
+        if done.outcome == "failed":
+            raise HTTPException(422, done.reason)
+        return JSONResponse(self._told(photo))
+
+    async def download(self, request: Request) -> Response:
+        """The coloured copy that was written last."""
+        session, photo = self._photo(request)
+        if photo.copy is None or not photo.copy.exists():
+            raise HTTPException(409, "Press Download again.")
+        (name,) = kept.copy_names([photo])
+        return FileResponse(
+            photo.copy,
+            media_type="application/octet-stream",
+            headers={"content-disposition": _disposition(name)},
+        )
+
+    async def download_all(self, request: Request) -> Response:
+        """A ZIP file of all that is coloured, and a report of everything."""
+        session = self._session(request)
+        photos = list(session.photos.values())
+        if not any(photo.state == "ready" for photo in photos):
+            raise HTTPException(409, "No photo is coloured yet.")
+        return _Pieces(
+            self._zip(session, photos),
+            media_type="application/zip",
+            headers={"content-disposition": _disposition("colorized.zip")},
+        )
+
+    def _zip(self, session: Session, photos: list[Photo]) -> Generator[bytes]:
+        """A ZIP file, piece by piece, as each copy is written."""
+        sink = _Sink()
+        lines: list[str] = []
+        names = kept.copy_names(photos)
+        with (
+            self.sessions.using(session),
+            zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive,
+        ):
+            for photo, name in zip(photos, names, strict=True):
+                if photo.state != "ready":
+                    lines.append(_line(self.worker.report(photo), photo.name, ""))
+                    continue
+                done = self.worker.write_copy(photo)
+                if done.outcome == "failed":
+                    lines.append(_line(done, photo.name, ""))
+                    continue
+                lines.append(_line(done, photo.name, name))
+                entry = zipfile.ZipInfo(name, time.localtime()[:6])
+                entry.external_attr = 0o644 << 16
+                try:
+                    with (
+                        open(done.output, "rb") as file,
+                        archive.open(entry, "w", force_zip64=True) as member,
+                    ):
+                        while block := file.read(_BLOCK):
+                            member.write(block)
+                            yield sink.taken()
+                finally:
+                    done.output.unlink(missing_ok=True)
+                yield sink.taken()
+            entry = zipfile.ZipInfo("report.jsonl", time.localtime()[:6])
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, "".join(lines))
+        yield sink.taken()
+
+
+class _Pieces(StreamingResponse):
+    """What a generator yields, which is closed at once where the download breaks off.
+
+    Left to the collection of garbage, it would keep its files for as long as it likes.
+    """
+
+    def __init__(self, pieces: Generator[bytes], **options: Any) -> None:
+        super().__init__(pieces, **options)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Sends it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pieces.close()
+
+
+class _Sink:
+    """A file that is only written to, whose content is taken away as it grows."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes, /) -> int:
+        """Adds to it."""
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Does nothing: it is taken, not sent."""
+
+    def close(self) -> None:
+        """Does nothing: what is in it is still to be taken."""
+
+    def taken(self) -> bytes:
+        """What was written since last asked."""
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _line(done: Any, name: str, output: str) -> str:
+    """A line of a report, which names no file of this computer."""
+    told = done.as_json() | {"name": name, "input": name, "output": output, "fault": ""}
+    return json.dumps(told) + "\n"
+
+
+def _disposition(name: str) -> str:
+    """Has a browser save what is sent, under a name (RFC 6266)."""
+    plain = "".join(c if c.isascii() and c.isprintable() else "_" for c in name)
+    plain = plain.replace("%", "_")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _is_number(value: Any, least: float, most: float) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and least <= value <= most
+    )
+
+
+async def _short_json(request: Request) -> dict[str, Any]:
+    """The object that a request's body holds."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _SHORT:
+            raise HTTPException(413, "too long")
+    try:
+        given = json.loads(body)
+    except ValueError as e:
+        raise HTTPException(400, "not JSON") from e
+    if not isinstance(given, dict):
+        raise HTTPException(400, "not an object")
+    return given

@@ -1,0 +1,262 @@
+"""What the open pages have uploaded, and when it goes.
+
+Each page has a session: a random token, and a folder of its own. It ends when the page
+is closed, when nothing has been heard of the page for a while, or with the server.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import threading
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from colorize import files
+from colorize.errors import ColorizeError
+
+if TYPE_CHECKING:
+    from colorize.prediction import Done
+
+AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
+# one in the background speak once a minute only
+MOST_SESSIONS = 50
+_NAME = 150  # characters of a name that are kept
+_FORBIDDEN = '<>:"/\\|?*'  # by one system or another, in names of files
+_RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
+    f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10)
+}
+
+
+def shown_name(name: str) -> str:
+    """The name of an uploaded file to be shown: its last part, on one line."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    # Neither control characters nor those that turn the direction of text around.
+    kept = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cs"))
+    kept = "".join(c for c in kept if not 0x202A <= ord(c) <= 0x202E)
+    kept = "".join(c for c in kept if not 0x2066 <= ord(c) <= 0x2069).strip()
+    stem, suffix = os.path.splitext(kept)
+    return stem[: _NAME - len(suffix[:10])] + suffix[:10] or "photo"
+
+
+def file_name(name: str) -> str:
+    """The same as a file can be called on any system."""
+    kept = "".join("_" if c in _FORBIDDEN else c for c in shown_name(name))
+    kept = kept.strip(" .") or "photo"
+    return f"_{kept}" if kept.split(".")[0].upper() in _RESERVED else kept
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the network has found for a photo.
+
+    Attributes:
+        done: what became of the photo so far, as `prediction` tells.
+        size: short side asked for, in pixels.
+        ab: file of the small ab of its pages.
+        preview: file of what the browser paints.
+        thumbnail: the same, smaller.
+        version: counts how often the photo was coloured.
+    """
+
+    done: "Done"
+    size: int
+    ab: Path
+    preview: Path
+    thumbnail: Path
+    version: int
+
+
+@dataclass(eq=False)
+class Photo:
+    """One uploaded picture.
+
+    Attributes:
+        id: random; its files are called by that.
+        name: that its owner gave it, to be shown.
+        upload: its file.
+        size: short side shown to the network, in pixels; None for the network's usual.
+        saturation: what ab is multiplied by.
+        state: what is happening to it.
+        reason: what went wrong.
+        done: what became of it, where that was a failure.
+        warnings: what could not be kept, as far as that is known.
+        result: its colours.
+        copy: the coloured file that was asked for last.
+        removed: whether its files are deleted.
+    """
+
+    id: str
+    name: str
+    upload: Path
+    size: int | None = None
+    saturation: float = 1.0
+    state: Literal["queued", "reading", "colouring", "ready", "failed"] = "queued"
+    reason: str = ""
+    done: "Done | None" = None
+    warnings: tuple[str, ...] = ()
+    result: Result | None = None
+    copy: Path | None = None
+    removed: bool = False
+
+    def file(self, what: str) -> Path:
+        """A new file of its own."""
+        return self.upload.parent / f"{self.id}-{secrets.token_hex(4)}{what}"
+
+    @property
+    def suffix(self) -> str:
+        """Of its copy: that which `colorize predict` would give it."""
+        return os.path.splitext(files.output_names([self.upload.name], "")[0])[1]
+
+    def delete(self) -> None:
+        """Deletes all its files."""
+        for path in self.upload.parent.glob(f"{self.id}*"):
+            path.unlink(missing_ok=True)
+
+    def fail(self, reason: str, done: "Done | None" = None) -> None:
+        """Notes what went wrong; colours found before stay as they are."""
+        self.reason = reason
+        if self.result is not None:
+            self.state, self.size = "ready", self.result.size
+        else:
+            self.state, self.done = "failed", done
+
+
+def new_photo(name: str, folder: Path) -> Photo:
+    """A photo to be uploaded into a folder."""
+    id = secrets.token_hex(8)
+    suffix = os.path.splitext(name)[1]
+    # The name decides on the format of the copy, and never leads to another file.
+    own = suffix if suffix.lower() in files.PICTURE_SUFFIXES else ""
+    return Photo(id, shown_name(name), folder / f"{id}{own}")
+
+
+def copy_names(photos: Sequence[Photo]) -> list[str]:
+    """Names for the copies of photos, no two alike."""
+    taken: set[str] = set()
+    names = []
+    for photo in photos:
+        name = files.output_names([file_name(photo.name)], "")[0]
+        if not files.is_picture(name):
+            name += photo.suffix
+        stem, suffix = os.path.splitext(name)
+        number = 2
+        while name.casefold() in taken:
+            name = f"{stem} ({number}){suffix}"
+            number += 1
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+@dataclass(eq=False)
+class Session:
+    """What one page has uploaded."""
+
+    token: str
+    folder: Path
+    photos: dict[str, Photo] = field(default_factory=dict)
+    heard: float = field(default_factory=time.monotonic)
+    closed: bool = False
+    uploading: int = 0
+    users: int = 0
+
+
+class Sessions:
+    """All of them, below one folder that nobody else can read.
+
+    Args:
+        on_remove: called with each photo that goes.
+
+    Attributes:
+        folder: theirs.
+    """
+
+    def __init__(self, on_remove: Callable[[Photo], Any] = lambda photo: None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="colorize-page-"))
+        self._on_remove = on_remove
+        self._open: dict[str, Session] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Sessions":
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Deletes everything, whatever signal comes meanwhile."""
+        numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+        for session in list(self._open.values()):
+            self.close(session)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+    def new(self) -> Session:
+        """Opens one.
+
+        Raises:
+            ColorizeError: there are too many.
+        """
+        token = secrets.token_urlsafe(24)
+        with self._lock:
+            if len(self._open) >= MOST_SESSIONS:
+                raise ColorizeError(
+                    f"{MOST_SESSIONS} pages are open already; close one and try again"
+                )
+            session = Session(token, self.folder / secrets.token_hex(8))
+            session.folder.mkdir(mode=0o700)
+            self._open[token] = session
+        return session
+
+    def find(self, token: str) -> Session | None:
+        """The one with a token, which has been heard of now."""
+        session = self._open.get(token)
+        if session is not None:
+            session.heard = time.monotonic()
+        return session
+
+    @contextlib.contextmanager
+    def using(self, session: Session) -> Iterator[None]:
+        """Keeps the files of a session until the block ends, even if it is closed."""
+        with self._lock:
+            session.users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                session.users -= 1
+            self._clean(session)
+
+    def remove(self, session: Session, photo: Photo) -> None:
+        """Deletes a photo."""
+        session.photos.pop(photo.id, None)
+        photo.removed = True
+        self._on_remove(photo)
+        photo.delete()
+
+    def close(self, session: Session) -> None:
+        """Ends a session; its files go as soon as nobody uses them."""
+        with self._lock:
+            self._open.pop(session.token, None)
+            session.closed = True
+        for photo in list(session.photos.values()):
+            self._on_remove(photo)
+        self._clean(session)
+
+    def _clean(self, session: Session) -> None:
+        if session.closed and not session.users:
+            for photo in list(session.photos.values()):
+                photo.removed = True
+            shutil.rmtree(session.folder, ignore_errors=True)
+
+    def close_silent(self, away: float = AWAY) -> None:
+        """Ends those that nothing has been heard of for so many seconds."""
+        for session in list(self._open.values()):
+            if time.monotonic() - session.heard > away and not session.users:
+                self.close(session)

@@ -1,0 +1,550 @@
+// The page: uploads photos, asks how they are getting on, paints and compares them.
+// Names come from strangers' files: they are set as text, never as HTML.
+
+import { paint, paintOriginal, unpack } from "/paint.js";
+
+const BUSY = 400, IDLE = 3000; // milliseconds between questions
+const PICTURE = /\.(jpe?g|jpe|png|webp|tiff?|bmp|gif)$/i;
+const element = (id) => document.getElementById(id);
+
+let base = ""; // of this page's addresses
+let limits = {};
+let photos = []; // as the server told last
+let chosen = null; // id of the photo that is shown
+let shown = null; // its preview: {id, version, preview}
+let sending = []; // files that wait for their upload
+let uploading = false;
+let ended = false;
+const rows = new Map(); // what the list has of each photo, by id
+const wanted = new Map(); // settings of photos that the server does not know yet
+const saved = new Set(); // ids of photos that were downloaded
+
+// -- Asking the server
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(base + path, options);
+  } catch {
+    throw new Error("The page cannot reach colorize: was it closed?");
+  }
+  if (response.ok) return response;
+  let reason = response.statusText;
+  try {
+    reason = (await response.json()).error ?? reason;
+  } catch { /* not one of our own answers */ }
+  const error = new Error(reason);
+  error.status = response.status;
+  throw error;
+}
+
+const post = (path, data) =>
+  ask(path, { method: "POST", body: data === undefined ? null : JSON.stringify(data) });
+
+function complain(text) {
+  element("notice").textContent = text;
+}
+
+function end(text) {
+  ended = true;
+  complain(text);
+  for (const control of document.querySelectorAll("main button, main input")) {
+    control.disabled = true;
+  }
+}
+
+// -- Uploading
+
+async function add(files) {
+  complain("");
+  sending.push(...files);
+  if (uploading) return;
+  uploading = true;
+  const refused = [];
+  while (sending.length && !ended) {
+    const file = sending.shift();
+    const large = file.size > limits.most_bytes;
+    const query = `name=${encodeURIComponent(file.name)}&size=${file.size}`;
+    try {
+      const options = { method: "POST", body: large ? null : file };
+      merge(await (await ask(`/photos?${query}`, options)).json());
+    } catch (error) {
+      if (error.status === 410) end(error.message);
+      refused.push(`${file.name}: ${error.message}`);
+    }
+    show();
+  }
+  uploading = false;
+  if (refused.length && !ended) {
+    const rest = refused.length > 5 ? `\nand ${refused.length - 5} more` : "";
+    complain(`Not taken:\n${refused.slice(0, 5).join("\n")}${rest}`);
+  }
+  show();
+  soon();
+}
+
+/** Of a folder, what is a picture by its name; others are counted. */
+function addFolder(files) {
+  const visible = files.filter((file) => !file.name.startsWith("."));
+  const pictures = visible.filter((file) => PICTURE.test(file.name));
+  add(pictures);
+  const others = visible.length - pictures.length;
+  if (others) complain(`Left out, being no pictures by their names: ${others}`);
+}
+
+/** The files that were dropped, and those in dropped folders. */
+async function dropped(items) {
+  const files = [], folders = [];
+  for (const item of items) {
+    if (item.kind !== "file") continue;
+    const entry = item.webkitGetAsEntry?.();
+    if (entry?.isDirectory) folders.push(entry);
+    else files.push(item.getAsFile());
+  }
+  const inside = (await Promise.all(folders.map(filesIn))).flat();
+  if (files.length) add(files);
+  if (inside.length) addFolder(inside);
+}
+
+const fileOf = (entry) => new Promise((done, failed) => entry.file(done, failed));
+
+async function filesIn(folder) {
+  const reader = folder.createReader();
+  const found = [];
+  for (;;) { // it tells a hundred at a time
+    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+    if (!some.length) break;
+    for (const entry of some) {
+      if (entry.name.startsWith(".")) continue;
+      found.push(...(entry.isDirectory ? await filesIn(entry) : [await fileOf(entry)]));
+    }
+  }
+  return found;
+}
+
+// -- What is happening
+
+function merge(told) {
+  const place = photos.findIndex((photo) => photo.id === told.id);
+  if (place < 0) photos.push(told);
+  else photos[place] = told;
+}
+
+let timer = 0;
+let asking = false;
+let loading = true;
+
+async function poll() {
+  if (ended || asking) return;
+  asking = true;
+  try {
+    const state = await (await ask("")).json();
+    // Settings that are on their way are not taken back.
+    for (const photo of state.photos) Object.assign(photo, wanted.get(photo.id));
+    photos = state.photos;
+    loading = state.loading;
+    if (element("notice").dataset.away) {
+      complain("");
+      delete element("notice").dataset.away;
+    }
+    show();
+  } catch (error) {
+    if (error.status === 410) {
+      end(error.message);
+    } else if (!ended) {
+      complain(error.message);
+      element("notice").dataset.away = "yes";
+    }
+  }
+  asking = false;
+  soon();
+}
+
+function soon() {
+  clearTimeout(timer);
+  const busy = loading || uploading || photos.some(isWaiting);
+  if (!ended) timer = setTimeout(poll, busy ? BUSY : IDLE);
+}
+
+const isWaiting = (photo) => ["queued", "reading", "colouring"].includes(photo.state);
+
+function words(photo) {
+  switch (photo.state) {
+    case "queued":
+      return photo.position ? `waiting, number ${photo.position} in the queue` : "waiting";
+    case "reading": return "reading …";
+    case "colouring": return "colouring …";
+    case "failed": return `failed: ${photo.reason}`;
+    default: return photo.reason ? `ready, but: ${photo.reason}` : "ready";
+  }
+}
+
+function show() {
+  document.body.classList.toggle("working", photos.length > 0);
+  element("work").hidden = !photos.length;
+  const list = element("photos");
+  const present = new Set(photos.map((photo) => photo.id));
+  for (const [id, row] of rows) {
+    if (present.has(id)) continue;
+    row.item.remove();
+    rows.delete(id);
+  }
+  for (const photo of photos) {
+    if (!rows.has(photo.id)) {
+      rows.set(photo.id, newRow(photo));
+      list.append(rows.get(photo.id).item);
+    }
+    showRow(photo, rows.get(photo.id));
+  }
+  if (!present.has(chosen)) {
+    chosen = (photos.find((photo) => photo.version) ?? photos[0])?.id ?? null;
+  }
+  showSummary();
+  showViewer();
+}
+
+function showSummary() {
+  const ready = photos.filter((photo) => photo.state === "ready").length;
+  const failed = photos.filter((photo) => photo.state === "failed").length;
+  const bar = element("progress");
+  bar.max = Math.max(1, photos.length + sending.length);
+  bar.value = ready + failed;
+  element("all").disabled = ended || !ready;
+  const parts = [];
+  if (photos.length) parts.push(`${ready} of ${bar.max} ready`);
+  if (failed) parts.push(`${failed} failed`);
+  const opening = loading ? "The network is being opened, which takes a few seconds." : "";
+  say([parts.length ? `${parts.join(", ")}.` : "", opening].filter(Boolean).join(" "));
+}
+
+/** Tells what is new, also to who cannot see it. */
+function say(text) {
+  const status = element("status");
+  if (status.textContent !== text) status.textContent = text;
+}
+
+// -- The list
+
+function newRow(photo) {
+  const item = document.createElement("li");
+  const open = document.createElement("button");
+  open.type = "button";
+  open.className = "open";
+  const thumbnail = document.createElement("span");
+  thumbnail.className = "thumbnail";
+  const about = document.createElement("span");
+  about.className = "about";
+  const title = document.createElement("span");
+  title.className = "title";
+  title.textContent = photo.name;
+  title.title = photo.name;
+  const state = document.createElement("span");
+  state.className = "state";
+  about.append(title, state);
+  open.append(thumbnail, about);
+  open.addEventListener("click", () => {
+    chosen = photo.id;
+    show();
+  });
+  const remove = document.createElement("button");
+  remove.type = "button";
+  remove.className = "remove";
+  remove.textContent = "×";
+  remove.setAttribute("aria-label", `Remove ${photo.name}`);
+  remove.addEventListener("click", () => removePhoto(photo.id));
+  item.append(open, remove);
+  return { item, open, thumbnail, state, version: 0, preview: null };
+}
+
+function showRow(photo, row) {
+  row.item.className = isWaiting(photo) ? "busy" : photo.state;
+  row.open.setAttribute("aria-current", String(photo.id === chosen));
+  const text = words(photo);
+  if (row.state.textContent !== text) row.state.textContent = text;
+  if (photo.version > row.version) {
+    row.version = photo.version;
+    fetchPreview(photo, "thumbnail").then((preview) => {
+      row.preview = preview;
+      const canvas = document.createElement("canvas");
+      row.thumbnail.replaceChildren(canvas);
+      paintThumbnail(photo.id);
+    }).catch(() => { row.version = 0; }); // it is coloured again: ask anew
+  }
+}
+
+function paintThumbnail(id) {
+  const row = rows.get(id);
+  const photo = photos.find((one) => one.id === id);
+  const canvas = row?.thumbnail.querySelector("canvas");
+  if (canvas && photo) put(canvas, row.preview, paint(row.preview, photo.saturation));
+}
+
+async function removePhoto(id) {
+  const place = photos.findIndex((photo) => photo.id === id);
+  try {
+    await post(`/photos/${id}/remove`);
+  } catch (error) {
+    if (error.status !== 404) return complain(error.message);
+  }
+  wanted.delete(id);
+  photos = photos.filter((photo) => photo.id !== id);
+  show();
+  // The focus goes on to what took its place.
+  const next = photos[Math.min(place, photos.length - 1)];
+  (next ? rows.get(next.id).open : element("files")).focus();
+}
+
+// -- The photo that is shown
+
+async function fetchPreview(photo, what) {
+  const response = await ask(`/photos/${photo.id}/${what}?version=${photo.version}`);
+  return unpack(await response.arrayBuffer());
+}
+
+function put(canvas, { width, height }, rgba) {
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+  }
+  canvas.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0);
+}
+
+const current = () => photos.find((photo) => photo.id === chosen);
+
+function showViewer() {
+  const photo = current();
+  element("viewer").hidden = !photo;
+  if (!photo) return;
+  element("name").textContent = photo.name;
+  const pages = photo.pages > 1 ? `, the first of ${photo.pages} pages` : "";
+  element("facts").textContent = photo.version
+    ? `${photo.width} × ${photo.height} pixels${pages}` : "";
+  const stage = element("stage");
+  const painted = shown?.id === photo.id;
+  stage.classList.toggle("empty", !painted);
+  stage.classList.toggle("wrong", photo.state === "failed");
+  const quiet = painted && photo.state === "ready" && !photo.reason;
+  element("waiting").textContent = quiet ? "" : words(photo);
+  element("controls").hidden = !photo.version;
+  element("download").disabled = ended || photo.state !== "ready";
+  showSettings(photo);
+  element("warnings").replaceChildren(...photo.warnings.map((warning) => {
+    const item = document.createElement("li");
+    item.textContent = warning;
+    return item;
+  }));
+  if (photo.version && (!painted || shown.version !== photo.version)) load(photo);
+}
+
+function showSettings(photo) {
+  const saturation = element("saturation"), detail = element("detail");
+  if (document.activeElement !== saturation || shownSettings !== photo.id) {
+    saturation.value = photo.saturation;
+  }
+  if (document.activeElement !== detail || shownSettings !== photo.id) {
+    detail.value = photo.size;
+  }
+  shownSettings = photo.id;
+  element("saturation-value").textContent = Number(saturation.value).toFixed(2);
+  element("detail-value").textContent = detail.value;
+}
+let shownSettings = null;
+
+let fetching = "";
+
+async function load(photo) {
+  const key = `${photo.id} ${photo.version}`;
+  if (fetching === key) return;
+  fetching = key;
+  try {
+    const preview = await fetchPreview(photo, "preview");
+    if (chosen === photo.id) {
+      shown = { id: photo.id, version: photo.version, preview };
+      put(element("before"), preview, paintOriginal(preview));
+      repaint();
+      showViewer();
+    }
+  } catch (error) {
+    if (error.status !== 409 && error.status !== 404) complain(error.message);
+  }
+  if (fetching === key) fetching = "";
+}
+
+function repaint() {
+  const photo = current();
+  if (photo && shown?.id === photo.id) {
+    put(element("after"), shown.preview, paint(shown.preview, photo.saturation));
+  }
+}
+
+// -- Settings
+
+let frame = 0;
+let later = 0;
+
+function setSaturation(photo, value) {
+  photo.saturation = value;
+  wanted.set(photo.id, { ...wanted.get(photo.id), saturation: value });
+}
+
+function sendLater(milliseconds) {
+  clearTimeout(later);
+  later = setTimeout(() => send().catch((error) => complain(error.message)), milliseconds);
+}
+
+/** Tells the server the settings that it does not know yet. */
+async function send() {
+  clearTimeout(later);
+  for (const [id, settings] of [...wanted]) {
+    try {
+      const told = await (await post(`/photos/${id}/settings`, settings)).json();
+      // Moved on meanwhile: that is sent next.
+      if (wanted.get(id) === settings) {
+        wanted.delete(id);
+        if (photos.some((photo) => photo.id === id)) merge(told);
+      }
+    } catch (error) {
+      wanted.delete(id);
+      if (error.status !== 404) throw error;
+    }
+  }
+  show();
+  soon();
+}
+
+function wireSettings() {
+  element("saturation").addEventListener("input", (event) => {
+    const photo = current();
+    if (!photo) return;
+    setSaturation(photo, Number(event.target.value));
+    element("saturation-value").textContent = photo.saturation.toFixed(2);
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => {
+      repaint();
+      paintThumbnail(photo.id);
+    });
+    sendLater(300);
+  });
+  element("detail").addEventListener("input", (event) => {
+    element("detail-value").textContent = event.target.value;
+  });
+  element("detail").addEventListener("change", (event) => {
+    const photo = current();
+    if (!photo) return;
+    const size = Number(event.target.value);
+    photo.size = size;
+    wanted.set(photo.id, { ...wanted.get(photo.id), size });
+    sendLater(500); // arrow keys come one after the other
+  });
+  element("same").addEventListener("click", () => {
+    const own = current();
+    if (!own) return;
+    for (const photo of photos) {
+      if (photo.state === "failed") continue;
+      wanted.set(photo.id, { saturation: own.saturation, size: own.size });
+      Object.assign(photo, wanted.get(photo.id));
+      paintThumbnail(photo.id);
+    }
+    sendLater(0);
+  });
+  element("split").addEventListener("input", showSplit);
+  showSplit();
+}
+
+function showSplit() {
+  const split = element("split");
+  element("stage").style.setProperty("--split", `${split.value}%`);
+  split.setAttribute(
+    "aria-valuetext", `${split.value} % as it was, ${100 - split.value} % in colour`);
+}
+
+// -- Downloading
+
+function save(path) {
+  const link = document.createElement("a");
+  link.href = base + path;
+  link.download = "";
+  link.click();
+}
+
+async function download() {
+  const photo = current();
+  const button = element("download");
+  button.disabled = true;
+  button.textContent = "Writing the copy …";
+  try {
+    await send();
+    merge(await (await post(`/photos/${photo.id}/copy`)).json());
+    save(`/photos/${photo.id}/copy`);
+    saved.add(photo.id);
+  } catch (error) {
+    complain(`${photo.name}: ${error.message}`);
+  }
+  button.textContent = "Download";
+  button.disabled = false;
+  show();
+}
+
+async function downloadAll() {
+  try {
+    await send();
+    save("/photos.zip");
+    for (const photo of photos) if (photo.state === "ready") saved.add(photo.id);
+  } catch (error) {
+    complain(error.message);
+  }
+}
+
+// -- Beginning and ending
+
+function wireDropping() {
+  let depth = 0; // of elements that what is dragged has entered
+  const marked = (on) => document.body.classList.toggle("dropping", on);
+  addEventListener("dragenter", () => marked(++depth > 0));
+  addEventListener("dragleave", () => marked(--depth > 0));
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    depth = 0;
+    marked(false);
+    if (ended) return;
+    dropped(event.dataTransfer.items).catch(() => complain("This cannot be read."));
+  });
+  for (const [id, take] of [["files", add], ["folder", addFolder]]) {
+    element(id).addEventListener("change", (event) => {
+      take([...event.target.files]);
+      event.target.value = ""; // so that the same file can be chosen again
+    });
+  }
+}
+
+async function begin() {
+  wireDropping();
+  wireSettings();
+  element("download").addEventListener("click", download);
+  element("all").addEventListener("click", downloadAll);
+  addEventListener("beforeunload", (event) => {
+    const unsaved = photos.some((p) => p.state === "ready" && !saved.has(p.id));
+    if (!ended && (unsaved || photos.some(isWaiting))) event.preventDefault();
+  });
+  addEventListener("pagehide", () => {
+    if (base) navigator.sendBeacon(`${base}/close`);
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload(); // its photos have been deleted
+  });
+  try {
+    const session = await (await ask("/api/sessions", { method: "POST" })).json();
+    limits = session;
+    base = `/api/sessions/${session.token}`;
+  } catch (error) {
+    return end(error.message);
+  }
+  [element("detail").min, element("detail").max] = limits.sizes;
+  [element("saturation").min, element("saturation").max] = limits.saturations;
+  element("limits").textContent += ` At most ${limits.most_photos} at a time, of`
+    + ` ${Math.round(limits.most_bytes / 1e6)} MB each.`;
+  poll();
+}
+
+begin();

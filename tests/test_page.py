@@ -1,0 +1,492 @@
+"""The page over HTTP, as a browser asks, and as nobody should."""
+
+import http.client
+import io
+import itertools
+import json
+import re
+import shutil
+import signal
+import socket
+import sys
+import time
+import zipfile
+from importlib import resources
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+from conftest import serving
+from PIL import Image
+
+from colorize import color, images
+from colorize.cli import cli
+from colorize.page import guard, preview, sessions
+
+FLAGS = ("--precision", "float32", "--no-provenance")  # which would tell the time
+LIMITS = ("--max-uploads", "7", "--max-upload-mb", "0.3")
+
+
+class Client:
+    """What the page's JavaScript does, without it."""
+
+    def __init__(self, url):
+        self.host = urlsplit(url).netloc
+        self.token = json.loads(self.ask("POST", "/api/sessions"))["token"]
+
+    def send(self, method, path, body=None, headers=()):
+        connection = http.client.HTTPConnection(self.host, timeout=60)
+        try:
+            connection.request(method, path, body, dict(headers))
+            response = connection.getresponse()
+            return response, response.read()
+        finally:
+            connection.close()
+
+    def ask(self, method, path, body=None, status=200):
+        response, content = self.send(method, path, body)
+        assert response.status == status, content
+        return content
+
+    def own(self, method, path="", body=None, status=200):
+        return self.ask(method, f"/api/sessions/{self.token}{path}", body, status)
+
+    def upload(self, name, data, status=200):
+        path = f"/photos?name={quote(name, safe='')}&size={len(data)}"
+        return json.loads(self.own("POST", path, data, status))
+
+    def photos(self):
+        return {p["name"]: p for p in json.loads(self.own("GET"))["photos"]}
+
+    def settled(self):
+        """Photos by name, once none waits any more."""
+        for _ in range(600):
+            photos = self.photos()
+            if all(p["state"] in ("ready", "failed") for p in photos.values()):
+                return photos
+            time.sleep(0.1)
+        raise AssertionError(photos)
+
+    def change(self, photo, **settings):
+        path = f"/photos/{photo['id']}/settings"
+        return json.loads(self.own("POST", path, json.dumps(settings)))
+
+    def copy(self, photo):
+        self.own("POST", f"/photos/{photo['id']}/copy")
+        return self.own("GET", f"/photos/{photo['id']}/copy")
+
+    def close(self):
+        self.own("POST", "/close", status=204)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """The address of a page that runs, and its folder for temporary files."""
+    folder = tmp_path_factory.mktemp("page")
+    with serving(folder, *FLAGS, *LIMITS) as (url, _):
+        yield url, folder
+
+
+@pytest.fixture
+def client(running):
+    client = Client(running[0])
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def given(tmp_path, draw):
+    """A folder of pictures of all kinds, of which three cannot be coloured."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    exif[0x0112] = 6
+    grey = Image.fromarray(draw(60, 80, 1)).convert("L")
+    grey.save(folder / "turned.jpg", exif=exif, dpi=(300, 300))
+    deep = draw(70, 50, 2)[..., 0].astype(np.uint16) * 255 + 7
+    Image.fromarray(deep).save(folder / "deep ü.png")
+    with tifffile.TiffWriter(folder / "pages.tif") as tiff:
+        for seed in (3, 4):
+            tiff.write(draw(40, 90, seed)[..., 0], photometric="minisblack")
+    Image.fromarray(draw(50, 60, 5)).save(folder / "photo.gif")
+    (folder / "cut off.jpg").write_bytes((folder / "turned.jpg").read_bytes()[:-300])
+    (folder / "notes.png").write_text("not a picture")
+    Image.new("1", (20_000, 16_000)).save(folder / "vast.png")
+    return folder
+
+
+def predicted(given, out, *flags):
+    """What `colorize predict` makes of the same: files, and lines of its report."""
+    report = out.with_suffix(".jsonl")
+    told = CliRunner().invoke(
+        cli,
+        [str(a) for a in ("predict", given, out, "--report", report, *FLAGS, *flags)],
+    )
+    assert told.exit_code == 1, told.output  # as some are broken
+    lines = map(json.loads, same_words(report.read_text()).splitlines())
+    return {p.name: p.read_bytes() for p in out.iterdir()}, {
+        x["name"]: x for x in lines
+    }
+
+
+def same_words(text):
+    """Without the words of libvips, which mixes up those of its threads."""
+    return re.sub(r"damaged or incomplete \(.*?\)", "damaged", text)
+
+
+def test_what_comes_out_is_what_predict_writes(client, given, tmp_path):
+    for path in sorted(given.iterdir()):
+        client.upload(path.name, path.read_bytes())
+    photos = client.settled()
+    copies, lines = predicted(given, tmp_path / "out")
+    failed = {
+        n: same_words(p["reason"]) for n, p in photos.items() if p["state"] == "failed"
+    }
+    assert set(failed) == {"cut off.jpg", "notes.png", "vast.png"}
+    assert failed["vast.png"] == "320 megapixels, more than the 300 allowed"
+    assert failed == {n: x["reason"] for n, x in lines.items() if x["reason"]}
+
+    with zipfile.ZipFile(io.BytesIO(client.own("GET", "/photos.zip"))) as archive:
+        assert archive.testzip() is None
+        written = {name: archive.read(name) for name in archive.namelist()}
+    report = written.pop("report.jsonl").decode()
+    assert written == copies
+    for told in map(json.loads, same_words(report).splitlines()):
+        line = lines[told["name"]]
+        for own in ("input", "output", "seconds"):
+            told.pop(own), line.pop(own)
+        assert told == line
+    assert str(given.parent) not in report and "colorize-page" not in report
+
+    # The saturation changes the copy, and asks nothing of the network.
+    photo = client.change(photos["turned.jpg"], saturation=1.3)
+    assert (photo["state"], photo["version"]) == ("ready", 1)
+    strong, _ = predicted(given, tmp_path / "strong", "--saturation", "1.3")
+    assert client.copy(photo) == strong["turned.jpg"] != copies["turned.jpg"]
+
+    # Detail does.
+    client.change(photos["pages.tif"], size=160)
+    photo = client.settled()["pages.tif"]
+    assert (photo["size"], photo["version"]) == (160, 2)
+    small, _ = predicted(given, tmp_path / "small", "--size", "160")
+    assert client.copy(photo) == small["pages.tif"] != copies["pages.tif"]
+
+
+def test_the_preview_is_the_picture_made_smaller(draw):
+    page = images.page_of(draw(300, 401))
+    seen = preview.original(page, 100)
+    assert seen.shape == (75, 100, 3)
+    expected = Image.fromarray(draw(300, 401)).resize((100, 75), Image.Resampling.BOX)
+    assert np.abs(seen - np.asarray(expected).astype(int)).mean() < 2
+    packed = preview.pack(seen, np.zeros((90, 120, 2), np.float32))
+    assert len(packed) == 20 + 75 * 100 * (8 + 1 + 3)
+
+
+def test_the_page_paints_by_the_constants_of_this_package():
+    script = (resources.files("colorize.page") / "static/paint.js").read_text()
+    rows = re.findall(r"^  \[(-?[\d.]+), (-?[\d.]+), (-?[\d.]+)\],$", script, re.M)
+    assert np.allclose(np.array(rows, float), color._FROM_XYZ.T, atol=1e-6)
+    for name, value in (
+        ("KNEE", color._KNEE),
+        ("SLOPE", color._SLOPE),
+        ("F_KNEE", color._F_KNEE),
+        ("TOLERANCE", color.GAMUT_TOLERANCE),
+        ("BISECTIONS", color._BISECTIONS),
+    ):
+        (found,) = re.findall(rf"\b{name} = ([\d.e-]+)", script)
+        assert float(found) == value
+
+
+def test_the_page_names_no_other_site(client):
+    for path in ("/", "/style.css", "/page.js", "/paint.js", "/icon.svg"):
+        content = client.ask("GET", path).decode()
+        assert set(re.findall(r"https?://[^\"' ]+", content)) <= {
+            "http://www.w3.org/2000/svg"  # a name, which nobody asks for
+        }
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/api/sessions/none"])
+def test_every_answer_says_that_nothing_is_loaded_from_elsewhere(client, path):
+    response, _ = client.send("GET", path)
+    assert "default-src 'none'" in response.getheader("content-security-policy")
+    assert response.getheader("x-content-type-options") == "nosniff"
+    assert response.getheader("cache-control") == "no-store"
+    assert response.getheader("access-control-allow-origin") is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "example.org"},
+        {"Host": "example.org:{port}"},
+        {"Host": "127.0.0.1"},
+        {"Host": "127.0.0.1:1"},
+        {"Host": "127.0.0.1.example.org:{port}"},
+        {"Host": ""},
+        {"Origin": "http://example.org"},
+        {"Origin": "https://127.0.0.1:{port}"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://localhost:{port}"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+    ids=lambda headers: "-".join(*headers.items()),
+)
+@pytest.mark.parametrize("request_line", ["GET /", "POST /api/sessions"])
+def test_who_comes_from_elsewhere_is_refused(client, headers, request_line):
+    port = client.host.split(":")[1]
+    told = {k: v.replace("{port}", port) for k, v in headers.items()}
+    response, content = client.send(*request_line.split(), headers=told)
+    assert response.status == 403 and content.startswith(b"Refused")
+
+
+def test_who_comes_by_a_name_of_this_computer_is_answered(client):
+    port = client.host.split(":")[1]
+    for name in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST"):
+        told = {"Host": f"{name}:{port}", "Origin": f"http://{name}:{port}"}
+        assert client.send("GET", "/", headers=told)[0].status == 200
+
+
+def test_who_listens_on_all_addresses_is_asked_by_any_but_no_foreign_name():
+    everywhere = guard.Guard(None, "0.0.0.0", "0.0.0.0", 8765)
+    named = guard.Guard(None, "box.lan", "192.168.1.2", 80)
+
+    def answers(own, host):
+        return not own._refusal([(b"host", host)])
+
+    assert answers(everywhere, b"192.168.1.2:8765")
+    assert answers(everywhere, b"[fe80::1]:8765")
+    assert not answers(everywhere, b"example.org:8765")
+    assert not answers(everywhere, b"192.168.1.2:80")
+    assert answers(named, b"box.lan") and answers(named, b"192.168.1.2:80")
+    assert not answers(named, b"192.168.1.3")
+    assert everywhere._refusal([(b"host", b"localhost:8765")] * 2)
+
+
+def test_what_is_too_much_is_refused_and_said(client, draw):
+    file = io.BytesIO()
+    Image.fromarray(draw(32, 32)).save(file, "PNG")
+    large = client.upload("large.png", bytes(400_000))
+    assert (large["state"], large["reason"]) == (
+        "failed",
+        "larger than the 0.3 MB allowed",
+    )
+    # Told to be large, the file need not come; told to be small, it is found out.
+    path = "/photos?name=told.png&size=400000"
+    assert json.loads(client.own("POST", path, b""))["state"] == "failed"
+    body = itertools.repeat(bytes(100_000), 4)
+    told = json.loads(client.own("POST", "/photos?name=chunks.png&size=5", body))
+    assert told["reason"] == large["reason"]
+    for _ in range(4):
+        client.upload("small.png", file.getvalue())
+    told = client.upload("more.png", file.getvalue(), status=429)
+    assert told["error"].startswith("at most 7 photos at a time")
+    client.settled()
+    client.own("POST", f"/photos/{large['id']}/remove", status=204)
+    client.upload("more.png", file.getvalue())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ['{"size": 5000}', '{"size": 256.5}', '{"saturation": -1}', '{"saturation": NaN}']
+    + ['{"saturation": "2"}', '{"size": [1]}', "[]", "{", '{"a": "' + "x" * 2000],
+)
+def test_settings_that_make_no_sense_are_refused(client, settings):
+    photo = client.upload("photo.png", b"no picture")
+    path = f"/api/sessions/{client.token}/photos/{photo['id']}/settings"
+    response, content = client.send("POST", path, settings)
+    assert response.status in (400, 413) and json.loads(content)["error"]
+
+
+def test_names_never_become_paths(client, running, draw):
+    file = io.BytesIO()
+    Image.fromarray(draw(32, 48)).save(file, "JPEG")
+    names = ["../../x.jpg", "/etc/x.jpg", "C:\\windows\\x.jpg", "x.jpg/..", "nul.jpg"]
+    for name in names:
+        client.upload(name, file.getvalue())
+    client.settled()
+    with zipfile.ZipFile(io.BytesIO(client.own("GET", "/photos.zip"))) as archive:
+        found = [name for name in archive.namelist() if name != "report.jsonl"]
+    assert found == ["x.jpg", "x (2).jpg", "x (3).jpg", "photo.jpg", "_nul.jpg"]
+    on_disk = [p.name for p in running[1].rglob("*") if p.is_file()]
+    assert on_disk
+    assert all(re.fullmatch(r"[0-9a-f-]+\.[a-z]+", name) for name in on_disk)
+    told, _ = client.send(
+        "GET", f"/api/sessions/{client.token}/photos/..%2f..%2fx/copy"
+    )
+    assert told.status == 404
+
+
+@pytest.mark.parametrize(
+    "name, shown, file",
+    [
+        ("a/b/ü 1.jpg", "ü 1.jpg", "ü 1.jpg"),
+        ("a\nb\0.png", "ab.png", "ab.png"),
+        ("evil\u202egnp.exe", "evilgnp.exe", "evilgnp.exe"),
+        ('<img src="x">.png', '<img src="x">.png', "_img src=_x__.png"),
+        ("", "photo", "photo"),
+        ("..", "..", "photo"),
+        (".hidden.jpg", ".hidden.jpg", "hidden.jpg"),
+        ("\ud800.jpg", ".jpg", "jpg"),
+    ],
+)
+def test_names_are_shown_on_a_line_and_saved_on_any_system(name, shown, file):
+    assert sessions.shown_name(name) == shown
+    assert sessions.file_name(name) == file
+    assert len(sessions.shown_name(name * 500)) <= 150
+
+
+def test_a_photo_without_a_suffix_gets_that_of_its_content(client, draw):
+    file = io.BytesIO()
+    Image.fromarray(draw(32, 40)).save(file, "WEBP")
+    client.upload("scan", file.getvalue())
+    client.settled()
+    with zipfile.ZipFile(io.BytesIO(client.own("GET", "/photos.zip"))) as archive:
+        assert archive.namelist() == ["scan.webp", "report.jsonl"]
+
+
+def test_an_upload_that_breaks_off_harms_nobody(client, running):
+    host, port = client.host.split(":")
+    path = f"/api/sessions/{client.token}/photos?name=x.jpg&size=1000"
+    with socket.create_connection((host, int(port))) as lying:
+        head = f"POST {path} HTTP/1.1\r\nHost: {client.host}\r\nContent-Length: 1000"
+        lying.sendall(head.encode() + b"\r\n\r\n" + b"only this")
+        time.sleep(0.2)
+    for _ in range(100):
+        if not any(p.is_file() for p in running[1].rglob("*")):
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("the part that came was not deleted")
+    assert client.photos() == {}
+
+
+def test_a_closed_page_leaves_nothing_and_harms_no_other(client, running, draw):
+    file = io.BytesIO()
+    Image.fromarray(draw(200, 300)).save(file, "PNG")
+    other = Client(running[0])
+    before = set(running[1].rglob("*"))
+    for client_of in (other, client, other):
+        client_of.upload("photo.png", file.getvalue())
+    (photo,) = client.photos().values()
+    # Nobody else sees it.
+    other.own("GET", f"/photos/{photo['id']}/preview", status=404)
+    other.close()
+    other.own("GET", status=410)
+    assert client.settled()["photo.png"]["state"] == "ready"
+    client.own("POST", f"/photos/{photo['id']}/remove", status=204)
+    left = {p for p in set(running[1].rglob("*")) - before if p.is_file()}
+    assert not left
+
+
+def test_a_download_ends_well_though_its_page_is_closed(client, running):
+    noise = np.random.default_rng(0).integers(0, 256, (500, 500), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "PNG")
+    before = {p for p in running[1].rglob("*") if p.is_file()}
+    for _ in range(4):
+        client.upload("noise.png", file.getvalue())
+    client.settled()
+    host, port = client.host.split(":")
+    path = f"/api/sessions/{client.token}/photos.zip"
+    head = f"GET {path} HTTP/1.1\r\nHost: {client.host}\r\nConnection: close\r\n\r\n"
+
+    def begin():
+        asking = socket.socket()
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asking.connect((host, int(port)))
+        asking.sendall(head.encode())
+        assert asking.recv(10).startswith(b"HTTP/1.1 2")
+        return asking
+
+    begin().close()  # broken off: that is the user's right
+    with begin() as asking:
+        client.close()
+        told = b"".join(iter(lambda: asking.recv(2**20), b""))
+    assert told.count(b"PK\x03\x04") == 5
+    for _ in range(100):
+        if {p for p in running[1].rglob("*") if p.is_file()} == before:
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("files are left")
+    client.close = lambda: None
+
+
+def test_silence_closes_a_page_unless_it_is_being_sent_something():
+    with sessions.Sessions() as kept:
+        busy, silent, heard = kept.new(), kept.new(), kept.new()
+        for session in (busy, silent):
+            session.heard -= 1000
+        with kept.using(busy):
+            kept.close_silent(away=500)
+            assert [s.folder.exists() for s in (busy, silent, heard)] == [1, 0, 1]
+            kept.close(busy)
+            assert busy.folder.exists()
+        assert not busy.folder.exists()
+        assert kept.folder.stat().st_mode & 0o777 == 0o700
+    assert not kept.folder.exists()
+
+
+@pytest.mark.parametrize(
+    "number, code",
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)],
+)
+def test_a_signal_ends_the_command_and_deletes_all_files(tmp_path, number, code):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    with serving(folder) as (url, process):
+        client = Client(url)
+        client.upload("photo.jpg", b"anything")
+        assert any(p.is_file() for p in folder.rglob("*"))
+        if number == signal.SIGTERM:  # the others come before TensorFlow is there
+            client.settled()
+        process.send_signal(number)
+        assert process.wait(30) == code
+    assert not any(folder.glob("colorize-page-*"))
+    said = (tmp_path / "temporary.stderr").read_text()
+    assert "Traceback" not in said
+    assert "its files are deleted" in said or number != signal.SIGTERM
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, ["serve", "--no-open", *arguments])
+
+
+def test_what_is_wrong_is_told_in_a_line(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        told = run("--port", str(taken.getsockname()[1]))
+    assert told.exit_code == 2 and "is taken" in told.stderr
+    told = run("--host", "no such host")
+    assert told.exit_code == 2 and "no address of this computer" in told.stderr
+    told = run("--model", str(tmp_path / "none.keras"))
+    assert told.exit_code == 2 and "none.keras" in told.stderr
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    told = run()
+    assert told.exit_code == 2
+    assert "pip install 'keras-colorize[page]'" in told.stderr
+
+
+def test_a_model_that_cannot_be_opened_ends_the_command(tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    (tmp_path / "broken.keras").write_bytes(b"nothing of the kind")
+    with serving(folder, "--model", str(tmp_path / "broken.keras")) as (_, process):
+        assert process.wait(60) == 1
+    assert not any(folder.iterdir())
+    said = (tmp_path / "temporary.stderr").read_text()
+    assert "broken.keras" in said and "Traceback" not in said
+
+
+def test_other_computers_are_mentioned_where_they_may_come(tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    with serving(folder, "--host", "0.0.0.0") as (url, process):
+        assert url.startswith("http://127.0.0.1:")
+        Client(url)
+    assert "anyone who can reach" in (tmp_path / "temporary.stderr").read_text()
+    shutil.rmtree(folder)

@@ -1,0 +1,335 @@
+"""The page in a real browser: Debian's Chromium, or another named by CHROMIUM."""
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import serving
+from PIL import Image
+
+from colorize import color, upsampling
+from colorize.cli import cli
+from colorize.page import preview
+
+BROWSER = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+try:
+    from playwright.sync_api import expect, sync_playwright
+except ModuleNotFoundError:
+    BROWSER = None
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        BROWSER is None, reason="no browser: needs Chromium (CHROMIUM) and playwright"
+    ),
+]
+ALONE = (  # as root, and asking nobody anything
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
+    "--disable-background-networking --disable-component-update"
+).split()
+FLAGS = ("--precision", "float32")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    with serving(folder, *FLAGS, "--max-upload-mb", "1") as (url, process):
+        yield url, folder, process
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=ALONE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(running, chromium):
+    """The page, which has asked nobody else, and had no error, when the test ends."""
+    context = chromium.new_context(accept_downloads=True)
+    page = context.new_page()
+    asked, wrong = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "console",
+        lambda said: wrong.append(said.text) if "Content Security" in said.text else 0,
+    )
+    page.goto(running[0])
+    yield page
+    context.close()
+    assert not [url for url in asked if not url.startswith((running[0], "blob:"))]
+    assert not wrong
+
+
+@pytest.fixture
+def photos(tmp_path, draw):
+    """Two photos, and a broken one between them whose name is a trap."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    grey = Image.fromarray(draw(300, 400, 1)).convert("L")
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    grey.save(folder / "a.jpg", exif=exif)
+    (folder / "<img src=x onerror=alert(1)>.jpg").write_bytes(b"\xff\xd8\xff broken")
+    Image.fromarray(draw(200, 120, 2)).save(folder / "c.tif", compression="tiff_lzw")
+    return folder
+
+
+def status(page):
+    return page.get_by_role("status")
+
+
+def pixels(page, canvas):
+    """What a canvas shows (H, W, 3)."""
+    data = page.evaluate(
+        """(id) => {
+            const canvas = document.getElementById(id);
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+            return { width, height, data: btoa(Array.from(
+                data, (byte) => String.fromCharCode(byte)).join("")) };
+        }""",
+        canvas,
+    )
+    flat = np.frombuffer(base64.b64decode(data["data"]), np.uint8)
+    return flat.reshape(data["height"], data["width"], 4)[..., :3]
+
+
+def timeless(copy):
+    """A copy without the time that it was made at."""
+    return re.sub(rb'stEvt:when="[^"]*"', b"", copy)
+
+
+def predicted(photos, out, *flags):
+    told = CliRunner().invoke(cli, ["predict", str(photos), str(out), *FLAGS, *flags])
+    assert told.exit_code == 1, told.output
+    return {path.name: timeless(path.read_bytes()) for path in out.iterdir()}
+
+
+def set_range(page, label, value):
+    page.get_by_label(label, exact=True).fill(str(value))
+
+
+def unzipped(download):
+    with zipfile.ZipFile(download.path()) as archive:
+        assert archive.testzip() is None
+        return {name: timeless(archive.read(name)) for name in archive.namelist()}
+
+
+def test_three_photos_from_dropping_to_downloading(page, photos, tmp_path):
+    page.locator("#files").set_input_files(sorted(photos.iterdir()))
+    expect(status(page)).to_contain_text("2 of 3 ready, 1 failed", timeout=30_000)
+    expect(page.locator("#progress")).to_have_js_property("value", 3)
+    items = page.get_by_role("listitem").filter(has=page.locator(".title"))
+    expect(items).to_have_count(3)
+    broken = items.filter(has_text="<img src=x onerror=alert(1)>.jpg")
+    expect(broken).to_contain_text("failed: damaged or incomplete")
+
+    # Before and after lie on each other; the slider says how much of each is seen.
+    items.filter(has_text="a.jpg").get_by_role("button").first.click()
+    expect(page.locator("#facts")).to_have_text("400 × 300 pixels")
+    expect(page.locator("#stage")).not_to_have_class(re.compile("empty"))
+    before, after = pixels(page, "before"), pixels(page, "after")
+    assert np.array_equal(
+        before, np.asarray(Image.open(photos / "a.jpg").convert("RGB"))
+    )
+    assert np.abs(after.astype(int) - before).max() > 3
+    split = page.get_by_label("Compare before and after")
+    split.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    expect(split).to_have_attribute("aria-valuetext", "1 % as it was, 99 % in colour")
+    clip = page.locator("#after").evaluate("e => getComputedStyle(e).clipPath")
+    assert clip == "inset(0px 0px 0px 1%)"
+
+    # The saturation is painted here, at once: the server is told of it, no more.
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    set_range(page, "Saturation", 0)
+    page.wait_for_timeout(100)
+    assert np.array_equal(pixels(page, "after"), before)
+    set_range(page, "Saturation", 1.5)
+    page.wait_for_timeout(1000)
+    assert not [url for url in asked if "preview" in url]
+    strong = pixels(page, "after")
+
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Download", exact=True).click()
+    copies = predicted(photos, tmp_path / "strong", "--saturation", "1.5")
+    with open(got.value.path(), "rb") as file:
+        written = file.read()
+    assert got.value.suggested_filename == "a.jpg"
+    assert timeless(written) == copies["a.jpg"]
+    # What was seen is what was written, but for the JPEG.
+    seen = np.asarray(Image.open(io.BytesIO(written))).astype(int)
+    assert np.abs(seen - strong).mean() < 1.5
+
+    # Detail asks the network again.
+    set_range(page, "Detail", 160)
+    with page.expect_response(re.compile("preview")):
+        pass
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Download all").click()
+    files = unzipped(got.value)
+    report = files.pop("report.jsonl").decode()
+    small = predicted(photos, tmp_path / "s", "--saturation", "1.5", "--size", "160")
+    usual = predicted(photos, tmp_path / "usual")
+    assert files == {"a.jpg": small["a.jpg"], "c.tif": usual["c.tif"]}
+    told = [json.loads(line) for line in report.splitlines()]
+    assert [line["outcome"] for line in told] == ["failed", "coloured", "coloured"]
+    assert {line["size"] for line in told[1:]} == {160, 256}
+
+    page.get_by_role("button", name="Use these settings for all photos").click()
+    expect(status(page)).to_contain_text("2 of 3 ready")
+    items.filter(has_text="c.tif").get_by_role("button").first.click()
+    expect(page.locator("#detail-value")).to_have_text("160")
+
+    items.filter(has_text="a.jpg").get_by_label("Remove a.jpg").click()
+    expect(items).to_have_count(2)
+
+
+def test_the_browser_paints_what_this_package_paints(page, draw):
+    levels = draw(40, 50, 1)[..., 0]
+    ab = np.random.default_rng(0).normal(0, 40, (7, 9, 2)).astype(np.float32)
+    packed = base64.b64encode(preview.pack(levels[..., None], ab)).decode()
+    ((_, large),) = upsampling.strips(ab, levels.shape, rows=40)
+    for saturation in (0.0, 0.4, 1.0, 2.0):
+        told = page.evaluate(
+            """async ([packed, saturation]) => {
+                const { unpack, paint } = await import("/paint.js");
+                const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
+                return Array.from(paint(unpack(bytes.buffer), saturation));
+            }""",
+            [packed, saturation],
+        )
+        ours = np.array(told, int).reshape(40, 50, 4)
+        theirs = color.paint(levels, saturation * large)
+        assert (ours[..., 3] == 255).all()
+        difference = np.abs(ours[..., :3] - theirs)
+        # Where 0.1 % more or less of chroma fits, shadows are a level or two apart.
+        assert difference.max() <= 2 and difference.mean() < 0.05
+
+
+def test_files_and_a_folder_dropped_and_one_too_large(page, photos, tmp_path):
+    large = tmp_path / "large.jpg"
+    large.write_bytes(bytes(2_000_000))
+    (photos / "inner").mkdir()
+    (photos / "inner" / "d.png").write_bytes((photos / "c.tif").read_bytes())
+    (photos / "notes.txt").touch()
+    browser = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        files = [str(photos / "a.jpg"), str(large), str(photos)]
+        data = {"items": [], "files": files, "dragOperationsMask": 1}
+        told = {"type": kind, "x": 200, "y": 200, "data": data}
+        browser.send("Input.dispatchDragEvent", told)
+    expect(status(page)).to_contain_text("4 of 6 ready, 2 failed", timeout=30_000)
+    expect(page.locator("#photos")).to_contain_text("larger than the 1 MB allowed")
+    expect(page.locator("#photos")).to_contain_text("d.png")
+    expect(page.get_by_role("alert")).to_have_text(
+        "Left out, being no pictures by their names: 1"
+    )
+
+
+def test_a_keyboard_is_enough(page, photos):
+    page.locator("#files").set_input_files([photos / "a.jpg"])
+    expect(status(page)).to_contain_text("1 of 1 ready", timeout=30_000)
+    page.evaluate("document.activeElement.blur()")
+    reached = []
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+        assert page.evaluate(
+            """() => {
+                const own = getComputedStyle(document.activeElement);
+                const next = document.activeElement.nextElementSibling;
+                const stage = getComputedStyle(document.getElementById("stage"));
+                return [own, next && getComputedStyle(next), stage].some(
+                    (style) => style && style.outlineStyle === "solid");
+            }"""
+        ), f"no focus is seen on {reached[-1]}"
+    wanted = ["files", "folder", "all", "split", "saturation", "detail", "download"]
+    assert [id for id in reached if id in wanted] == wanted
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_readable_on_a_phone(page, photos, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.locator("#files").set_input_files(sorted(photos.iterdir()))
+    expect(status(page)).to_contain_text("2 of 3 ready", timeout=30_000)
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 360
+    contrasts = page.evaluate(
+        """() => {
+            const light = (text) => {
+                const [r, g, b] = text.match(/[\\d.]+/g).map((v) => v / 255).map(
+                    (v) => v > 0.04045 ? ((v + 0.055) / 1.055) ** 2.4 : v / 12.92);
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+            };
+            const ground = (element) => {
+                const own = getComputedStyle(element).backgroundColor;
+                return own === "rgba(0, 0, 0, 0)" ? ground(element.parentElement) : own;
+            };
+            return [...document.querySelectorAll("body *")].filter(
+                (e) => e.checkVisibility() && !e.closest(":disabled, #stage, noscript")
+                    && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()),
+            ).map((e) => {
+                const pair = [light(getComputedStyle(e).color), light(ground(e))];
+                return [e.tagName + "." + e.className,
+                    (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05)];
+            });
+        }"""
+    )
+    assert len(contrasts) > 15
+    assert not [pair for pair in contrasts if pair[1] < 4.5]
+
+
+def test_closing_a_page_deletes_its_files_and_no_others(
+    page, running, photos, chromium
+):
+    url, folder, _ = running
+    other = chromium.new_page()
+    other.goto(url)
+    for one in (page, other):
+        one.locator("#files").set_input_files([photos / "a.jpg"])
+        expect(status(one)).to_contain_text("1 of 1 ready", timeout=30_000)
+    (root,) = folder.glob("colorize-page-*")
+    before = set(root.iterdir())
+    other.close(run_before_unload=False)
+    for _ in range(100):
+        if len(set(root.iterdir())) == len(before) - 1:
+            break
+        page.wait_for_timeout(50)
+    else:
+        raise AssertionError("its files are there still")
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert got.value.path().stat().st_size
+    # A page that is unloaded asks first, unless everything was downloaded.
+    page.goto(url)
+
+
+def test_a_server_that_has_gone_is_told(tmp_path, chromium):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    with serving(folder) as (url, process):
+        page = chromium.new_page()
+        page.goto(url)
+        expect(status(page)).to_contain_text("The network is being opened")
+        process.terminate()
+        process.wait(30)
+        expect(page.get_by_role("alert")).to_contain_text("cannot reach colorize")
+        page.close()
+    assert not any(folder.glob("colorize-page-*"))
