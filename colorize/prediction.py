@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-import tensorflow as tf
 
 from colorize import color, encoding, files, images, metadata, metrics, sheet
 from colorize.colorizer import Colorizer, painted, seen_at
@@ -387,7 +386,7 @@ class _Pipeline:
                 try:
                     found += self.colorizer.batch_ab([small])
                     break
-                except (tf.errors.ResourceExhaustedError, MemoryError):
+                except MemoryError:
                     if size // 2 < _SMALLEST:
                         raise ColorizeError("out of memory in the network") from None
                     size //= 2
@@ -469,7 +468,7 @@ def _failed(job: Done, error: Exception, begun: float) -> Done:
     reason, fault = str(error), ""
     if isinstance(error, OSError):
         reason = error.strerror or reason
-    elif isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+    elif isinstance(error, MemoryError):
         reason = "out of memory"
     elif not isinstance(error, ColorizeError):
         reason = f"a fault of colorize: {type(error).__name__}: {error}".splitlines()[0]

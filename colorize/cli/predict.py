@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 import colorize
-from colorize import cluster, config, files, quiet, runs
+from colorize import cluster, config, files, runs
 from colorize.cli.shared import (
     explained,
     minding,
@@ -88,7 +88,8 @@ from colorize.errors import UsageError
     type=click.Choice(config.PRECISIONS),
     default="auto",
     show_default=True,
-    help="What the network computes in: auto is the fastest here.",
+    help="What the network computes in: auto is the fastest here, and the only one for "
+    "exported files, which decide by themselves.",
 )
 @click.option(
     "--max-megapixels",
@@ -155,22 +156,23 @@ def predict(
             options["format"] = "png"
         model = model_path(named)
     with explained(lambda: "stopped; run the same command again for the rest"):
-        quiet.import_tensorflow()
-        from colorize import checkpoint, prediction
-        from colorize import precision as precisions
+        from colorize import prediction, runtimes
         from colorize.colorizer import Colorizer
 
-        policy, _ = precisions.choose(precision)
+        network = runtimes.open_network(model, precision)
+        if size and network.fixed:
+            height, width = network.fixed
+            raise UsageError(f"--size: {model} takes {height}x{width} and nothing else")
         settings = prediction.Settings(
-            size=size or checkpoint.network_size(model),
+            size=size or network.size,
             max_memory=int(max_memory * 1e6),
             **options,
         )
         if provenance:
             settings = dataclasses.replace(
-                settings, provenance=_provenance(model, settings, policy)
+                settings, provenance=_provenance(model, settings, network.precision)
             )
-        colorizer = Colorizer(checkpoint.open_model(model), policy=policy)
+        colorizer = Colorizer(network)
         if _STANDARD in (source, target):
             _predict_stream(colorizer, source, target, settings)
             return
@@ -251,7 +253,7 @@ def _check_outputs(
         raise UsageError(f"{report}: a picture's name; reports are lines of JSON")
 
 
-def _provenance(model: Path, settings: Any, policy: str) -> Any:
+def _provenance(model: Path, settings: Any, precision: str) -> Any:
     """What copies say about their colours."""
     from colorize import metadata
 
@@ -261,7 +263,7 @@ def _provenance(model: Path, settings: Any, policy: str) -> Any:
     return metadata.Provenance(
         software=f"colorize {colorize.__version__}",
         parameters=f"model={name} sha256={digest} size={settings.size} "
-        f"saturation={settings.saturation:g} precision={policy}",
+        f"saturation={settings.saturation:g} precision={precision}",
     )
 
 

@@ -103,8 +103,8 @@ model_option = click.option(
     "--model",
     "named",
     type=click.Path(path_type=Path),
-    help="Run folder, .keras file, or default: gamma, with the weights that come with "
-    "colorize  [default]",
+    help="Run folder, .keras, .onnx or .tflite file, or default: gamma, with the "
+    "weights that come with colorize  [default]",
 )
 size_option = click.option(
     "--size",
