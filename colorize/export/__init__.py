@@ -109,6 +109,7 @@ def export(
             f"{fixed[0]}x{fixed[1]}"
         )
     samples = [_shown(rgb, network, fixed) for rgb in _photos()]
+    known = SHIPPED_LICENCE if source == runs.SHIPPED else NOT_STATED
     described = {
         "name": model.name,
         "version": colorize.__version__,
@@ -118,8 +119,7 @@ def export(
         "network_size": min(fixed) if fixed else size,
         "fixed_size": fixed,
         "precision": precision,
-        "licence": licence
-        or (SHIPPED_LICENCE if source == runs.SHIPPED else NOT_STATED),
+        "licence": licence or known,
         "source_sha256": hashlib.sha256(
             runs.model_file(source).read_bytes()
         ).hexdigest(),
@@ -140,9 +140,9 @@ def export(
         most, usual = TOLERANCES[precision]
         if not (largest <= most and mean <= usual):
             raise ColorizeError(
-                f"{target}: not kept: its ab differs from that of Keras by {largest:.3g} "
-                f"at most and {mean:.3g} on average; {most:g} and {usual:g} are "
-                f"tolerated in {precision}"
+                f"{target}: not kept: its ab differs from that of Keras by "
+                f"{largest:.3g} at most and {mean:.3g} on average; {most:g} and "
+                f"{usual:g} are tolerated in {precision}"
             )
         fast = runtimes.open_network(source)
         seconds, keras_seconds = (_seconds(one, samples[0]) for one in (exported, fast))

@@ -10,7 +10,7 @@ from tensorflow.python.framework.convert_to_constants import (
 
 
 @keras.saving.register_keras_serializable("colorize")
-class PlainResizing(keras.layers.Layer):
+class PlainResizing(keras.layers.Layer):  # type: ignore[misc]
     """Keras's `Resizing`, centre cropped and antialiased, as two products of matrices.
 
     TensorFlow's own operation for it is in neither ONNX nor LiteRT.
@@ -40,7 +40,7 @@ class PlainResizing(keras.layers.Layer):
 
 
 def _triangles(wanted: int, side: tf.Tensor, crop: tf.Tensor) -> tf.Tensor:
-    """How much each of `side` pixels counts for each of the wanted ones, (wanted, side).
+    """How much each pixel counts for each of the wanted ones: (wanted, side).
 
     Only those of the centre `crop` count.
     """

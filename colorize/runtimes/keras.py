@@ -39,7 +39,7 @@ class KerasNetwork:
         ColorizeError: the model does something else.
     """
 
-    fixed = None
+    fixed: tuple[int, int] | None = None
 
     def __init__(
         self, model: keras.Model, *, policy: str = "float32", size: int = SHORT_SIDE
