@@ -73,6 +73,11 @@ def test_every_model_goes_through_every_format(
     name, suffix, precision, saved, tmp_path
 ):
     path = tmp_path / f"out{suffix}"
+    if (name, suffix) == ("fusion", ".tflite") and precision != "float32":
+        # Its classifier is too sensitive for what LiteRT rounds, and this says so.
+        with pytest.raises(ColorizeError, match="not kept: its ab differs"):
+            export.export(saved(name), path, precision=precision)
+        return
     done = export.export(saved(name), path, precision=precision)
     most, usual = export.TOLERANCES[precision]
     assert done.largest <= most and done.mean <= usual
@@ -298,4 +303,5 @@ def test_a_fresh_environment_by_the_documented_commands(
     model = ["--model", exported(suffix)]
     predict = [programs / "colorize", "predict", "a.png", "b.png", *model]
     subprocess.run(predict, check=True, cwd=tmp_path)
-    assert Image.open(tmp_path / "b.png").size == (64, 48)
+    with Image.open(tmp_path / "b.png") as image:
+        assert image.size == (64, 48)
