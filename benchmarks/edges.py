@@ -28,6 +28,7 @@ from scipy.ndimage import uniform_filter  # noqa: E402
 
 from colorize import checkpoint, color, files, images, metrics, upsampling  # noqa: E402
 from colorize.colorizer import Colorizer, paint  # noqa: E402
+from colorize.runtimes.keras import KerasNetwork  # noqa: E402
 
 Resampling = Image.Resampling
 # From small ab (h, w, 2) and L (H, W) to ab (H, W, 2).
@@ -216,7 +217,7 @@ def root_mean(errors: list[tuple[float, float]]) -> np.ndarray:
 
 def enlarge(folder: Path, sizes: list[int]) -> None:
     """Prints a table for true ab, and one for each size that the model is shown."""
-    colorizer = Colorizer(checkpoint.open_model(Path("default")))
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(Path("default"))))
     for size in (0, *sizes):
         errors: dict[str, dict[str, list[tuple[float, float]]]]
         errors = defaultdict(lambda: defaultdict(list))
@@ -249,7 +250,7 @@ def enlarge(folder: Path, sizes: list[int]) -> None:
 
 def sizes(folder: Path, tried: list[int]) -> None:
     """Prints what each size of the network's input brings, and its time."""
-    colorizer = Colorizer(checkpoint.open_model(Path("default")))
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(Path("default"))))
     errors, colourfulness = defaultdict(list), defaultdict(list)
     seconds = dict.fromkeys(tried, 0.0)
     for rgb, true, band in pictures(folder):

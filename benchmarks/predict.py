@@ -182,12 +182,15 @@ def split(root: Path) -> None:
     from colorize import checkpoint, color, encoding, images, upsampling
     from colorize import precision as precisions
     from colorize.colorizer import Colorizer, seen_at
+    from colorize.runtimes.keras import KerasNetwork
 
     (image,) = photos((4000, 3000), 1)
     data = io.BytesIO()
     image.save(data, "jpeg", quality=90)
     policy, _ = precisions.choose()
-    colorizer = Colorizer(checkpoint.open_model(Path("default")), policy=policy)
+    colorizer = Colorizer(
+        KerasNetwork(checkpoint.open_model(Path("default")), policy=policy)
+    )
     best: dict[str, float] = {}
 
     def timed(name: str, begun: float) -> None:

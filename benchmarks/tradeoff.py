@@ -27,6 +27,7 @@ from colorize import (  # noqa: E402
     sheet,
 )
 from colorize.colorizer import Colorizer, paint  # noqa: E402
+from colorize.runtimes.keras import KerasNetwork  # noqa: E402
 
 SATURATIONS = np.arange(9) / 4
 SIDE = protocols.PROTOCOLS[protocols.DEFAULT].side
@@ -58,7 +59,9 @@ def main() -> None:
     count = min(count, len(names))
     names = [names[i * len(names) // count] for i in range(count)]
     labels = runs.labels(sources)
-    colorizers = [Colorizer(checkpoint.open_model(source)) for source in sources]
+    colorizers = [
+        Colorizer(KerasNetwork(checkpoint.open_model(source))) for source in sources
+    ]
     sizes = [checkpoint.network_size(source) for source in sources]
     figures: dict[str, list[list[tuple[float, float]]]] = {one: [] for one in labels}
     truly = []

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from colorize import config, files, models, runs, trust
-from colorize.errors import ColorizeError
+from colorize.errors import ColorizeError, first_line, shown
 
 MAX_STRIDE = 64
 _LISTED = 12  # differing layers in one message
@@ -100,7 +100,7 @@ def open_model(source: Path) -> keras.Model:
     # Settings that do not go together: Keras and TensorFlow raise all kinds of errors.
     except Exception as e:
         raise ColorizeError(
-            f"{path}: not a Keras model this can open: {trust.first_line(e)}"
+            f"{path}: not a Keras model this can open: {first_line(e)}"
         ) from e
     return model
 
@@ -128,7 +128,7 @@ def stride_of(model: keras.Model) -> int:
             return stride
         stride *= 2
     raise ColorizeError(
-        f"model {trust.shown(model.name)} is not a colorizer: it does not turn L "
+        f"model {shown(model.name)} is not a colorizer: it does not turn L "
         "(H, W, 1) into ab (H, W, 2), whatever H and W are"
     )
 
@@ -196,7 +196,7 @@ def load_state(
         except (MemoryError, PermissionError):
             raise  # no fault of the file
         except Exception as e:  # whatever ZIP and NPY make of bytes that are wrong
-            reason = trust.first_line(e).removeprefix(f"{path}: ")
+            reason = first_line(e).removeprefix(f"{path}: ")
             problems.append(f"{path} is damaged: {reason}")
             if set_aside:
                 path.rename(f"{path}.damaged")

@@ -7,14 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
+from PIL import Image
 
-from colorize import checkpoint, color, images, models, trust, upsampling
+from colorize import color, images, runtimes, upsampling
 from colorize.config import SHORT_SIDE
-from colorize.errors import ColorizeError
-from colorize.precision import choose
+from colorize.runtimes import Network
 
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
 _AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
@@ -24,67 +22,51 @@ def load(model: str | Path = "default", *, precision: str = "auto") -> "Colorize
     """Opens a model, ready to colour arrays, as the command `colorize predict` does.
 
     Args:
-        model: `default` for the weights that come with this package, a run folder, or
-            a `.keras` file.
+        model: `default` for the weights that come with this package, a run folder,
+            or a `.keras`, `.onnx` or `.tflite` file.
         precision: what the network computes in, a Keras dtype policy; `auto` for the
             fastest on this machine, `float32` for the same colours on every machine.
+            An exported file decides by itself: `auto` is its only choice.
 
     Raises:
         ColorizeError: there is no such model, or it is no colorizer.
     """
-    source = Path(model)
-    policy, _ = choose(precision)
-    opened = checkpoint.open_model(source)
-    return Colorizer(opened, policy=policy, size=checkpoint.network_size(source))
+    return Colorizer(runtimes.open_network(Path(model), precision))
 
 
 class Colorizer:
-    """A model, ready to colour pictures of any size.
+    """A network, ready to colour pictures of any size.
 
     Args:
-        model: from L (B, H, W, 1) in [0, 100] to ab (B, H, W, 2) in Lab units.
-        policy: what it computes in; the model itself is left as it is.
-        size: short side shown to it where no other is asked for, in pixels.
-
-    Raises:
-        ColorizeError: the model does something else.
+        network: from L (B, H, W, 1) in [0, 100] to ab (B, H, W, 2) in Lab units.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        *,
-        policy: str = "float32",
-        size: int = SHORT_SIDE,
-    ) -> None:
-        self.size = size
-        self.stride = checkpoint.stride_of(model)
-        fast = models.in_policy(model, policy)
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.size = network.size
+        self.stride = network.stride
 
-        def run(lightness: tf.Tensor) -> tf.Tensor:
-            return fast(lightness, training=False)
-
-        try:
-            # One trace for all sizes, made here: threads that share it may run at once.
-            self._run = tf.function(
-                run, autograph=False, jit_compile=False
-            ).get_concrete_function(tf.TensorSpec((None, None, None, 1), tf.float32))
-        except Exception:
-            # Stock layers may need to know the size: UpSampling2D, where it is smooth.
-            self._run = run
-            try:
-                run(tf.zeros((1, self.stride, self.stride, 1)))
-            except Exception as e:  # layers raise all kinds of errors
-                raise ColorizeError(
-                    f"model {trust.shown(model.name)} cannot be run: "
-                    f"{trust.first_line(e)}"
-                ) from e
+    def _fitted(self, lightness: np.ndarray) -> np.ndarray:
+        """L (H, W), made smaller where the network takes one size that it exceeds."""
+        if self.network.fixed is None:
+            return lightness
+        height, width = lightness.shape
+        scale = min(self.network.fixed[0] / height, self.network.fixed[1] / width)
+        if scale >= 1:
+            return lightness
+        smaller = (max(1, int(width * scale)), max(1, int(height * scale)))
+        resized = Image.fromarray(lightness).resize(smaller, Image.Resampling.BOX)
+        return np.asarray(resized)
 
     def _padded(self, lightness: np.ndarray) -> np.ndarray:
-        """(H, W) with its borders mirrored to what the stride divides: (H', W', 1)."""
+        """(H, W) with its borders mirrored to what the network takes: (H', W', 1)."""
         height, width = lightness.shape
-        padding = ((0, -height % self.stride), (0, -width % self.stride))
-        return np.pad(lightness, padding, mode="reflect")[..., None]
+        if self.network.fixed is None:
+            below, right = -height % self.stride, -width % self.stride
+        else:
+            below = self.network.fixed[0] - height
+            right = self.network.fixed[1] - width
+        return np.pad(lightness, ((0, below), (0, right)), mode="reflect")[..., None]
 
     def batch_ab(self, small: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Predicts the colour of several small pictures, those of like size together.
@@ -93,9 +75,11 @@ class Colorizer:
             small: (h, w) grey levels each, from `Page.shrunk`.
 
         Returns:
-            (h, w, 2) float32 in Lab units of each.
+            (h, w, 2) float32 in Lab units of each; smaller where the network takes one
+            size only.
         """
-        padded = [self._padded(color.lightness_of(levels)) for levels in small]
+        fitted = [self._fitted(color.lightness_of(levels)) for levels in small]
+        padded = [self._padded(lightness) for lightness in fitted]
         alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for i, picture in enumerate(padded):
             alike[picture.shape].append(i)
@@ -104,9 +88,9 @@ class Colorizer:
             most = max(1, _AT_ONCE // (height * width))
             for first in range(0, len(members), most):
                 batch = members[first : first + most]
-                ab = self._run(tf.constant(np.stack([padded[i] for i in batch])))
-                for i, own in zip(batch, ab.numpy(), strict=True):
-                    rows, columns = small[i].shape
+                ab = self.network(np.stack([padded[i] for i in batch]))
+                for i, own in zip(batch, ab, strict=True):
+                    rows, columns = fitted[i].shape
                     found[i] = own[:rows, :columns]
         return found
 

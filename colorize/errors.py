@@ -1,4 +1,6 @@
-"""The one exception for everything the user can put right."""
+"""The one exception for everything the user can put right, and how errors are shown."""
+
+from typing import Any
 
 
 class ColorizeError(Exception):
@@ -7,3 +9,22 @@ class ColorizeError(Exception):
 
 class UsageError(ColorizeError):
     """Something that was named wrongly: a file, a folder, a setting, a value."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, fit to be shown: one short line without control characters.
+
+    Libraries put into it what they read in the file.
+    """
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return _printable(line)
+
+
+def shown(value: Any) -> str:
+    """A value from a file, fit to be shown."""
+    return _printable(repr(value))
+
+
+def _printable(text: str, longest: int = 200) -> str:
+    text = "".join(c if c.isprintable() else "?" for c in text[: longest + 1])
+    return text if len(text) <= longest else f"{text[:longest]}..."

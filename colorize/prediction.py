@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-import tensorflow as tf
 
 import colorize
 from colorize import color, encoding, files, images, metadata, metrics, runs, sheet
@@ -142,32 +141,33 @@ class Survey:
 
 
 @dataclass(frozen=True)
-class Network:
-    """The network as copies name it.
+class Origin:
+    """Where colours come from, as copies name it.
 
     Attributes:
-        name: of its run or file.
+        name: of the model's run or file.
         sha256: of its file.
-        policy: what it computes in.
+        precision: what it computes in.
     """
 
     name: str
     sha256: str
-    policy: str
+    precision: str
 
     @classmethod
-    def of(cls, model: Path, policy: str) -> "Network":
-        """That of a run folder or a `.keras` file."""
+    def of(cls, model: Path, precision: str) -> "Origin":
+        """That of a run folder or a model file."""
         file = runs.model_file(model)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        return cls(file.name if model == runs.SHIPPED else model.name, digest, policy)
+        name = file.name if model == runs.SHIPPED else model.name
+        return cls(name, digest, precision)
 
     def provenance(self, settings: Settings) -> metadata.Provenance:
         """What a copy says about the making of its colours."""
         return metadata.Provenance(
             software=f"colorize {colorize.__version__}",
             parameters=f"model={self.name} sha256={self.sha256} size={settings.size} "
-            f"saturation={settings.saturation:g} precision={self.policy}",
+            f"saturation={settings.saturation:g} precision={self.precision}",
         )
 
 
@@ -419,7 +419,7 @@ class _Pipeline:
                 try:
                     found += self.colorizer.batch_ab([small])
                     break
-                except (tf.errors.ResourceExhaustedError, MemoryError):
+                except MemoryError:
                     if size // 2 < _SMALLEST:
                         raise ColorizeError("out of memory in the network") from None
                     size //= 2
@@ -501,7 +501,7 @@ def _failed(job: Done, error: Exception, begun: float) -> Done:
     reason, fault = str(error), ""
     if isinstance(error, OSError):
         reason = error.strerror or reason
-    elif isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+    elif isinstance(error, MemoryError):
         reason = "out of memory"
     elif not isinstance(error, ColorizeError):
         reason = f"a fault of colorize: {type(error).__name__}: {error}".splitlines()[0]

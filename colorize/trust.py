@@ -18,7 +18,7 @@ import h5py
 from h5py import h5d, h5g, h5l, h5o, h5t
 from numpy.lib import format as npy
 
-from colorize.errors import ColorizeError
+from colorize.errors import ColorizeError, first_line, shown
 
 # The largest network here, Fusion on InceptionResNetV2, takes 0.25 GB of weights and
 # 0.8 MB of description, of 837 layers and 831 calls of them, 18 brackets deep.
@@ -214,25 +214,6 @@ def _explained(path: Path, what: str) -> Iterator[None]:
     # Whatever ZIP, JSON, HDF5 and the checks here make of bytes that are wrong.
     except Exception as e:
         raise ColorizeError(f"{path}: {what}: damaged: {first_line(e)}") from e
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, fit to be shown: one short line without control characters.
-
-    Libraries put into it what they read in the file.
-    """
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return _printable(line)
-
-
-def shown(value: Any) -> str:
-    """A value from a file, fit to be shown."""
-    return _printable(repr(value))
-
-
-def _printable(text: str, longest: int = 200) -> str:
-    text = "".join(c if c.isprintable() else "?" for c in text[: longest + 1])
-    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def _check_size(path: Path) -> None:

@@ -11,6 +11,7 @@ from colorize import color, images, models
 from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
+from colorize.runtimes.keras import KerasNetwork
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +63,8 @@ def test_importing_the_package_brings_nothing_along():
 def test_reduced_precision_moves_colours_little(name, draw):
     model = models.find(name).build()
     levels = np.uint16(257) * np.uint8(color.lightness(draw(64, 64)) * 2.5)
-    (exact,) = Colorizer(model).batch_ab([levels])
-    (fast,) = Colorizer(model, policy="mixed_bfloat16").batch_ab([levels])
+    (exact,) = Colorizer(KerasNetwork(model)).batch_ab([levels])
+    (fast,) = Colorizer(KerasNetwork(model, policy="mixed_bfloat16")).batch_ab([levels])
     assert 0 < np.abs(exact - fast).mean() < 0.02 * np.abs(exact).max() + 0.3
 
 

@@ -12,6 +12,7 @@ from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError, UsageError
 from colorize.evaluation import Candidate
 from colorize.protocols import Protocol
+from colorize.runtimes.keras import KerasNetwork
 
 SMALL = Protocol("small", 64)
 
@@ -21,7 +22,7 @@ def constant(a, b):
     lightness = keras.Input((None, None, 1))
     bias = keras.initializers.Constant([a, b])
     ab = keras.layers.Conv2D(2, 1, kernel_initializer="zeros", bias_initializer=bias)
-    return Colorizer(keras.Model(lightness, ab(lightness)))
+    return Colorizer(KerasNetwork(keras.Model(lightness, ab(lightness))))
 
 
 def report(models, photos, tmp_path, out=None, **options):

@@ -7,7 +7,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 import tifffile
 from PIL import Image
 
@@ -15,6 +14,7 @@ from colorize import color, encoding, files, images, prediction, sheet
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
 from colorize.metadata import Provenance
+from colorize.runtimes.keras import KerasNetwork
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def colorizer():
     lightness = keras.Input((None, None, 1))
     bias = keras.initializers.Constant([12.0, -9.0])
     ab = keras.layers.Conv2D(2, 1, kernel_initializer="zeros", bias_initializer=bias)
-    return Colorizer(keras.Model(lightness, ab(lightness)))
+    return Colorizer(KerasNetwork(keras.Model(lightness, ab(lightness))))
 
 
 @pytest.fixture
@@ -366,7 +366,7 @@ class Forgetful:
 
     def batch_ab(self, small):
         if sum(levels.size for levels in small) > self.most:
-            raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+            raise MemoryError("no memory")
         return self.colorizer.batch_ab(small)
 
 

@@ -9,15 +9,16 @@ import colorize
 
 PACKAGE = Path(colorize.__file__).parent
 LAYERS = [
-    {"errors", "quiet", "__init__"},
-    {"files", "metadata", "trust"},
+    {"errors", "__init__"},
+    {"files", "metadata", "trust", "quiet"},
     {"color", "upsampling", "config", "runs", "classifiers", "precision"}
     | {"cluster", "protocols"},
     {"models", "losses", "critic", "metrics", "images", "augmentation", "distribution"}
     | {"recognition"},
     {"checkpoint", "cache", "embeddings", "sheet", "optimization", "encoding"},
-    {"colorizer", "dataset", "journal"},
-    {"training", "prediction", "evaluation"},
+    {"runtimes", "dataset", "journal"},
+    {"colorizer"},
+    {"training", "prediction", "evaluation", "export"},
     {"page"},
     {"cli"},
     {"__main__"},

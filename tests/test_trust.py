@@ -19,6 +19,7 @@ from keras import layers
 from colorize import checkpoint, classifiers, models, trust
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
+from colorize.runtimes.keras import KerasNetwork
 
 
 def unpack(path):
@@ -488,7 +489,11 @@ def test_what_others_made_of_stock_layers_opens_and_colours(build, tmp_path, dra
     opened = checkpoint.open_model(tmp_path)
     for mine, theirs in zip(model.get_weights(), opened.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    assert Colorizer(opened).colorize(draw(64, 64), size=64).shape == (64, 64, 3)
+    assert Colorizer(KerasNetwork(opened)).colorize(draw(64, 64), size=64).shape == (
+        64,
+        64,
+        3,
+    )
 
 
 @pytest.mark.parametrize("name", ["fusion", "gamma", "colornet"])
@@ -563,7 +568,7 @@ def test_a_network_that_cannot_be_run_is_told_in_one_line():
     x = keras.Input((None, None, 1), name="lightness")
     model = keras.Model({x.name: x}, layers.Conv2D(2, 1)(x), name="named")
     with pytest.raises(ColorizeError, match="model 'named' cannot be run") as caught:
-        Colorizer(model)
+        KerasNetwork(model)
     assert "\n" not in str(caught.value)
 
 

@@ -12,7 +12,7 @@ import warnings
 import click
 
 import colorize
-from colorize.cli import evaluate, lists, predict, serve, train
+from colorize.cli import evaluate, export, lists, predict, serve, train
 from colorize.cli.shared import interrupt, interruptions
 
 
@@ -59,6 +59,7 @@ for _command in (
     predict.predict,
     train.train,
     evaluate.evaluate,
+    export.export,
     serve.serve,
     lists.list_models,
     lists.show_cache,

@@ -74,17 +74,17 @@ def evaluate(
         out = out or runs.evaluation_folder(sources) / data.resolve().name
     with explained():
         quiet.import_tensorflow()
-        from colorize import checkpoint, dataset, evaluation
+        from colorize import dataset, evaluation, runtimes
         from colorize.colorizer import Colorizer
 
-        candidates = {
-            label: evaluation.Candidate(
-                Colorizer(checkpoint.open_model(source)),
-                size or checkpoint.network_size(source),
-                str(source),
+        candidates = {}
+        for label, source in zip(labels, sources, strict=True):
+            exported = runtimes.is_exported(source)
+            precision = "auto" if exported else "float32"
+            network = runtimes.open_network(source, precision)
+            candidates[label] = evaluation.Candidate(
+                Colorizer(network), size or network.size, str(source)
             )
-            for label, source in zip(labels, sources, strict=True)
-        }
         events = evaluation.evaluate(
             candidates,
             data,

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from colorize import cluster, config, files, quiet
+from colorize import cluster, config, files
 from colorize.cli.shared import (
     check_finite,
     explained,
@@ -139,23 +139,24 @@ def predict(
             options["format"] = "png"
         model = model_path(named)
     with explained(lambda: "stopped; run the same command again for the rest"):
-        quiet.import_tensorflow()
-        from colorize import checkpoint, prediction
-        from colorize import precision as precisions
+        from colorize import prediction, runtimes
         from colorize.colorizer import Colorizer
 
-        policy, _ = precisions.choose(precision)
+        network = runtimes.open_network(model, precision)
+        if size and network.fixed:
+            height, width = network.fixed
+            raise UsageError(f"--size: {model} takes {height}x{width} and nothing else")
         settings = prediction.Settings(
-            size=size or checkpoint.network_size(model),
+            size=size or network.size,
             max_memory=int(max_memory * 1e6),
             **options,
         )
         if provenance:
-            network = prediction.Network.of(model, policy)
+            origin = prediction.Origin.of(model, network.precision)
             settings = dataclasses.replace(
-                settings, provenance=network.provenance(settings)
+                settings, provenance=origin.provenance(settings)
             )
-        colorizer = Colorizer(checkpoint.open_model(model), policy=policy)
+        colorizer = Colorizer(network)
         if _STANDARD in (source, target):
             _predict_stream(colorizer, source, target, settings)
             return

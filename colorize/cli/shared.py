@@ -111,8 +111,8 @@ model_option = click.option(
     "--model",
     "named",
     type=click.Path(path_type=Path),
-    help="Run folder, .keras file, or default: gamma, with the weights that come with "
-    "colorize  [default]",
+    help="Run folder, .keras, .onnx or .tflite file, or default: gamma, with the "
+    "weights that come with colorize  [default]",
 )
 size_option = click.option(
     "--size",
@@ -125,7 +125,8 @@ precision_option = click.option(
     type=click.Choice(config.PRECISIONS),
     default="auto",
     show_default=True,
-    help="What the network computes in: auto is the fastest here.",
+    help="What the network computes in: auto is the fastest here, and the only one for "
+    "exported files, which decide by themselves.",
 )
 max_megapixels_option = click.option(
     "--max-megapixels",

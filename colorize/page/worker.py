@@ -30,7 +30,7 @@ class Worker:
     """Colours photos, one after the other.
 
     Args:
-        model: a run folder or a `.keras` file.
+        model: a run folder or a model file.
         precision: what the network computes in.
         max_megapixels: larger pictures are refused.
         provenance: whether copies say how they were made.
@@ -123,18 +123,13 @@ class Worker:
                     photo.state = "queued"
 
     def _open(self) -> None:
-        from colorize import quiet
-
-        quiet.import_tensorflow()
-        from colorize import checkpoint, prediction
-        from colorize import precision as precisions
+        from colorize import prediction, runtimes
         from colorize.colorizer import Colorizer
 
-        policy, _ = precisions.choose(self._precision)
-        self._network = prediction.Network.of(self._model, policy)
-        usual = checkpoint.network_size(self._model)
-        self._colorizer = Colorizer(checkpoint.open_model(self._model), policy=policy)
-        self.size = usual
+        network = runtimes.open_network(self._model, self._precision)
+        self._origin = prediction.Origin.of(self._model, network.precision)
+        self._colorizer = Colorizer(network)
+        self.size = network.size
 
     def _next(self) -> Photo | None:
         with self._changed:
@@ -153,7 +148,7 @@ class Worker:
         )
         if not self._provenance:
             return settings
-        told = self._network.provenance(settings)
+        told = self._origin.provenance(settings)
         return dataclasses.replace(settings, provenance=told)
 
     def _colour(self, photo: Photo) -> None:

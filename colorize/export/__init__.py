@@ -1,0 +1,301 @@
+"""Exporting: a model in, a file for another runtime out, compared before it is kept."""
+
+import contextlib
+import hashlib
+import importlib
+import json
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import colorize
+from colorize import color, files, images, quiet, runs, runtimes
+from colorize.errors import ColorizeError, UsageError, first_line
+
+PRECISIONS = ("float32", "float16", "int8")
+# What ab may differ from Keras in float32, in Lab units: at most, and on average. Float
+# differs by the order of sums; the rest is about three times what gamma was found at.
+TOLERANCES = {"float32": (0.1, 0.005), "float16": (1.5, 0.1), "int8": (30.0, 2.0)}
+SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")  # come with scikit-image
+MOST = 100  # pictures of a folder that int8 is calibrated on
+NOT_STATED = "MIT for the code of the network; not stated for its weights"
+SHIPPED_LICENCE = (
+    "MIT for the code of the network; its weights go on from those of "
+    "EfficientNet-Lite0, Apache-2.0, trained on research-only web photos: see "
+    "MODEL_CARD.md of colorize"
+)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file was written, and its runtime does with it what Keras does.
+
+    Attributes:
+        path: of the file.
+        bytes: that it has.
+        largest: difference of ab to Keras in float32, in Lab units.
+        mean: difference.
+        seconds: a sample photo takes in its runtime.
+        keras_seconds: a sample photo takes in Keras.
+        keras_precision: what Keras computed in, for that.
+        snippet: how to run it, in Python.
+        calibrated: pictures that int8 found its ranges on; 0 in other precisions.
+    """
+
+    path: Path
+    bytes: int
+    largest: float
+    mean: float
+    seconds: float
+    keras_seconds: float
+    keras_precision: str
+    snippet: str
+    calibrated: int
+
+    def describe(self) -> str:
+        """Itself in words."""
+        return (
+            f"{self.bytes / 1e6:.1f} MB; on {len(SAMPLES)} sample photos ab differs "
+            f"from Keras by at most {self.largest:.2g}, on average {self.mean:.2g}; "
+            f"{self.seconds * 1e3:.0f} ms a photo, Keras in {self.keras_precision} "
+            f"{self.keras_seconds * 1e3:.0f} ms"
+        )
+
+
+def export(
+    source: Path,
+    target: Path,
+    *,
+    precision: str = "float32",
+    fixed: tuple[int, int] | None = None,
+    calibrate: Path | None = None,
+    licence: str | None = None,
+) -> Exported:
+    """Writes a model for another runtime, and compares it there with Keras.
+
+    Args:
+        source: `default`, a run folder or a `.keras` file.
+        target: a `.onnx` or `.tflite` file; one that is there is replaced.
+        precision: of the weights; int8 computes convolutions in int8 too.
+        fixed: the only height and width it shall take; None for any multiples of the
+            stride.
+        calibrate: a folder of pictures like those to be coloured, for int8; None for
+            the sample photos.
+        licence: what the file says about it; None for what is known.
+
+    Raises:
+        ColorizeError: the model cannot be exported, or does something else there than
+            in Keras; nothing is left behind.
+    """
+    check(source, target, precision, calibrate)
+    quiet.import_tensorflow()
+    from colorize import checkpoint
+
+    _require(target)
+    from colorize.runtimes.keras import KerasNetwork
+
+    model = checkpoint.open_model(source)
+    size = checkpoint.network_size(source)
+    network = KerasNetwork(model, size=size)
+    if fixed and any(side % network.stride for side in fixed):
+        raise UsageError(
+            f"--fixed-size must be multiples of {network.stride}, got "
+            f"{fixed[0]}x{fixed[1]}"
+        )
+    samples = [_shown(rgb, network, fixed) for rgb in _photos()]
+    known = SHIPPED_LICENCE if source == runs.SHIPPED else NOT_STATED
+    described = {
+        "name": model.name,
+        "version": colorize.__version__,
+        "input": "CIE L of sRGB (D65) in [0, 100], float32 (batch, height, width, 1)",
+        "output": "CIE a and b in Lab units, float32 (batch, height, width, 2)",
+        "stride": network.stride,
+        "network_size": min(fixed) if fixed else size,
+        "fixed_size": fixed,
+        "precision": precision,
+        "licence": licence or known,
+        "source_sha256": hashlib.sha256(
+            runs.model_file(source).read_bytes()
+        ).hexdigest(),
+    }
+    seen = samples
+    if calibrate is not None:
+        seen = [_shown(rgb, network, fixed) for rgb in _pictures(calibrate)]
+    with _converting(source, target):
+        data = _converted(model, target, precision, fixed, described, seen)
+    files.make_folder(target.parent)
+    with files.atomic(target) as part:
+        part.write_bytes(data)
+        try:
+            exported = runtimes.open_network(part)
+        except ColorizeError as e:
+            raise ColorizeError(f"{target}: {str(e).removeprefix(f'{part}: ')}") from e
+        largest, mean = _difference(exported, network, samples)
+        most, usual = TOLERANCES[precision]
+        if not (largest <= most and mean <= usual):
+            raise ColorizeError(
+                f"{target}: not kept: its ab differs from that of Keras by "
+                f"{largest:.3g} at most and {mean:.3g} on average; {most:g} and "
+                f"{usual:g} are tolerated in {precision}"
+            )
+        fast = runtimes.open_network(source)
+        seconds, keras_seconds = (_seconds(one, samples[0]) for one in (exported, fast))
+    return Exported(
+        target,
+        len(data),
+        largest,
+        mean,
+        seconds,
+        keras_seconds,
+        fast.precision,
+        snippet(target, samples[0].shape),
+        len(seen) if precision == "int8" else 0,
+    )
+
+
+def check(source: Path, target: Path, precision: str, calibrate: Path | None) -> None:
+    """Raises UsageError for what makes no sense, before anything slow."""
+    if target.suffix not in runtimes.RUNTIMES:
+        known = " or ".join(runtimes.RUNTIMES)
+        raise UsageError(f"{target}: the name must end in {known}")
+    if runtimes.is_exported(source):
+        raise UsageError(f"{source}: exported already; name the model it was made from")
+    if precision == "int8" and target.suffix != ".tflite":
+        raise UsageError("--precision int8 is for .tflite files; for ONNX try float16")
+    if calibrate is not None and precision != "int8":
+        raise UsageError("--calibrate goes with --precision int8")
+
+
+def _require(target: Path) -> None:
+    """Raises ColorizeError where what writes a file is not installed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of packages that we do not maintain
+            importlib.import_module(f"{__name__}.{runtimes.RUNTIMES[target.suffix][0]}")
+            importlib.import_module(
+                runtimes.RUNTIMES[target.suffix][1].replace("-", "_")
+            )
+    except ModuleNotFoundError as e:
+        raise ColorizeError(
+            f"{target.suffix} files need {e.name}, which is not installed: "
+            "pip install 'keras-colorize[export]'"
+        ) from e
+
+
+@contextlib.contextmanager
+def _converting(source: Path, target: Path) -> Iterator[None]:
+    """Says in one line what a converter cannot do, and nothing else of all it says."""
+    try:
+        with quiet.held_back(warnings=False), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (MemoryError, ColorizeError):
+        raise
+    except Exception as e:  # converters raise all kinds of errors
+        raise ColorizeError(
+            f"{source}: cannot be exported to {target.suffix}: {first_line(e)}"
+        ) from e
+
+
+def _converted(
+    model: Any,
+    target: Path,
+    precision: str,
+    fixed: tuple[int, int] | None,
+    described: dict[str, Any],
+    samples: list[np.ndarray],
+) -> bytes:
+    from colorize.export import graph
+
+    run = graph.function(model, fixed)
+    text = json.dumps(described)
+    if target.suffix == ".onnx":
+        from colorize.export import onnx
+
+        half = precision == "float16"
+        return onnx.convert(run, half=half, described=text, told=described)
+    from colorize.export import litert
+
+    return litert.convert(
+        graph.frozen(run), precision=precision, described=text, samples=samples
+    )
+
+
+def _photos() -> Iterator[np.ndarray]:
+    """The sample photos, (H, W, 3) uint8: installed with scikit-image, as ours is."""
+    from skimage import data
+
+    for name in SAMPLES:
+        yield getattr(data, name)()
+
+
+def _pictures(folder: Path) -> Iterator[np.ndarray]:
+    """Pictures of a folder, evenly chosen, (H, W, 3) uint8."""
+    names = list(files.find_pictures(folder))
+    if not names:
+        raise UsageError(f"{folder}: no pictures to calibrate on")
+    for name in names[:: -(-len(names) // MOST)]:
+        yield images.read_rgb(files.picture_path(folder, name))
+
+
+def _shown(
+    rgb: np.ndarray, network: runtimes.Network, fixed: tuple[int, int] | None
+) -> np.ndarray:
+    """L (1, H, W, 1) of a picture, scaled to what the network takes."""
+    height, width = rgb.shape[:2]
+    scale = network.size / min(height, width)
+    step = network.stride
+    height, width = fixed or (
+        max(1, round(height * scale / step)) * step,
+        min(4 * network.size // step + 1, max(1, round(width * scale / step))) * step,
+    )
+    scaled = Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX)
+    return color.lightness(np.asarray(scaled))[None, ..., None].astype(np.float32)
+
+
+def _difference(
+    ours: runtimes.Network, theirs: runtimes.Network, samples: list[np.ndarray]
+) -> tuple[float, float]:
+    """The largest and the mean difference of ab, in Lab units."""
+    off = [np.abs(ours(one) - theirs(one)) for one in samples]
+    means = [float(one.mean()) for one in off]
+    return max(float(one.max()) for one in off), float(np.mean(means))
+
+
+def _seconds(network: runtimes.Network, lightness: np.ndarray) -> float:
+    """What a picture takes at best, of three times after the first."""
+    taken = []
+    for _ in range(4):
+        begun = time.perf_counter()
+        network(lightness)
+        taken.append(time.perf_counter() - begun)
+    return min(taken[1:])
+
+
+_SNIPPETS = {
+    ".onnx": """import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession({path!r})
+lightness = np.full({shape}, 50, np.float32)  # L in [0, 100]
+(ab,) = session.run(None, {{session.get_inputs()[0].name: lightness}})  # Lab units""",
+    ".tflite": """import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+network = Interpreter({path!r})
+lightness = np.full({shape}, 50, np.float32)  # L in [0, 100]
+given, found = network.get_input_details()[0], network.get_output_details()[0]
+network.resize_tensor_input(given["index"], lightness.shape)
+network.allocate_tensors()
+network.set_tensor(given["index"], lightness)
+network.invoke()
+ab = network.get_tensor(found["index"])  # Lab units""",
+}
+
+
+def snippet(path: Path, shape: tuple[int, ...]) -> str:
+    """How to run an exported file in Python, without this package."""
+    return _SNIPPETS[path.suffix].format(path=str(path), shape=shape)

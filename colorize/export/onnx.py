@@ -1,0 +1,59 @@
+"""Writing ONNX."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import tf2onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from colorize.runtimes import KEY
+
+OPSET = 18
+_FEW = 64  # numbers: an array of so few, such as a bias, stays in float32
+
+
+def convert(run: Any, *, half: bool, described: str, told: Mapping[str, Any]) -> bytes:
+    """An ONNX file of a function, its weights in half precision or not.
+
+    Args:
+        run: from `graph.function`.
+        half: whether weights are stored in float16; it computes in float32 all the
+            same, for that is what CPUs are fast in.
+        described: the metadata, as JSON.
+        told: some of it again, for those who look at the file by other means.
+    """
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    model, _ = tf2onnx.convert.from_function(
+        run, input_signature=run.input_signature, opset=OPSET
+    )
+    if half:
+        _store_in_half(model.graph)
+    helper.set_model_props(
+        model, {KEY: described, **{key: str(value) for key, value in told.items()}}
+    )
+    model.producer_name = KEY
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _store_in_half(graph: Any) -> None:
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        array = numpy_helper.to_array(tensor)
+        # What half precision would round to infinity stays, as epsilons do.
+        if array.size < _FEW or np.abs(array).max() > np.finfo(np.float16).max:
+            continue
+        name = tensor.name
+        stored = numpy_helper.from_array(array.astype(np.float16), f"{name}/half")
+        tensor.CopyFrom(stored)
+        casts.append(
+            helper.make_node("Cast", [f"{name}/half"], [name], to=TensorProto.FLOAT)
+        )
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)

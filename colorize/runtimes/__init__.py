@@ -1,0 +1,143 @@
+"""What runs a network: one file for each runtime, imported when a model needs it.
+
+A network is all that a colorizer knows of a model; TensorFlow is needed for those that
+Keras opens, and for no other.
+"""
+
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from colorize import runs
+from colorize.errors import ColorizeError, UsageError, shown
+
+# Of an exported file, by its suffix: what runs it, and in which package that is.
+RUNTIMES = {".onnx": ("onnx", "onnxruntime"), ".tflite": ("litert", "ai-edge-litert")}
+KEY = "colorize"  # what our metadata is under, in an exported file
+MAX_BYTES = 1 << 30  # of an exported file
+MAX_STRIDE = 64
+MAX_SIDE = 8192
+
+
+class Network(Protocol):
+    """A model, ready to run.
+
+    Attributes:
+        stride: heights and widths must be multiples of it.
+        size: short side shown to it where no other is asked for, in pixels.
+        fixed: the only height and width that it takes; None for any.
+        precision: what it computes in, or what its file holds, in a word.
+    """
+
+    stride: int
+    size: int
+    fixed: tuple[int, int] | None
+    precision: str
+
+    def __call__(self, lightness: np.ndarray) -> np.ndarray:
+        """From L (B, H, W, 1) float32 in [0, 100] to ab (B, H, W, 2) in Lab units.
+
+        Raises:
+            MemoryError: there is not enough for so many pixels.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an exported file says of itself.
+
+    Attributes:
+        stride: of the network.
+        size: its usual short side.
+        fixed: the only (height, width) that it takes; None for any.
+        precision: of its weights.
+    """
+
+    stride: int
+    size: int
+    fixed: tuple[int, int] | None
+    precision: str
+
+    @staticmethod
+    def read(text: str | bytes | None) -> "Description":
+        """Reads the metadata of an exported file, from whoever wrote it.
+
+        Raises:
+            ValueError: it is not what `colorize export` writes.
+        """
+        told: Any = json.loads(text or "null")
+        if not isinstance(told, Mapping):
+            raise ValueError("no metadata of colorize in it")
+        stride, size = (
+            _whole(told, key, most)
+            for key, most in (("stride", MAX_STRIDE), ("network_size", MAX_SIDE))
+        )
+        fixed = told.get("fixed_size")
+        if fixed is not None:
+            sides = {"height": fixed[0], "width": fixed[1]}
+            height, width = (_whole(sides, key, MAX_SIDE) for key in sides)
+            if height % stride or width % stride:
+                raise ValueError(f"the stride does not divide {height}x{width}")
+            fixed = (height, width)
+        return Description(stride, size, fixed, str(told.get("precision"))[:20])
+
+
+def _whole(told: Mapping[str, Any], key: str, most: int) -> int:
+    value = told.get(key)
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError(f"its {key} is {shown(value)}, not from 1 to {most}")
+    return value
+
+
+def is_exported(source: Path) -> bool:
+    """Whether a model's file needs another runtime than Keras."""
+    return source.suffix in RUNTIMES and not source.is_dir()
+
+
+def open_network(source: Path, precision: str = "auto") -> Network:
+    """Opens a model, ready to run.
+
+    Args:
+        source: `default`, a run folder, or a `.keras`, `.onnx` or `.tflite` file.
+        precision: what Keras computes in; an exported file has its own.
+
+    Raises:
+        ColorizeError: there is no such model, it is no colorizer, or what runs it is
+            not installed.
+    """
+    path = runs.model_file(source)
+    if not is_exported(path):
+        runtime = importlib.import_module(f"{__name__}.keras")
+        return runtime.open_network(source, precision)
+    if precision != "auto":
+        raise UsageError(
+            f"--precision {precision}: {path} computes as it was exported; choose by "
+            "`colorize export --precision`"
+        )
+    module, package = RUNTIMES[path.suffix]
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ColorizeError(f"{path}: {size:,} bytes; at most {MAX_BYTES:,} are read")
+    try:
+        runtime = importlib.import_module(f"{__name__}.{module}")
+    except ModuleNotFoundError as e:
+        raise ColorizeError(f"{path}: needs {package}: pip install {package}") from e
+    return runtime.open_network(path)
+
+
+def checked(ab: np.ndarray, lightness: np.ndarray) -> np.ndarray:
+    """The same ab, if it is as large as what it was made from.
+
+    Raises:
+        ColorizeError: it is not; no colorizer, then.
+    """
+    if ab.shape != (*lightness.shape[:3], 2):
+        raise ColorizeError(
+            f"the model turned {lightness.shape} into {ab.shape}: it is no colorizer"
+        )
+    return ab

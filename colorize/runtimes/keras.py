@@ -1,0 +1,75 @@
+"""Networks that Keras opens: run folders, `.keras` files, and the one that is shipped.
+
+Imports TensorFlow, which takes seconds.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from colorize import quiet
+
+quiet.import_tensorflow()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from colorize import checkpoint, models  # noqa: E402
+from colorize import precision as precisions  # noqa: E402
+from colorize.config import SHORT_SIDE  # noqa: E402
+from colorize.errors import ColorizeError, first_line, shown  # noqa: E402
+
+
+def open_network(source: Path, precision: str = "auto") -> "KerasNetwork":
+    """Opens a model as `runtimes.open_network` does."""
+    policy, _ = precisions.choose(precision)
+    size = checkpoint.network_size(source)
+    return KerasNetwork(checkpoint.open_model(source), policy=policy, size=size)
+
+
+class KerasNetwork:
+    """A Keras model, as `runtimes.Network` has it.
+
+    Args:
+        model: from L (B, H, W, 1) in [0, 100] to ab (B, H, W, 2) in Lab units.
+        policy: what it computes in; the model itself is left as it is.
+        size: short side shown to it where no other is asked for, in pixels.
+
+    Raises:
+        ColorizeError: the model does something else.
+    """
+
+    fixed: tuple[int, int] | None = None
+
+    def __init__(
+        self, model: keras.Model, *, policy: str = "float32", size: int = SHORT_SIDE
+    ) -> None:
+        self.size = size
+        self.precision = policy
+        self.stride = checkpoint.stride_of(model)
+        fast = models.in_policy(model, policy)
+
+        def run(lightness: tf.Tensor) -> tf.Tensor:
+            return fast(lightness, training=False)
+
+        try:
+            # One trace for all sizes, made here: threads that share it may run at once.
+            self._run = tf.function(
+                run, autograph=False, jit_compile=False
+            ).get_concrete_function(tf.TensorSpec((None, None, None, 1), tf.float32))
+        except Exception:
+            # Stock layers may need to know the size: UpSampling2D, where it is smooth.
+            self._run = run
+            try:
+                run(tf.zeros((1, self.stride, self.stride, 1)))
+            except Exception as e:  # layers raise all kinds of errors
+                raise ColorizeError(
+                    f"model {shown(model.name)} cannot be run: {first_line(e)}"
+                ) from e
+
+    def __call__(self, lightness: np.ndarray) -> np.ndarray:
+        """Does what `runtimes.Network` promises."""
+        try:
+            return self._run(tf.constant(lightness)).numpy()
+        except tf.errors.ResourceExhaustedError as e:
+            raise MemoryError(first_line(e)) from e

@@ -1,0 +1,307 @@
+"""Exported files do what Keras does, say what they are, and need no TensorFlow."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import colorize
+from colorize import checkpoint, export, models, runs, runtimes
+from colorize.cli import cli
+from colorize.errors import ColorizeError, UsageError
+from colorize.runtimes.keras import KerasNetwork
+
+FORMATS = [
+    (".onnx", "float32"),
+    (".onnx", "float16"),
+    (".tflite", "float32"),
+    (".tflite", "float16"),
+    (".tflite", "int8"),
+]
+
+
+@pytest.fixture(autouse=True)
+def small_photos(monkeypatch, draw):
+    """Small pictures stand for the sample photos: what is tested is all around them."""
+
+    def shrunk():
+        return (draw(*size, seed) for seed, size in enumerate([(64, 96), (96, 64)]))
+
+    monkeypatch.setattr(export, "_photos", shrunk)
+    monkeypatch.setattr(checkpoint, "network_size", lambda source: 64)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """`saved(name)`: a small model of that architecture, random, in a file."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def saved(name):
+        path = folder / f"{name}.keras"
+        if not path.exists():
+            keras.utils.set_random_seed(3)
+            models.find(name).build(width=8).save(path)
+        return path
+
+    return saved
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, saved):
+    """`exported(suffix)`: a small Alpha."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    def exported(suffix):
+        path = folder / f"alpha{suffix}"
+        if not path.exists():
+            export.export(saved("alpha"), path)
+        return path
+
+    return exported
+
+
+@pytest.mark.parametrize(("suffix", "precision"), FORMATS)
+@pytest.mark.parametrize("name", models.ARCHITECTURES)
+def test_every_model_goes_through_every_format(
+    name, suffix, precision, saved, tmp_path
+):
+    path = tmp_path / f"out{suffix}"
+    if (name, suffix) == ("fusion", ".tflite") and precision != "float32":
+        # Its classifier is too sensitive for what LiteRT rounds, and this says so.
+        with pytest.raises(ColorizeError, match="not kept: its ab differs"):
+            export.export(saved(name), path, precision=precision)
+        return
+    done = export.export(saved(name), path, precision=precision)
+    most, usual = export.TOLERANCES[precision]
+    assert done.largest <= most and done.mean <= usual
+    network = runtimes.open_network(path)
+    stride = models.find(name).stride
+    assert (network.stride, network.size, network.fixed) == (stride, 64, None)
+    keras_network = KerasNetwork(checkpoint.open_model(saved(name)))
+    for shape in ((2, 2 * stride, 3 * stride, 1), (1, 5 * stride, stride, 1)):
+        lightness = np.random.default_rng(0).uniform(0, 100, shape).astype(np.float32)
+        ab = network(lightness)
+        assert ab.dtype == np.float32 and ab.shape == (*shape[:3], 2)
+        if precision != "int8":  # calibrated on pictures, not on noise
+            np.testing.assert_allclose(ab, keras_network(lightness), atol=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("suffix", "precision"), FORMATS)
+def test_the_model_that_is_shipped_goes_through_every_format(
+    suffix, precision, tmp_path, monkeypatch
+):
+    monkeypatch.undo()
+    done = export.export(runs.SHIPPED, tmp_path / f"g{suffix}", precision=precision)
+    assert done.largest <= export.TOLERANCES[precision][0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_fusion_with_the_classifier_of_the_tutorials(suffix, tmp_path):
+    fusion = models.find("fusion").build(
+        width=8, embedding="inception-resnet-v2", embedding_weights="none"
+    )
+    fusion.save(tmp_path / "f.keras")
+    done = export.export(tmp_path / "f.keras", tmp_path / f"f{suffix}")
+    assert done.largest <= export.TOLERANCES["float32"][0]
+
+
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_a_file_says_what_it_is(suffix, exported, saved):
+    data = exported(suffix).read_bytes()
+    if suffix == ".onnx":
+        import onnx
+
+        props = {p.key: p.value for p in onnx.load_from_string(data).metadata_props}
+        told = json.loads(props["colorize"])
+        assert props["stride"] == "8" and "MIT" in props["licence"]
+    else:
+        from colorize.runtimes import litert
+
+        told = json.loads(litert.metadata(data))
+    assert told["name"] == "alpha" and told["version"] == colorize.__version__
+    assert "[0, 100]" in told["input"] and "Lab units" in told["output"]
+    assert told["stride"] == 8 and told["licence"] and len(told["source_sha256"]) == 64
+
+
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_one_size_on_request(suffix, saved, tmp_path, draw):
+    path = tmp_path / f"a{suffix}"
+    export.export(saved("alpha"), path, fixed=(32, 48))
+    colorizer = colorize.load(path)
+    assert colorizer.network.fixed == (32, 48)
+    for shape in ((20, 30), (90, 70), (200, 9)):  # any picture goes through it
+        assert colorizer.colorize(draw(*shape)).shape == (*shape, 3)
+    with pytest.raises(UsageError, match="multiples of 8, got 32x47"):
+        export.export(saved("alpha"), path, fixed=(32, 47))
+
+
+def test_int8_is_calibrated_on_a_folder(saved, tmp_path, photos):
+    path = tmp_path / "a.tflite"
+    done = export.export(saved("alpha"), path, precision="int8", calibrate=photos)
+    assert done.calibrated == 10
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ColorizeError, match="no pictures"):
+        export.export(
+            saved("alpha"), path, precision="int8", calibrate=tmp_path / "empty"
+        )
+
+
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_a_file_that_does_something_else_is_not_left_behind(
+    suffix, saved, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(export.TOLERANCES, "float32", (0.0, -1.0))
+    with pytest.raises(ColorizeError, match="not kept: its ab differs"):
+        export.export(saved("alpha"), tmp_path / f"a{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_what_cannot_be_exported_says_so_in_one_line(
+    suffix, tmp_path, saved, monkeypatch
+):
+    from colorize.export import graph
+
+    def fails(*arguments):
+        raise ValueError("no such operation\nand a long story")
+
+    monkeypatch.setattr(graph, "function", fails)
+    with pytest.raises(ColorizeError, match="cannot be exported") as caught:
+        export.export(saved("alpha"), tmp_path / f"a{suffix}")
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["a.txt"], "must end in .onnx or .tflite"),
+        (["a.onnx", "--precision", "int8"], "int8 is for .tflite"),
+        (["a.onnx", "--calibrate", "."], "goes with --precision int8"),
+        (["a.onnx", "--fixed-size", "32"], "must be like 256x384"),
+        (["there.onnx"], "there already"),
+    ],
+)
+def test_wrong_usage(arguments, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("there.onnx").touch()
+    result = CliRunner().invoke(cli, ["export", "default", *arguments])
+    assert result.exit_code == 2 and told in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_files_from_strangers(suffix, exported, tmp_path):
+    good = exported(suffix).read_bytes()
+    path = tmp_path / f"bad{suffix}"
+    rng = np.random.default_rng(0)
+    for bad in (b"", b"a", good[:100], good[: len(good) // 2], rng.bytes(5000)):
+        path.write_bytes(bad)
+        with pytest.raises(ColorizeError, match=f"bad{suffix}: not a") as caught:
+            runtimes.open_network(path)
+        assert "\n" not in str(caught.value)
+    result = CliRunner().invoke(cli, ["predict", str(path), "-", "--model", str(path)])
+    assert result.exit_code == 1 and result.stderr.startswith(f"Error: {path}")
+
+
+def test_an_onnx_file_that_names_other_files_is_refused(exported, tmp_path):
+    import onnx
+    from onnx import external_data_helper
+
+    model = onnx.load(exported(".onnx"))
+    external_data_helper.convert_model_to_external_data(model, size_threshold=0)
+    onnx.save(model, tmp_path / "bad.onnx")
+    with pytest.raises(ColorizeError, match="refers to other files"):
+        runtimes.open_network(tmp_path / "bad.onnx")
+
+
+def test_another_onnx_model_is_refused(tmp_path):
+    from onnx import TensorProto, helper, save
+
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3])
+        for name in ("x", "y")
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:]
+    )
+    opset = [helper.make_opsetid("", 18)]
+    save(helper.make_model(graph, opset_imports=opset), tmp_path / "x.onnx")
+    with pytest.raises(ColorizeError, match="does not turn L"):
+        runtimes.open_network(tmp_path / "x.onnx")
+
+
+def test_an_exported_file_decides_its_precision(exported, tmp_path, draw):
+    Image.fromarray(draw()).save(tmp_path / "a.png")
+    arguments = ["predict", str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    arguments += ["--model", str(exported(".onnx")), "--precision", "mixed_bfloat16"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2 and "as it was exported" in result.stderr
+
+
+WITHOUT = """
+import sys
+for name in ("tensorflow", "keras", "h5py", "skimage", "matplotlib", "scipy"):
+    sys.modules[name] = None
+from colorize.cli import main
+sys.argv = ["colorize", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_predicting_imports_no_tensorflow(suffix, exported, tmp_path, draw):
+    Image.fromarray(draw()).save(tmp_path / "a.png")
+    model = ["--model", str(exported(suffix)), "--no-provenance"]
+    given = ["predict", str(tmp_path / "a.png")]
+    alone = [*given, str(tmp_path / "alone.png"), *model]
+    subprocess.run([sys.executable, "-c", WITHOUT, *alone], check=True)
+    result = CliRunner().invoke(cli, [*given, str(tmp_path / "usual.png"), *model])
+    assert result.exit_code == 0, result.output
+    usual = (tmp_path / "usual.png").read_bytes()
+    assert (tmp_path / "alone.png").read_bytes() == usual
+
+
+def test_without_tensorflow_a_keras_model_is_refused_in_one_line(tmp_path, draw):
+    Image.fromarray(draw()).save(tmp_path / "a.png")
+    given = ["predict", str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    told = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *given], capture_output=True, text=True
+    )
+    assert told.returncode == 1
+    assert "needs TensorFlow" in told.stderr and told.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_a_fresh_environment_by_the_documented_commands(
+    suffix, exported, tmp_path, draw
+):
+    root = Path(__file__).parent.parent
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    commands = ["pip install -r light.txt", "pip install --no-deps ."]
+    assert "\n".join(commands) in readme
+    ignored = shutil.ignore_patterns(".venv", "runs", "out", ".git", ".*_cache")
+    shutil.copytree(root, tmp_path / "source", ignore=ignored)
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    programs = tmp_path / "venv" / "bin"
+    for command in commands:
+        pip, *rest = command.split()
+        run = [programs / pip, *rest, "--quiet", "--disable-pip-version-check"]
+        subprocess.run(run, check=True, cwd=tmp_path / "source")
+    code = "import importlib.util as u, sys; sys.exit(bool(u.find_spec('tensorflow')))"
+    subprocess.run([programs / "python", "-c", code], check=True, cwd=tmp_path)
+    Image.fromarray(draw()).save(tmp_path / "a.png")
+    model = ["--model", exported(suffix)]
+    predict = [programs / "colorize", "predict", "a.png", "b.png", *model]
+    subprocess.run(predict, check=True, cwd=tmp_path)
+    with Image.open(tmp_path / "b.png") as image:
+        assert image.size == (64, 48)
