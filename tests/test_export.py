@@ -155,6 +155,13 @@ def test_int8_is_calibrated_on_a_folder(saved, tmp_path, photos):
         )
 
 
+@pytest.mark.parametrize("shape", [(2000, 1, 3), (1, 2000, 3)])
+def test_a_strip_among_what_int8_is_calibrated_on_stays_small(shape, exported):
+    network = runtimes.open_network(exported(".onnx"))
+    shown = export._shown(np.zeros(shape, np.uint8), network, None)
+    assert sorted(shown.shape[1:3]) == [64, 264]
+
+
 @pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
 def test_a_file_that_does_something_else_is_not_left_behind(
     suffix, saved, tmp_path, monkeypatch

@@ -251,9 +251,10 @@ def _shown(
     height, width = rgb.shape[:2]
     scale = network.size / min(height, width)
     step = network.stride
+    most = 4 * network.size // step + 1  # a strip is shown shorter than it is
     height, width = fixed or (
-        max(1, round(height * scale / step)) * step,
-        min(4 * network.size // step + 1, max(1, round(width * scale / step))) * step,
+        min(most, max(1, round(height * scale / step))) * step,
+        min(most, max(1, round(width * scale / step))) * step,
     )
     scaled = Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX)
     return color.lightness(np.asarray(scaled))[None, ..., None].astype(np.float32)
