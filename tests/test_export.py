@@ -47,7 +47,12 @@ def saved(tmp_path_factory):
         path = folder / f"{name}.keras"
         if not path.exists():
             keras.utils.set_random_seed(3)
-            models.find(name).build(width=8).save(path)
+            model = models.find(name).build(width=8)
+            if name == "fusion":
+                # Random, its ab is 16 on average and saturates; trained, about 5.
+                last = list(models.leaves(model))[-1]
+                last.set_weights([0.3 * array for array in last.get_weights()])
+            model.save(path)
         return path
 
     return saved
@@ -73,11 +78,6 @@ def test_every_model_goes_through_every_format(
     name, suffix, precision, saved, tmp_path
 ):
     path = tmp_path / f"out{suffix}"
-    if (name, suffix) == ("fusion", ".tflite") and precision != "float32":
-        # Rounded there, its classifier says something else: by a tenth in float16.
-        with pytest.raises(ColorizeError, match="not kept: its ab differs"):
-            export.export(saved(name), path, precision=precision)
-        return
     done = export.export(saved(name), path, precision=precision)
     most, usual = export.TOLERANCES[precision]
     assert done.largest <= most and done.mean <= usual

@@ -8,6 +8,8 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
 
+FEW = 64  # numbers: an array of so few, such as a bias, is not stored in half
+
 
 @keras.saving.register_keras_serializable("colorize")
 class PlainResizing(keras.layers.Layer):  # type: ignore[misc]

@@ -1,6 +1,7 @@
 """Writing LiteRT, which was called TensorFlow Lite."""
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import flatbuffers
@@ -9,6 +10,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from colorize.export.graph import FEW
 from colorize.runtimes import KEY
 
 # In int8 go the convolutions, where the time is, and what joins them. All else stays
@@ -21,6 +23,8 @@ _QUANTISED = {
     "RESIZE_NEAREST_NEIGHBOR",
     "MAX_POOL_2D",
 }
+# Fusion's stays in float32: of what it sees everything else depends.
+_CLASSIFIER = "classifier"
 
 
 def convert(
@@ -36,39 +40,105 @@ def convert(
     """
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
     data = converter.convert()
-    if precision != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if precision == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-        data = converter.convert()
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
     if precision == "int8":
         # No public call tells the operations of a file.
-        operations = Interpreter(model_content=data)._get_ops_details()
+        reader = Interpreter(model_content=data)
+        operations = reader._get_ops_details()
         floating = sorted({one["op_name"] for one in operations} - _QUANTISED)
+        names = {one["index"]: one["name"] for one in reader.get_tensor_details()}
+        seeing = _seeing(operations, names)
         shown = list(samples)
 
         def representative() -> Iterable[list[np.ndarray]]:
             return ([lightness] for lightness in shown)
 
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
         data = tf.lite.experimental.QuantizationDebugger(
             converter=converter,
             debug_dataset=representative,
             debug_options=tf.lite.experimental.QuantizationDebugOptions(
-                denylisted_ops=floating
+                denylisted_ops=floating, denylisted_nodes=seeing
             ),
         ).get_nondebug_quantized_model()
-    return _described(data, described)
+        model = schema.ModelT.InitFromPackedBuf(data, 0)
+    if precision == "float16":
+        _store_in_half(model)
+    _describe(model, described)
+    builder = flatbuffers.Builder(len(data) + 4096)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
-def _described(data: bytes, described: str) -> bytes:
-    """The same file with metadata under our name."""
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
+def _seeing(operations: Iterable[Any], names: Mapping[int, str]) -> list[str]:
+    """What Fusion's classifier computes, and what joins its vector with the picture's.
+
+    The vector reaches far beyond the features beside it, so a step of int8 that is
+    wide enough for it tells them nothing.
+    """
+    if not any(_CLASSIFIER in name for name in names.values()):
+        return []
+    joined = {
+        i
+        for one in operations
+        if one["op_name"] == "CONCATENATION"
+        for i in one["outputs"]
+    }
+    found = [
+        one
+        for one in operations
+        if joined & {*one["inputs"], *one["outputs"]}
+        or any(_CLASSIFIER in names.get(i, "") for i in one["outputs"])
+    ]
+    return [names[i] for one in found for i in one["outputs"] if i in names]
+
+
+def _store_in_half(model: Any) -> None:
+    """Rounds large arrays of weights; they become float32 again as a file is opened.
+
+    The converter would round biases and constants too, and a classifier's kernels
+    after batch normalisation is folded into them: Fusion's says something else then.
+    """
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    code.version = 3  # the first that takes float16
+    model.operatorCodes.append(code)
+    for graph in model.subgraphs:
+        restored = []
+        for index, tensor in enumerate(list(graph.tensors)):
+            data = model.buffers[tensor.buffer].data
+            named = tensor.name.decode(errors="replace")
+            if tensor.type != schema.TensorType.FLOAT32 or data is None:
+                continue
+            if _CLASSIFIER in named:
+                continue
+            array = np.frombuffer(bytes(data), np.float32)
+            # What half precision would round to infinity stays, as epsilons do.
+            if array.size < FEW or np.abs(array).max() > np.finfo(np.float16).max:
+                continue
+            buffer, half = schema.BufferT(), copy.copy(tensor)
+            buffer.data = np.frombuffer(array.astype(np.float16).tobytes(), np.uint8)
+            half.name, half.type = tensor.name + b"/half", schema.TensorType.FLOAT16
+            half.buffer, tensor.buffer = len(model.buffers), 0  # 0 is always empty
+            model.buffers.append(buffer)
+            operator = schema.OperatorT()
+            operator.opcodeIndex = len(model.operatorCodes) - 1
+            operator.inputs, operator.outputs = [len(graph.tensors)], [index]
+            graph.tensors.append(half)
+            restored.append(operator)
+        graph.operators = [*restored, *graph.operators]
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in model.metadata or []}
+    for index, buffer in enumerate(model.buffers):
+        if index not in used:
+            buffer.data = None
+
+
+def _describe(model: Any, described: str) -> None:
+    """Adds metadata under our name."""
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(described.encode(), np.uint8)
     entry.name, entry.buffer = KEY, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(len(data) + 4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())

@@ -9,10 +9,10 @@ import onnx
 import tf2onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from colorize.export.graph import FEW
 from colorize.runtimes import KEY
 
 OPSET = 18
-_FEW = 64  # numbers: an array of so few, such as a bias, stays in float32
 
 
 def convert(run: Any, *, half: bool, described: str, told: Mapping[str, Any]) -> bytes:
@@ -46,7 +46,7 @@ def _store_in_half(graph: Any) -> None:
             continue
         array = numpy_helper.to_array(tensor)
         # What half precision would round to infinity stays, as epsilons do.
-        if array.size < _FEW or np.abs(array).max() > np.finfo(np.float16).max:
+        if array.size < FEW or np.abs(array).max() > np.finfo(np.float16).max:
             continue
         name = tensor.name
         stored = numpy_helper.from_array(array.astype(np.float16), f"{name}/half")

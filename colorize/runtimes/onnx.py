@@ -23,6 +23,8 @@ def open_network(path: Path) -> "OnnxNetwork":
         raise ColorizeError(f"{path}: refers to other files, which are not read")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
+    # Threads that wait by spinning would take the cores from those that paint.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
             data, options, providers=["CPUExecutionProvider"]
