@@ -3,8 +3,8 @@
     python benchmarks/export.py [MODEL]
 
 Pictures a second of `colorize predict`, by two folders of 256x256 pictures, one with
-more of them: so the start is left out. Each format is timed between two runs of Keras
-in `auto` and in float32, and the ratios are printed. At last, one small picture from
+more of them: so the start is left out. All formats are timed between two runs of Keras,
+whose rates are averaged, and the ratios are printed. At last, one small picture from
 the start, without TensorFlow where the file needs none.
 """
 
@@ -47,26 +47,24 @@ def main() -> None:
             taken = seconds(many, model, *options) - seconds(few, model, *options)
             return (SMALL_MANY - SMALL_FEW) / taken
 
-        print(
-            "| file | pictures/s | Keras auto | ratio | Keras float32 | ratio | cold |"
-        )
-        print("|---|---|---|---|---|---|---|")
+        before, exact = rate(model), rate(model, "--precision", "float32")
+        rates = {}
         for suffix, precision in FORMATS:
             file = str(root / f"{precision}{suffix}")
             command = [*COMMAND, "export", model, file, "--precision", precision]
             subprocess.run(command, check=True, capture_output=True)
-            auto = rate(model)
-            exact = rate(model, "--precision", "float32")
-            ours = rate(file)
-            auto = (auto + rate(model)) / 2
             cold = min(seconds(one, file) for _ in range(3))
+            rates[f"{suffix} {precision}"] = rate(file), cold
+        auto = (before + rate(model)) / 2
+        print("| file | pictures/s | of Keras auto | of Keras float32 | cold |")
+        print("|---|---|---|---|---|")
+        for name, (ours, cold) in rates.items():
             print(
-                f"| {suffix} {precision} | {ours:.1f} | {auto:.1f} | {ours / auto:.2f} "
-                f"| {exact:.1f} | {ours / exact:.2f} | {cold:.2f} s |",
-                flush=True,
+                f"| {name} | {ours:.1f} | {ours / auto:.2f} | {ours / exact:.2f} "
+                f"| {cold:.2f} s |"
             )
         cold = min(seconds(one, model) for _ in range(3))
-        print(f"| Keras | | | | | | {cold:.2f} s |")
+        print(f"| Keras auto | {auto:.1f} | 1 | {auto / exact:.2f} | {cold:.2f} s |")
 
 
 if __name__ == "__main__":
