@@ -17,7 +17,6 @@ import numpy as np
 from colorize import config, files, models, runs, trust
 from colorize.errors import ColorizeError, first_line, shown
 
-MAX_STRIDE = 64
 _LISTED = 12  # differing layers in one message
 _WEIGHTS = "model.weights.h5"  # in a `.keras` file
 
@@ -121,9 +120,9 @@ def stride_of(model: keras.Model) -> int:
         ColorizeError: the model does not map L (B, H, W, 1) to ab (B, H, W, 2).
     """
     ends = [_channels(getattr(model, end, None)) for end in ("inputs", "outputs")]
-    stride = 1 if ends == [1, 2] else MAX_STRIDE + 1
+    stride = 1 if ends == [1, 2] else runs.MAX_STRIDE + 1
     own = models.head(model)  # a classifier in front takes any size
-    while stride <= MAX_STRIDE:
+    while stride <= runs.MAX_STRIDE:
         if _gives_ab(own, 3 * stride, 5 * stride):
             return stride
         stride *= 2

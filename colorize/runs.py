@@ -24,6 +24,7 @@ MODEL = "model.keras"
 CONFIG = "config.toml"
 LOCK = ".lock"
 STATES = "checkpoint/step-*.npz"
+MAX_STRIDE = 64  # of a network, whatever file it is in
 
 
 SHIPPED = Path("default")  # what the weights that come with this package are called

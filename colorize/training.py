@@ -328,9 +328,7 @@ class _Training:
         self.vectors: Callable[[np.ndarray], np.ndarray] | None = None
         self.optimizer = optimization.optimizer(config, model, options["policy"])
         terms = config.loss_terms()
-        self.losses = {
-            name: (weight, self._loss(name)) for name, weight in terms.items()
-        }
+        self.losses = [(weight, self._loss(name)) for name, weight in terms.items()]
         self.see = losses.seeing() if losses.LOOKING & terms.keys() else None
         self.critic: keras.Model | None = None
         if self.see is not None and "adversarial" in terms:
@@ -602,7 +600,7 @@ class _Training:
         """The weighted sum of losses of each picture, (B,)."""
         return sum(
             weight * loss(ab, outputs, ab_scale=self.ab_scale)
-            for weight, loss in self.losses.values()
+            for weight, loss in self.losses
         )
 
     def _validate_everywhere(self, lightness: Any, ab: Any, counted: Any) -> tf.Tensor:
@@ -679,15 +677,16 @@ class _Training:
             figures["loss_scale"] = float(scale)
         if self.critic is not None:
             figures["critic_loss"] = self.epoch_mistakes / self.epoch_steps
-        best = False
+        best = kept = False
         if epoch % config.val_every == 0 or last:
             with self._timed("validating"), self._averaged():
                 figures |= self._validate()
             self._check_finite(figures["val_loss"])
+            best = figures["val_loss"] < self.best
             # A critic that learns is no fixed measure: beside one, the last is kept.
-            best = figures["val_loss"] < self.best or self.critic is not None
+            kept = best or self.critic is not None
         with self._timed("saving"), _undivided():
-            if best and journal is not None:
+            if kept and journal is not None:
                 self._save_model()
             if best:
                 self.best = figures["val_loss"]
@@ -699,7 +698,7 @@ class _Training:
                 self.epoch_loss = self.epoch_seconds = self.epoch_mistakes = 0.0
             if journal is not None:
                 # A state knows how good the saved model is.
-                self._save_if_due(epoch_ends=True, needed=best)
+                self._save_if_due(epoch_ends=True, needed=kept)
         if journal is not None:
             with self._timed("saving"):
                 samples = None

@@ -118,7 +118,8 @@ size_option = click.option(
     "--size",
     type=click.IntRange(min=16),
     help="Short side that the network sees, in pixels  "
-    f"[the run's training size; {config.SHORT_SIDE} for a file]",
+    f"[the run's training size; that of an exported file; "
+    f"{config.SHORT_SIDE} for a .keras file]",
 )
 precision_option = click.option(
     "--precision",

@@ -18,7 +18,6 @@ import colorize
 from colorize import color, files, images, quiet, runs, runtimes
 from colorize.errors import ColorizeError, UsageError, first_line
 
-PRECISIONS = ("float32", "float16", "int8")
 # What ab may differ from Keras in float32, in Lab units: at most, and on average. Float
 # differs by the order of sums; the rest is about three times what gamma was found at.
 TOLERANCES = {"float32": (0.1, 0.005), "float16": (1.5, 0.1), "int8": (30.0, 2.0)}

@@ -108,10 +108,9 @@ def _store_in_half(model: Any) -> None:
         restored = []
         for index, tensor in enumerate(list(graph.tensors)):
             data = model.buffers[tensor.buffer].data
-            named = tensor.name.decode(errors="replace")
             if tensor.type != schema.TensorType.FLOAT32 or data is None:
                 continue
-            if _CLASSIFIER in named:
+            if _CLASSIFIER.encode() in tensor.name:
                 continue
             array = np.frombuffer(bytes(data), np.float32)
             # What half precision would round to infinity stays, as epsilons do.

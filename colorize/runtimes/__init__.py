@@ -20,7 +20,6 @@ from colorize.errors import ColorizeError, UsageError, shown
 RUNTIMES = {".onnx": ("onnx", "onnxruntime"), ".tflite": ("litert", "ai-edge-litert")}
 KEY = "colorize"  # what our metadata is under, in an exported file
 MAX_BYTES = 1 << 30  # of an exported file
-MAX_STRIDE = 64
 MAX_SIDE = 8192
 
 
@@ -76,7 +75,7 @@ class Description:
             raise ValueError("no metadata of colorize in it")
         stride, size = (
             _whole(told, key, most)
-            for key, most in (("stride", MAX_STRIDE), ("network_size", MAX_SIDE))
+            for key, most in (("stride", runs.MAX_STRIDE), ("network_size", MAX_SIDE))
         )
         fixed = told.get("fixed_size")
         if fixed is not None:
