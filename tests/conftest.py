@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,11 @@ from PIL import Image
 from colorize.cache import PictureCache
 
 Draw = Callable[..., np.ndarray]
+
+# Under nohup, or in the background of a script, Ctrl-C is ignored, here and in all that
+# is started from here; what the tests send must be heard.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Names and (height, width) of `photos`, in the order that they are found in.
 PHOTOS = {
