@@ -16,10 +16,14 @@ from colorize.cache import PictureCache
 
 Draw = Callable[..., np.ndarray]
 
-# Under nohup, or in the background of a script, Ctrl-C is ignored, here and in all that
+# Under nohup, or in the background of a script, these are ignored, here and in all that
 # is started from here; what the tests send must be heard.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # Names and (height, width) of `photos`, in the order that they are found in.
 PHOTOS = {

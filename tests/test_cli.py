@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from colorize import runs, training
-from colorize.cli import cli
+from colorize.cli import cli, shared
 
 TINY = "--width 4 --size 32 --batch-size 2 --epochs 2 --steps-per-epoch 2".split()
 
@@ -409,6 +409,22 @@ def test_ctrl_c_is_heard_where_python_loses_it(number, code, photos, monkeypatch
     stopped = run("train", photos, "--model", "beta", *TINY)
     assert stopped.exit_code == code
     assert "on and on" not in stopped.stderr and "stopped" in stopped.stderr
+
+
+def test_an_interruption_that_python_loses_leaves_no_traceback(monkeypatch, capsys):
+    class Ending:
+        def __init__(self, error):
+            self.error = error
+
+        def __del__(self):
+            raise self.error
+
+    monkeypatch.setattr(sys, "unraisablehook", shared.unheard)
+    for error in (KeyboardInterrupt(), shared.Terminated()):
+        Ending(error)
+    assert capsys.readouterr().err == ""
+    Ending(ValueError("a fault"))
+    assert "ValueError: a fault" in capsys.readouterr().err
 
 
 def test_init_takes_over_architecture_and_width(photos, tmp_path):

@@ -13,11 +13,12 @@ import click
 
 import colorize
 from colorize.cli import evaluate, export, lists, predict, serve, train
-from colorize.cli.shared import interrupt, interruptions
+from colorize.cli.shared import interrupt, interruptions, unheard
 
 
 def main() -> None:
     """The command `colorize`."""
+    sys.unraisablehook = unheard
     try:
         cli(prog_name="colorize")
     except SystemExit as e:

@@ -30,6 +30,12 @@ def interrupt(number: int, frame: types.FrameType | None) -> NoReturn:
     raise interruptions[-1]
 
 
+def unheard(lost: "sys.UnraisableHookArgs") -> None:
+    """Tells what destructors raise, but for interruptions, which `minding` hears of."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+
+
 def minding(events: Iterator[Any]) -> Iterator[Any]:
     """The same events, unless the command was interrupted and nobody heard it."""
     for event in events:
