@@ -37,6 +37,7 @@ gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma.toml --out runs/gamma-1
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-more.toml --init runs/gamma-1 --out runs/gamma-2
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-looks.toml --init runs/gamma-2 --out runs/gamma-3
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-larger.toml --init runs/gamma-3 --out runs/gamma-4
 
 bench: $(READY) ## Time the loader and a step of Fusion against the tutorials' way
 	$(BIN)/python benchmarks/loader.py
