@@ -40,8 +40,8 @@ def main() -> None:
         # A fixed order that separates pictures of one kind.
         np.random.default_rng(0).shuffle(records)
         batches = [
-            (lightness.numpy(), ab.numpy())
-            for lightness, ab, _ in dataset.validation_batches(store, records, box)
+            (lightness.numpy()[real > 0], ab.numpy()[real > 0])
+            for lightness, ab, real in dataset.validation_batches(store, records, box)
         ]
     embed = models.embedder(model)
     own = np.concatenate([embed(lightness).numpy() for lightness, _ in batches])
