@@ -243,6 +243,23 @@ def test_files_and_a_folder_dropped_and_one_too_large(page, photos, tmp_path):
     )
 
 
+def test_photos_dropped_before_the_session_is_there_wait_for_it(page, photos):
+    page.add_init_script("""
+        const fetched = window.fetch;
+        const released = new Promise((done) => { window.release = done; });
+        window.fetch = async (address, options) => {
+            if (address === "/api/sessions") await released;
+            return fetched(address, options);
+        };
+    """)
+    page.reload()
+    page.locator("#files").set_input_files([photos / "a.jpg"])
+    page.wait_for_timeout(300)
+    page.evaluate("release()")
+    expect(status(page)).to_contain_text("1 of 1 ready", timeout=30_000)
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
 def test_a_keyboard_is_enough(page, photos):
     page.locator("#files").set_input_files([photos / "a.jpg"])
     expect(status(page)).to_contain_text("1 of 1 ready", timeout=30_000)

@@ -7,6 +7,7 @@ const BUSY = 400, IDLE = 3000; // milliseconds between questions
 const PICTURE = /\.(jpe?g|jpe|png|webp|tiff?|bmp|gif)$/i;
 const element = (id) => document.getElementById(id);
 
+let opened = null; // promised: a session, which uploads wait for
 let base = ""; // of this page's addresses
 let limits = {};
 let photos = []; // as the server told last
@@ -60,6 +61,7 @@ async function add(files) {
   sending.push(...files);
   if (uploading) return;
   uploading = true;
+  await opened;
   const refused = [];
   while (sending.length && !ended) {
     const file = sending.shift();
@@ -518,7 +520,21 @@ function wireDropping() {
   }
 }
 
-async function begin() {
+async function openSession() {
+  try {
+    limits = await (await ask("/api/sessions", { method: "POST" })).json();
+    base = `/api/sessions/${limits.token}`;
+  } catch (error) {
+    return end(error.message);
+  }
+  [element("detail").min, element("detail").max] = limits.sizes;
+  [element("saturation").min, element("saturation").max] = limits.saturations;
+  element("limits").textContent += ` At most ${limits.most_photos} at a time, of`
+    + ` ${Math.round(limits.most_bytes / 1e6)} MB each.`;
+}
+
+function begin() {
+  opened = openSession();
   wireDropping();
   wireSettings();
   element("download").addEventListener("click", download);
@@ -533,18 +549,7 @@ async function begin() {
   addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload(); // its photos have been deleted
   });
-  try {
-    const session = await (await ask("/api/sessions", { method: "POST" })).json();
-    limits = session;
-    base = `/api/sessions/${session.token}`;
-  } catch (error) {
-    return end(error.message);
-  }
-  [element("detail").min, element("detail").max] = limits.sizes;
-  [element("saturation").min, element("saturation").max] = limits.saturations;
-  element("limits").textContent += ` At most ${limits.most_photos} at a time, of`
-    + ` ${Math.round(limits.most_bytes / 1e6)} MB each.`;
-  poll();
+  opened.then(poll);
 }
 
 begin();

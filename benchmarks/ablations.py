@@ -1,14 +1,14 @@
-"""Losses compared on equal budgets: gamma, from ImageNet's encoder on, once with each.
+"""Settings compared on equal budgets: gamma from ImageNet's encoder on, one changed.
 
-Each run sees the same pictures in the same order with the same weights to begin with,
-by `colorize train`, and is measured by `colorize evaluate`. The recipe is gamma's, but
-for what short trainings cannot use: moving averages of the weights. One run each:
-differences of a few hundredths are noise.
+Each run begins with the same weights and sees as many pictures, by `colorize train`,
+and is measured by `colorize evaluate`. All but what changes is gamma's recipe, without
+the moving average of the weights, for which these trainings are short. One run each:
+«another seed» tells how much is chance.
 
 What is stopped goes on when the same command is run again; what is done is not done
-again. The table is printed, and written to OUT/losses.md.
+again. The table is printed, and written to OUT/ablations.md.
 
-Usage: python benchmarks/losses.py PHOTOS EVALUATION --out OUT [--epochs 2] ...
+Usage: python benchmarks/ablations.py PHOTOS EVALUATION --out OUT [--epochs 2] ...
 """
 
 import argparse
@@ -22,7 +22,24 @@ from typing import Any
 
 from colorize import config, runs
 
-LOSSES = ("mse", "huber", "bins", "bins + 0.25 perceptual")
+# What each run changes of the recipe, by its name in the table.
+CHANGES: dict[str, dict[str, Any]] = {
+    "bins": {},  # the recipe itself
+    "another seed": {"seed": 1},
+    "mse": {"loss": "mse"},
+    "huber": {"loss": "huber"},
+    "bins + 0.25 perceptual": {"loss": "bins + 0.25 perceptual"},
+    "rebalance 0": {"rebalance": 0.0},
+    "rebalance 0.5": {"rebalance": 0.5},
+    "encoder frozen": {"freeze": "encoder"},
+    "encoder rate 1": {"encoder_rate": 1.0},
+    "learning rate 0.0003": {"learning_rate": 0.0003},
+    "learning rate 0.003": {"learning_rate": 0.003},
+    "average 0.99": {"average": 0.99},
+    "size 160": {"size": "160", "resize": "200"},
+    "zoom 0.3": {"zoom": 0.3},
+    "age 0": {"age": 0.0},
+}
 FIGURES = {
     "psnr": "PSNR dB",
     "ab_rmse": "ab RMSE",
@@ -85,10 +102,14 @@ def check_same(asked: config.TrainConfig, run: Path) -> None:
 
 
 def evaluate(run: Path, data: Path, cache: list[str]) -> dict[str, dict[str, float]]:
-    """The figures of the run's model, and of the baselines, by name."""
+    """The figures of the run's model, and of the baselines, by name.
+
+    The network sees what it does by default in predicting, whatever it was trained at.
+    """
     figures = run / "evaluation" / data.resolve().name / "figures.json"
     if not figures.is_file():
-        call("evaluate", data, f"--model={run}", f"--out={figures.parent}", *cache)
+        told = (f"--model={run}", f"--size={config.SHORT_SIDE}")
+        call("evaluate", data, *told, f"--out={figures.parent}", *cache)
     found: dict[str, dict[str, float]] = json.loads(figures.read_text())["figures"]
     return found
 
@@ -134,27 +155,27 @@ def main() -> None:
     asked = arguments()
     cache = [f"--cache-dir={asked.cache_dir}"] if asked.cache_dir else []
     names = ("epochs", "steps_per_epoch", "batch_size", "size", "resize", "seed")
-    budget = {name: getattr(asked, name) for name in names}
+    recipe = {"model": "gamma", "loss": "bins", "average": 0.0}
+    recipe |= {name: getattr(asked, name) for name in names}
     table: list[str] = []
-    for loss in LOSSES:
-        flags = {"model": "gamma", "loss": loss, "average": 0.0, **budget}
-        run = asked.out / loss.replace(" ", "")
-        print(f"{loss}: {run}", file=sys.stderr)
-        trained = train(asked.photos, run, flags, cache)
+    for name, change in CHANGES.items():
+        run = asked.out / name.replace(" ", "")
+        print(f"{name}: {run}", file=sys.stderr)
+        trained = train(asked.photos, run, recipe | change, cache)
         figures = evaluate(run, asked.evaluation, cache)
         if not table:
             table = [line(way, figures[way], "", "") for way in ("all grey", "mean ab")]
         rest = (f"{trained['val_ab_rmse']:.2f}", f"{trained['seconds']:.0f}")
-        table.append(line(loss, figures[run.name], *rest))
-    budget_line = (
-        f"gamma with each loss: {asked.epochs * asked.steps_per_epoch} steps of "
-        f"{asked.batch_size} pictures at {asked.size}, seed {asked.seed}; measured on "
-        f"{asked.evaluation.resolve().name}."
+        table.append(line(name, figures[run.name], *rest))
+    budget = (
+        f"gamma with `bins`, and with each change: {asked.epochs} epochs of "
+        f"{asked.steps_per_epoch} steps of {asked.batch_size} pictures at "
+        f"{asked.size}; measured on {asked.evaluation.resolve().name}."
     )
     titles = ["", *FIGURES.values(), "val ab RMSE", "seconds"]
     head = f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}"
-    text = "\n".join([budget_line, "", head, *table, ""])
-    (asked.out / "losses.md").write_text(text, encoding="utf-8")
+    text = "\n".join([budget, "", head, *table, ""])
+    (asked.out / "ablations.md").write_text(text, encoding="utf-8")
     print(text, end="")
 
 
