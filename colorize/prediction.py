@@ -6,169 +6,29 @@ goes through strip by strip.
 """
 
 import collections
-import contextlib
-import dataclasses
-import hashlib
 import io
 import itertools
 import os
-import random
 import threading
 import time
-import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 
-import colorize
-from colorize import color, encoding, files, images, metadata, metrics, runs, sheet
+from colorize import encoding, files, images
 from colorize.colorizer import Colorizer, painted, seen_at
-from colorize.config import MAX_MEGAPIXELS, MAX_MEMORY, NEARLY_GREY, SHORT_SIDE
 from colorize.errors import ColorizeError
+from colorize.jobs import Job, Settings, plan
 
-SHEET_PICTURES = 24  # at most, on a contact sheet
 _AHEAD = 16  # pictures read ahead, and as many being written
 _PATIENCE = 1.0  # seconds that what is under way has to end, when stopped
 _BATCH = 8  # pictures shown to the network at once
 _SMALLEST = 64  # short side: with no memory for less, a picture has failed
-_TRIED = 3  # pictures that a dry run colours, and failures that it names
-COMPARED_SIZES = (128, 192, 256, 384)
-COMPARED_SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to colour.
-
-    Attributes:
-        size: short side shown to the network, in pixels.
-        saturation: what the predicted ab is multiplied by.
-        format: a key of `files.SUFFIXES`.
-        overwrite: whether to colour again what is there already.
-        preserve_times: whether a copy gets the dates of its original.
-        provenance: what a copy says about the making of its colours; None for nothing.
-        max_megapixels: a page with more is refused.
-        max_memory: bytes of decoded and painted pixels in flight.
-    """
-
-    size: int = SHORT_SIDE
-    saturation: float = 1.0
-    format: str = "keep"
-    overwrite: bool = False
-    preserve_times: bool = False
-    provenance: metadata.Provenance | None = None
-    max_megapixels: float = MAX_MEGAPIXELS
-    max_memory: int = MAX_MEMORY * 10**6
-
-
-@dataclass(frozen=True)
-class Done:
-    """One picture is done.
-
-    Attributes:
-        name: of the input, relative to its folder.
-        input: its file.
-        output: the file that was written, or that was there already.
-        outcome: what became of it.
-        reason: why it failed.
-        fault: the traceback, where the reason is a fault of this program.
-        warnings: what could not be kept, or went otherwise than asked.
-        pages: how many pictures the file holds.
-        height: of the first, in pixels.
-        width: of the first, in pixels.
-        size: short side that the network saw, in pixels.
-        seconds: from the start of reading to the end of writing, waiting included.
-    """
-
-    name: str
-    input: Path
-    output: Path
-    outcome: Literal["coloured", "skipped", "failed"] = "coloured"
-    reason: str = ""
-    fault: str = ""
-    warnings: tuple[str, ...] = ()
-    pages: int = 0
-    height: int = 0
-    width: int = 0
-    size: int = 0
-    seconds: float = 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """Itself as a line of a report."""
-        return {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in dataclasses.asdict(self).items()
-        }
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What predicting would do.
-
-    Attributes:
-        counts: pictures by outcome.
-        reasons: of some that would fail.
-        megapixels: of those that would be coloured.
-        seconds: that this would take, one picture after the other.
-        bytes: that the copies would take on disk.
-        tried: pictures that time and bytes were measured on.
-    """
-
-    counts: dict[str, int]
-    reasons: list[str]
-    megapixels: float
-    seconds: float
-    bytes: float
-    tried: int
-
-    def describe(self) -> str:
-        """Itself in words."""
-        counts = [f"{count:,} would be {what}" for what, count in self.counts.items()]
-        lines = [", ".join(counts), *self.reasons]
-        if self.tried:
-            minutes, seconds = divmod(round(self.seconds), 60)
-            lines.append(
-                f"{self.megapixels:,.1f} megapixels: at most about {minutes} min "
-                f"{seconds} s and {self.bytes / 1e6:,.0f} MB, judged by {self.tried} "
-                "of them"
-            )
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where colours come from, as copies name it.
-
-    Attributes:
-        name: of the model's run or file.
-        sha256: of its file.
-        precision: what it computes in.
-    """
-
-    name: str
-    sha256: str
-    precision: str
-
-    @classmethod
-    def of(cls, model: Path, precision: str) -> "Origin":
-        """That of a run folder or a model file."""
-        file = runs.model_file(model)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        name = file.name if model == runs.SHIPPED else model.name
-        return cls(name, digest, precision)
-
-    def provenance(self, settings: Settings) -> metadata.Provenance:
-        """What a copy says about the making of its colours."""
-        return metadata.Provenance(
-            software=f"colorize {colorize.__version__}",
-            parameters=f"model={self.name} sha256={self.sha256} size={settings.size} "
-            f"saturation={settings.saturation:g} precision={self.precision}",
-        )
 
 
 class _Stopped(BaseException):
@@ -188,7 +48,7 @@ class _Read:
         begun: when reading began.
     """
 
-    job: Done
+    job: Job
     pages: list[images.Page]
     small: list[np.ndarray]
     cost: int
@@ -243,7 +103,7 @@ def predict(
     settings: Settings | None = None,
     *,
     shard: tuple[int, int] = (1, 1),
-) -> Generator[Done]:
+) -> Generator[Job]:
     """Colours a picture, or all pictures of a folder and of the folders in it.
 
     Args:
@@ -255,7 +115,7 @@ def predict(
         shard: (i, n) for the i-th of n parts of the pictures, from 1.
 
     Yields:
-        Done for each picture, in order.
+        Job for each picture, in order.
 
     Raises:
         ColorizeError: the disk is full.
@@ -264,25 +124,6 @@ def predict(
     jobs = plan(source, target, settings.format, shard)
     with _Pipeline(colorizer, settings) as pipeline:
         yield from pipeline.run(jobs)
-
-
-def plan(
-    source: Path, target: Path, format: str = "keep", shard: tuple[int, int] = (1, 1)
-) -> Iterator[Done]:
-    """What is to be done, folder by folder: which input becomes which output."""
-    if source.is_file() and files.is_picture(target.name) and not target.is_dir():
-        yield Done(source.name, source, target)
-        return
-    unreadable: list[tuple[str, str]] = []
-    names = files.find_pictures(source, leave_out=target, unreadable=unreadable)
-    for _, group in itertools.groupby(names, os.path.dirname):
-        inputs = list(group)
-        outputs = files.output_names(inputs, files.SUFFIXES[format])
-        for name, output in zip(inputs, outputs, strict=True):
-            if files.in_shard(name, shard):
-                yield Done(name, files.picture_path(source, name), target / output)
-    for name, reason in unreadable:
-        yield Done(name, source / name, target / name, "failed", reason)
 
 
 class _Pipeline:
@@ -313,11 +154,11 @@ class _Pipeline:
         for part in list(self.parts):
             part.unlink(missing_ok=True)
 
-    def run(self, jobs: Iterable[Done]) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Colours all; yields each as it is done, in order."""
         numbered = enumerate(jobs)
-        reading: collections.deque[Future[Done | _Read]] = collections.deque()
-        writing: collections.deque[Done | Future[Done]] = collections.deque()
+        reading: collections.deque[Future[Job | _Read]] = collections.deque()
+        writing: collections.deque[Job | Future[Job]] = collections.deque()
         while True:
             for number, job in itertools.islice(numbered, _AHEAD - len(reading)):
                 reading.append(self._submit(self.readers, self._read, number, job))
@@ -342,14 +183,14 @@ class _Pipeline:
         future.add_done_callback(self.under_way.discard)
         return future
 
-    def _read(self, number: int, job: Done) -> Done | _Read:
+    def _read(self, number: int, job: Job) -> Job | _Read:
         """Reads a picture, or finds out that this need not or cannot be done."""
         begun = time.monotonic()
         cost, hold, granted = 0, 0, False
         try:
             if job.outcome == "failed":  # a folder that cannot be read
                 return job
-            there = _there_already(job, overwrite=self.settings.overwrite)
+            there = job.there_already(overwrite=self.settings.overwrite)
             if isinstance(there, str):
                 job = replace(job, warnings=(there,)) if there else job
             else:
@@ -372,7 +213,7 @@ class _Pipeline:
                 size=self.settings.size,
                 warnings=job.warnings + first.lost,
             )
-            canvas = encoding.canvas_bytes(first, _suffix(job))
+            canvas = encoding.canvas_bytes(first, files.suffix_of(job.output))
             if len(pages) == 1 and first.bytes + canvas <= self.settings.max_memory:
                 cost, hold = first.bytes + canvas, canvas
             self.memory.grant(number, cost)
@@ -384,12 +225,12 @@ class _Pipeline:
             return _Read(job, pages, small, cost, hold, begun)
         except Exception as e:
             self.memory.free(cost if granted else 0)
-            return _failed(job, e, begun)
+            return job.failed(e, begun)
         finally:
             if not granted:
                 self.memory.grant(number, 0)
 
-    def _coloured(self, batch: Sequence[Done | _Read]) -> Iterator[Done | Future[Done]]:
+    def _coloured(self, batch: Sequence[Job | _Read]) -> Iterator[Job | Future[Job]]:
         """Shows pictures to the network and hands them on to be written."""
         ready = [item for item in batch if isinstance(item, _Read)]
         try:
@@ -399,14 +240,14 @@ class _Pipeline:
         except Exception:  # one by one, then, and smaller where it must be
             colours = {}
         for item in batch:
-            if isinstance(item, Done):
+            if isinstance(item, Job):
                 yield item
                 continue
             try:
                 own = colours.get(id(item)) or self._colours_alone(item)
             except Exception as e:
                 self.memory.free(item.cost)
-                yield _failed(item.job, e, item.begun)
+                yield item.job.failed(e, item.begun)
                 continue
             yield self._submit(self.writers, self._write, item, own)
 
@@ -431,7 +272,7 @@ class _Pipeline:
             )
         return found
 
-    def _write(self, item: _Read, colours: list[np.ndarray]) -> Done:
+    def _write(self, item: _Read, colours: list[np.ndarray]) -> Job:
         """Paints and writes one picture."""
         job = item.job
         try:
@@ -441,7 +282,7 @@ class _Pipeline:
                 with open(part, "w+b") as file:
                     lost = encode(
                         file,
-                        _suffix(job),
+                        files.suffix_of(job.output),
                         item.pages,
                         colours,
                         self.settings,
@@ -459,7 +300,7 @@ class _Pipeline:
                     f"{job.output}: the disk is full; what is done is kept: make room "
                     "and run the same command again"
                 ) from e
-            return _failed(job, e, item.begun)
+            return job.failed(e, item.begun)
         finally:
             self.memory.free(item.cost)
         return replace(
@@ -477,45 +318,12 @@ def _shrunk(page: images.Page, size: int) -> np.ndarray:
     return page.shrunk(*seen_at(page, size))
 
 
-def _suffix(job: Done) -> str:
-    return files.suffix_of(job.output)
+def _is_settled(item: Job | Future[Job]) -> bool:
+    return isinstance(item, Job) or item.done()
 
 
-def _there_already(job: Done, *, overwrite: bool) -> Done | str:
-    """What is to be done where the output is there: nothing, or why all the same."""
-    if not job.output.exists():
-        return ""
-    if job.output.samefile(job.input):
-        return replace(job, outcome="failed", reason="its output is itself")
-    if overwrite:
-        return ""
-    if encoding.is_whole(job.output):
-        return replace(job, outcome="skipped")
-    if job.output.stat().st_size:  # no work of ours, which appears whole
-        reason = f"{job.output} is there and not whole; --overwrite replaces it"
-        return replace(job, outcome="failed", reason=reason)
-    return "what was there was empty"
-
-
-def _failed(job: Done, error: Exception, begun: float) -> Done:
-    reason, fault = str(error), ""
-    if isinstance(error, OSError):
-        reason = error.strerror or reason
-    elif isinstance(error, MemoryError):
-        reason = "out of memory"
-    elif not isinstance(error, ColorizeError):
-        reason = f"a fault of colorize: {type(error).__name__}: {error}".splitlines()[0]
-        fault = "".join(traceback.format_exception(error))
-    seconds = time.monotonic() - begun
-    return replace(job, outcome="failed", reason=reason, fault=fault, seconds=seconds)
-
-
-def _is_settled(item: Done | Future[Done]) -> bool:
-    return isinstance(item, Done) or item.done()
-
-
-def _settled(item: Done | Future[Done]) -> Done:
-    return item if isinstance(item, Done) else item.result()
+def _settled(item: Job | Future[Job]) -> Job:
+    return item if isinstance(item, Job) else item.result()
 
 
 def encode(
@@ -604,11 +412,11 @@ def predict_bytes(
 
 def find_colours(
     colorizer: Colorizer,
-    job: Done,
+    job: Job,
     settings: Settings,
     *,
     read: Callable[[], None] = lambda: None,
-) -> tuple[Done, list[images.Page], list[np.ndarray]]:
+) -> tuple[Job, list[images.Page], list[np.ndarray]]:
     """The first half of `predict` for one picture, for who asks for the second later.
 
     Args:
@@ -622,20 +430,20 @@ def find_colours(
     """
     with _Pipeline(colorizer, settings) as pipeline:
         item = pipeline._read(0, job)
-        if isinstance(item, Done):
+        if isinstance(item, Job):
             return item, [], []
         read()
         try:
             colours = pipeline._colours_alone(item)
         except Exception as e:
-            return _failed(item.job, e, item.begun), [], []
+            return item.job.failed(e, item.begun), [], []
         seconds = time.monotonic() - item.begun
         return replace(item.job, seconds=seconds), item.pages, colours
 
 
 def write(
-    colorizer: Colorizer, job: Done, colours: list[np.ndarray], settings: Settings
-) -> Done:
+    colorizer: Colorizer, job: Job, colours: list[np.ndarray], settings: Settings
+) -> Job:
     """The second half of `predict` for one picture: paints it and writes the copy.
 
     Args:
@@ -649,147 +457,7 @@ def write(
     """
     with _Pipeline(colorizer, settings) as pipeline:
         item = pipeline._read(0, job)
-        if isinstance(item, Done):
+        if isinstance(item, Job):
             return item
         item.job = job  # which has its warnings already
         return pipeline._write(item, colours)
-
-
-def survey(
-    colorizer: Colorizer, jobs: Iterable[Done], settings: Settings
-) -> Iterator[Done | Survey]:
-    """Looks at the headers of all pictures and colours a few, into memory only.
-
-    Args:
-        colorizer: the model.
-        jobs: from `plan`.
-        settings: how they would be coloured.
-
-    Yields:
-        Done for each picture as it would be, and a Survey last.
-    """
-    counts: collections.Counter[str] = collections.Counter()
-    reasons: list[str] = []
-    tried: list[tuple[Done, float]] = []
-    megapixels = 0.0
-    draw = random.Random(0)
-    for job in jobs:
-        done, size = _looked_at(job, settings)
-        counts[done.outcome] += 1
-        if done.reason and len(reasons) < _TRIED:
-            reasons.append(f"{done.name}: {done.reason}")
-        if done.outcome == "coloured":
-            megapixels += size
-            place = draw.randrange(counts["coloured"])  # any has the same chance
-            if len(tried) < _TRIED:
-                tried.append((job, size))
-            elif place < _TRIED:
-                tried[place] = (job, size)
-        yield done
-    seconds, written, seen = 0.0, 0, 0.0
-    for job, size in tried:
-        begun = time.monotonic()
-        own = replace(settings, format=files.format_of(job.output))
-        with contextlib.suppress(ColorizeError, OSError):
-            written += len(predict_bytes(colorizer, job.input.read_bytes(), own)[0])
-            seconds += time.monotonic() - begun
-            seen += size
-    scale = megapixels / seen if seen else 0.0
-    yield Survey(
-        dict(counts), reasons, megapixels, seconds * scale, written * scale, len(tried)
-    )
-
-
-def _looked_at(job: Done, settings: Settings) -> tuple[Done, float]:
-    """What would become of a picture by its header, and its megapixels."""
-    try:
-        if job.outcome == "failed":
-            return job, 0.0
-        there = _there_already(job, overwrite=settings.overwrite)
-        if isinstance(there, Done):
-            return there, 0.0
-        pages = images.Document(
-            job.input, max_megapixels=settings.max_megapixels
-        ).all_pages()
-        return job, sum(page.height * page.width for page in pages) / 1e6
-    except (ColorizeError, OSError) as e:
-        return _failed(job, e, time.monotonic()), 0.0
-
-
-def compare(
-    colorizer: Colorizer, jobs: Iterable[Done], settings: Settings
-) -> Iterator[Done]:
-    """Writes a contact sheet of each picture over network sizes and saturations.
-
-    Args:
-        colorizer: the model.
-        jobs: from `plan`, with PNG or JPEG outputs.
-        settings: whose limits hold.
-
-    Yields:
-        Done for each picture, in order.
-    """
-    for job in jobs:
-        if job.outcome == "failed":
-            yield job
-            continue
-        begun = time.monotonic()
-        job = replace(job, output=job.output.with_suffix(".compare.png"))
-        try:
-            there = _there_already(job, overwrite=settings.overwrite)
-            if isinstance(there, Done):
-                yield there
-                continue
-            page = images.Document(
-                job.input, max_megapixels=settings.max_megapixels
-            ).page()
-            small = images.page_of(sheet.thumbnail(page.rgb(), sheet.SIDE))
-            rows = []
-            for size in COMPARED_SIZES:
-                (ab,) = colorizer.batch_ab([_shrunk(page, size)])
-                rows.append(
-                    [
-                        np.concatenate(list(painted(small, saturation * ab, bits=8)))
-                        for saturation in COMPARED_SATURATIONS
-                    ]
-                )
-            files.make_folder(job.output.parent)
-            sheet.save(
-                sheet.contact_sheet(
-                    rows,
-                    [f"--saturation {s:g}" for s in COMPARED_SATURATIONS],
-                    labels=[f"--size {size}" for size in COMPARED_SIZES],
-                    title=job.name,
-                ),
-                job.output,
-            )
-        except Exception as e:
-            yield _failed(job, e, begun)
-        else:
-            yield replace(job, seconds=time.monotonic() - begun)
-
-
-def write_sheet(done: Sequence[Done], path: Path) -> None:
-    """Draws grey | ours | true; «true» is the input, where that is a colour picture.
-
-    Args:
-        done: pictures that were coloured.
-        path: of the sheet, a PNG or JPEG file.
-    """
-    rows, names = [], []
-    for picture in done:
-        try:
-            given = sheet.thumbnail(images.read_rgb(picture.input))
-            ours = sheet.thumbnail(images.read_rgb(picture.output))
-        except ColorizeError:  # of one that was skipped: it has changed since
-            continue
-        names.append(picture.name)
-        row = [color.grey(color.lightness(given)), ours]
-        if metrics.colourfulness(given) >= NEARLY_GREY:
-            row.append(given)
-        rows.append(row)
-    if not rows:
-        return
-    page = sheet.contact_sheet(rows, ("grey", "ours", "true"), labels=names)
-    files.make_folder(path.parent)
-    sheet.save(page, path)

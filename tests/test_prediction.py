@@ -10,9 +10,19 @@ import pytest
 import tifffile
 from PIL import Image
 
-from colorize import color, encoding, files, images, prediction, sheet
+from colorize import (
+    color,
+    comparison,
+    encoding,
+    files,
+    images,
+    prediction,
+    sheet,
+    survey,
+)
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
+from colorize.jobs import Settings, plan
 from colorize.metadata import Provenance
 from colorize.runtimes.keras import KerasNetwork
 
@@ -44,7 +54,7 @@ def grey_photos(tmp_path):
 
 
 def run(colorizer, source, target, shard=(1, 1), **options):
-    settings = prediction.Settings(size=32, **options)
+    settings = Settings(size=32, **options)
     return list(prediction.predict(colorizer, source, target, settings, shard=shard))
 
 
@@ -209,7 +219,7 @@ def test_a_full_disk_ends_it_with_nothing_half_written(
 def test_stopping_leaves_whole_files_only(colorizer, grey_photos, tmp_path):
     for i in range(20):
         Image.new("L", (64, 64), i).save(grey_photos / f"n{i}.png")
-    settings = prediction.Settings(size=32)
+    settings = Settings(size=32)
     events = prediction.predict(colorizer, grey_photos, tmp_path / "out", settings)
     next(events)
     events.close()
@@ -223,7 +233,7 @@ def test_a_sheet_shows_the_truth_where_it_is_known(colorizer, grey_photos, tmp_p
     rgb = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
     Image.fromarray(rgb).save(grey_photos / "colour.png")
     done = run(colorizer, grey_photos, tmp_path / "out")
-    prediction.write_sheet(done, tmp_path / "sheets" / "sheet.png")
+    comparison.write_sheet(done, tmp_path / "sheets" / "sheet.png")
     page = images.read_rgb(tmp_path / "sheets" / "sheet.png")
     (row,) = {  # the true picture stands on the page, pixel for pixel
         y
@@ -321,7 +331,7 @@ def test_a_fault_of_the_program_costs_one_picture_and_is_told(
                 raise KeyError("a mistake")
             return colorizer.batch_ab(small)
 
-    settings = prediction.Settings(size=32)
+    settings = Settings(size=32)
     done = list(prediction.predict(Faulty(), grey_photos, tmp_path / "out", settings))
     told = {d.name: d for d in done}
     assert told["a.png"].outcome == "failed"
@@ -344,7 +354,7 @@ def test_many_pages_do_not_hold_many_files_open(colorizer, tmp_path):
             most = max(most, len(os.listdir("/proc/self/fd")) - open_before)
             return colorizer.batch_ab(small)
 
-    settings = prediction.Settings(size=32)
+    settings = Settings(size=32)
     (done,) = prediction.predict(
         Watching(), tmp_path / "in", tmp_path / "out", settings
     )
@@ -373,7 +383,7 @@ class Forgetful:
 def test_without_memory_for_it_the_network_sees_a_smaller_picture(
     colorizer, grey_photos, tmp_path
 ):
-    settings = prediction.Settings(size=512)
+    settings = Settings(size=512)
     poor = Forgetful(colorizer, 300 * 400)
     done = list(prediction.predict(poor, grey_photos, tmp_path / "out", settings))
     sizes = {d.name: d.size for d in done}
@@ -482,9 +492,9 @@ def test_a_folder_that_cannot_be_read_fails_alone(
 
 
 def test_a_picture_that_disappears_fails_alone(colorizer, grey_photos, tmp_path):
-    jobs = list(prediction.plan(grey_photos, tmp_path / "out"))
+    jobs = list(plan(grey_photos, tmp_path / "out"))
     (grey_photos / "b.png").unlink()
-    with prediction._Pipeline(colorizer, prediction.Settings(size=32)) as pipeline:
+    with prediction._Pipeline(colorizer, Settings(size=32)) as pipeline:
         done = list(pipeline.run(jobs))
     assert outcomes(done)["b.png"] == "failed"
     assert {d.outcome for d in done if d.name != "b.png"} == {"coloured"}
@@ -494,7 +504,7 @@ def test_a_picture_that_disappears_fails_alone(colorizer, grey_photos, tmp_path)
 def test_bytes_in_bytes_out(colorizer, kind):
     file = io.BytesIO()
     Image.new("L", (20, 10), 128).save(file, kind)
-    settings = prediction.Settings(size=32)
+    settings = Settings(size=32)
     data, _ = prediction.predict_bytes(colorizer, file.getvalue(), settings)
     with Image.open(io.BytesIO(data)) as image:
         assert image.format == {"GIF": "PNG", "BMP": "PNG"}.get(kind, kind)
@@ -503,21 +513,21 @@ def test_bytes_in_bytes_out(colorizer, kind):
 
 def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
     (grey_photos / "bad.jpg").write_text("text")
-    jobs = prediction.plan(grey_photos, tmp_path / "out")
-    *_, survey = prediction.survey(colorizer, jobs, prediction.Settings(size=32))
-    assert survey.counts == {"coloured": 4, "failed": 1}
-    assert survey.megapixels == pytest.approx((37 * 53 + 200 * 11 + 81 + 1) / 1e6)
-    assert survey.seconds > 0 and survey.bytes > 100 and survey.tried == 3
-    assert "bad.jpg" in survey.describe()
+    jobs = plan(grey_photos, tmp_path / "out")
+    *_, found = survey.survey(colorizer, jobs, Settings(size=32))
+    assert found.counts == {"coloured": 4, "failed": 1}
+    assert found.megapixels == pytest.approx((37 * 53 + 200 * 11 + 81 + 1) / 1e6)
+    assert found.seconds > 0 and found.bytes > 100 and found.tried == 3
+    assert "bad.jpg" in found.describe()
     assert not (tmp_path / "out").exists()
 
 
 def test_a_comparison_shows_sizes_and_saturations(colorizer, grey_photos, tmp_path):
     before = content(grey_photos)
-    jobs = prediction.plan(grey_photos / "a.png", tmp_path / "out")
-    (done,) = prediction.compare(colorizer, jobs, prediction.Settings())
+    jobs = plan(grey_photos / "a.png", tmp_path / "out")
+    (done,) = comparison.compare(colorizer, jobs, Settings())
     page = images.read_rgb(done.output)
     assert done.output.name == "a.compare.png"
-    assert page.shape[0] > 37 * len(prediction.COMPARED_SIZES)
-    assert page.shape[1] > 53 * len(prediction.COMPARED_SATURATIONS)
+    assert page.shape[0] > 37 * len(comparison.COMPARED_SIZES)
+    assert page.shape[1] > 53 * len(comparison.COMPARED_SATURATIONS)
     assert content(grey_photos) == before

@@ -16,10 +16,10 @@ LAYERS = [
     {"models", "losses", "critic", "metrics", "images", "augmentation", "distribution"}
     | {"recognition"},
     {"checkpoint", "cache", "embeddings", "sheet", "optimization", "encoding"},
-    {"runtimes", "dataset", "journal"},
+    {"runtimes", "dataset", "journal", "jobs"},
     {"colorizer"},
-    {"training", "prediction", "evaluation", "export"},
-    {"page"},
+    {"training", "prediction", "comparison", "evaluation", "export"},
+    {"page", "survey"},
     {"cli"},
     {"__main__"},
 ]

@@ -139,20 +139,21 @@ def predict(
             options["format"] = "png"
         model = model_path(named)
     with explained(lambda: "stopped; run the same command again for the rest"):
-        from colorize import prediction, runtimes
+        from colorize import comparison, prediction, runtimes, survey
         from colorize.colorizer import Colorizer
+        from colorize.jobs import Origin, Settings, plan
 
         network = runtimes.open_network(model, precision)
         if size and network.fixed:
             height, width = network.fixed
             raise UsageError(f"--size: {model} takes {height}x{width} and nothing else")
-        settings = prediction.Settings(
+        settings = Settings(
             size=size or network.size,
             max_memory=int(max_memory * 1e6),
             **options,
         )
         if provenance:
-            origin = prediction.Origin.of(model, network.precision)
+            origin = Origin.of(model, network.precision)
             settings = dataclasses.replace(
                 settings, provenance=origin.provenance(settings)
             )
@@ -161,19 +162,19 @@ def predict(
             _predict_stream(colorizer, source, target, settings)
             return
         if dry_run:
-            jobs = prediction.plan(source, target, settings.format, part)
-            _show_survey(prediction.survey(colorizer, jobs, settings), total)
+            jobs = plan(source, target, settings.format, part)
+            _show_survey(survey.survey(colorizer, jobs, settings), total)
             return
         if not files.is_picture(target.name):
             files.make_folder(target)
         if compare:
-            jobs = prediction.plan(source, target, settings.format, part)
-            events = prediction.compare(colorizer, jobs, settings)
+            jobs = plan(source, target, settings.format, part)
+            events = comparison.compare(colorizer, jobs, settings)
         else:
             events = prediction.predict(colorizer, source, target, settings, shard=part)
         shown, failed = _show_predictions(events, total, target, report)
         if sheet is not None and shown:
-            prediction.write_sheet(shown, sheet)
+            comparison.write_sheet(shown, sheet)
     if failed:
         raise SystemExit(1)
 
@@ -258,11 +259,11 @@ def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -
 
 def _show_survey(events: Any, total: int) -> None:
     """Draws how looking at pictures goes on, and prints what was found."""
-    from colorize import prediction
+    from colorize.survey import Survey
 
     with progress_bar(total, "looking") as bar:
         for event in minding(events):
-            if isinstance(event, prediction.Survey):
+            if isinstance(event, Survey):
                 bar.close()
                 click.echo(event.describe())
             else:
@@ -273,7 +274,7 @@ def _show_predictions(
     events: Any, total: int, target: Path, report: Path | None
 ) -> tuple[list[Any], int]:
     """Draws how predicting goes on; returns the first pictures done, and failures."""
-    from colorize import prediction
+    from colorize.comparison import SHEET_PICTURES
 
     counts = dict.fromkeys(("coloured", "skipped", "failed", "with warnings"), 0)
     shown: list[Any] = []
@@ -294,7 +295,7 @@ def _show_predictions(
                 bar.update()
                 if lines is not None:
                     print(json.dumps(done.as_json()), file=lines, flush=True)
-                if done.outcome != "failed" and len(shown) < prediction.SHEET_PICTURES:
+                if done.outcome != "failed" and len(shown) < SHEET_PICTURES:
                     shown.append(done)
                 for reason in filter(None, (done.reason, *done.warnings)):
                     say(f"{done.name}: {done.outcome}: {reason}")

@@ -16,13 +16,11 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from colorize import files
 from colorize.errors import ColorizeError
-
-if TYPE_CHECKING:
-    from colorize.prediction import Done
+from colorize.jobs import Job
 
 AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
 # one in the background speak once a minute only
@@ -65,7 +63,7 @@ class Result:
         version: counts how often the photo was coloured.
     """
 
-    done: "Done"
+    done: Job
     size: int
     ab: Path
     preview: Path
@@ -99,7 +97,7 @@ class Photo:
     saturation: float = 1.0
     state: Literal["queued", "reading", "colouring", "ready", "failed"] = "queued"
     reason: str = ""
-    done: "Done | None" = None
+    done: Job | None = None
     warnings: tuple[str, ...] = ()
     result: Result | None = None
     copy: Path | None = None
@@ -119,7 +117,7 @@ class Photo:
         for path in self.upload.parent.glob(f"{self.id}*"):
             path.unlink(missing_ok=True)
 
-    def fail(self, reason: str, done: "Done | None" = None) -> None:
+    def fail(self, reason: str, done: Job | None = None) -> None:
         """Notes what went wrong; colours found before stay as they are."""
         self.reason = reason
         if self.result is not None:

@@ -10,17 +10,15 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from colorize import config, files, images
 from colorize.errors import ColorizeError
+from colorize.jobs import Job, Origin, Settings
 from colorize.page import preview
 from colorize.page.sessions import Photo, Result
-
-if TYPE_CHECKING:
-    from colorize.prediction import Done
 
 SIZES = (128, 512)  # short sides to choose from, in pixels
 SATURATIONS = (0.0, 2.0)
@@ -123,11 +121,11 @@ class Worker:
                     photo.state = "queued"
 
     def _open(self) -> None:
-        from colorize import prediction, runtimes
+        from colorize import runtimes
         from colorize.colorizer import Colorizer
 
         network = runtimes.open_network(self._model, self._precision)
-        self._origin = prediction.Origin.of(self._model, network.precision)
+        self._origin = Origin.of(self._model, network.precision)
         self._colorizer = Colorizer(network)
         self.size = network.size
 
@@ -141,9 +139,7 @@ class Worker:
             return photo
 
     def _settings(self, size: int, saturation: float) -> Any:
-        from colorize import prediction
-
-        settings = prediction.Settings(
+        settings = Settings(
             size=size, saturation=saturation, max_megapixels=self._max_megapixels
         )
         if not self._provenance:
@@ -165,7 +161,7 @@ class Worker:
         photo.size = size = photo.size or self.size or config.SHORT_SIDE
         done, pages, colours = prediction.find_colours(
             self._colorizer,
-            prediction.Done(photo.name, photo.upload, photo.file(photo.suffix)),
+            Job(photo.name, photo.upload, photo.file(photo.suffix)),
             self._settings(size, photo.saturation),
             read=read,
         )
@@ -204,7 +200,7 @@ class Worker:
                 for path in (before.ab, before.preview, before.thumbnail):
                     path.unlink(missing_ok=True)
 
-    def write_copy(self, photo: Photo) -> "Done":
+    def write_copy(self, photo: Photo) -> Job:
         """Writes the coloured copy of a photo, as it is asked for now.
 
         Returns:
@@ -238,13 +234,11 @@ class Worker:
             self._say(done.fault)
         return done
 
-    def report(self, photo: Photo) -> "Done":
+    def report(self, photo: Photo) -> Job:
         """What became of a photo that has not been written."""
-        from colorize import prediction
-
         if photo.done is not None:
             return photo.done
         reason = photo.reason or "not coloured yet"
-        return prediction.Done(
+        return Job(
             photo.name, photo.upload, photo.upload, outcome="failed", reason=reason
         )
