@@ -105,7 +105,7 @@ def labels(sources: Sequence[Path]) -> list[str]:
     ]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"--model {name}: named twice; name each model once")
+            raise UsageError(f"{name}: named twice; name each model once")
     return names
 
 

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from colorize import runs, training
+from colorize import checkpoint, runs, training
 from colorize.cli import cli, shared
 
 TINY = "--width 4 --size 32 --batch-size 2 --epochs 2 --steps-per-epoch 2".split()
@@ -214,6 +214,12 @@ def test_cache_is_shown_and_cleared(photos, tmp_path):
         ("evaluate empty", 1, "empty: no pictures in it"),
         ("evaluate photos --protocol full", 2, "'full' is not 'imagenet-256'"),
         ("evaluate photos --model default --model default", 2, "default: named twice"),
+        ("blend default mean.keras", 2, "blend needs two models or more"),
+        ("blend default default mean.keras", 2, "default: named twice"),
+        ("blend default full-run mean.keras", 1, "full-run: no model.keras in it"),
+        ("blend default empty mean.keras --share 1", 2, "2 models need as many"),
+        ("blend default empty mean.onnx", 2, "mean.onnx: must end in .keras"),
+        ("blend default empty full-run", 2, "full-run: must end in .keras"),
     ],
 )
 def test_what_the_user_can_put_right_is_told_in_one_line(
@@ -434,6 +440,22 @@ def test_init_takes_over_architecture_and_width(photos, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert (tmp_path / "runs" / "alpha" / "model.keras").exists()
     assert "loaded" in result.stderr
+
+
+def test_the_weights_of_two_models_are_blended(photos, tmp_path):
+    arguments = ("default", "mean.keras", "--saturation", "1.5")
+    blended = run("blend", *arguments)
+    assert blended.exit_code == 0, blended.output
+    assert blended.stdout.strip() == "mean.keras"
+    network = checkpoint.open_model(tmp_path / "mean.keras")
+    own = checkpoint.open_model(runs.SHIPPED)
+    lightness = np.linspace(0, 100, 32 * 32).reshape(1, 32, 32, 1)
+    np.testing.assert_allclose(network(lightness), 1.5 * own(lightness), rtol=1e-4)
+    assert "there already" in error(run("blend", *arguments))
+    two = run("blend", "default", "mean.keras", "both.keras", "--share=1", "--share=3")
+    assert two.exit_code == 0, two.output
+    predicted = run("predict", photos / "a.jpg", "out", "--model", "both.keras")
+    assert predicted.exit_code == 0, predicted.output
 
 
 def test_another_network_is_not_resumed(photos):

@@ -12,7 +12,7 @@ import warnings
 import click
 
 import colorize
-from colorize.cli import evaluate, export, lists, predict, serve, train
+from colorize.cli import blend, evaluate, export, lists, predict, serve, train
 from colorize.cli.shared import interrupt, interruptions, unheard
 
 
@@ -60,6 +60,7 @@ for _command in (
     predict.predict,
     train.train,
     evaluate.evaluate,
+    blend.blend,
     export.export,
     serve.serve,
     lists.list_models,
