@@ -29,7 +29,6 @@ from colorize import (
     color,
     dataset,
     files,
-    losses,
     metrics,
     models,
     optimization,
@@ -38,16 +37,15 @@ from colorize import (
 )
 from colorize.cache import PictureCache
 from colorize.config import TrainConfig, save
-from colorize.critic import critic as build_critic
 from colorize.distribution import LOST, Devices
 from colorize.embeddings import EmbeddingCache
 from colorize.errors import ColorizeError
 from colorize.journal import Journal
+from colorize.objective import Objective
 
 SAMPLES = 8  # validation pictures on each sheet
 SAVE_SECONDS = 60.0  # between checkpoints within an epoch
 SAVE_SHARE = 0.05  # of the time, that checkpoints may take
-SHARES_PICTURES = 2000  # from which the loss bins learns which colours are common
 
 
 @dataclass(frozen=True)
@@ -327,15 +325,10 @@ class _Training:
         self.twin: keras.Model | None = None  # in float32 on one device: what is saved
         self.vectors: Callable[[np.ndarray], np.ndarray] | None = None
         self.optimizer = optimization.optimizer(config, model, options["policy"])
-        terms = config.loss_terms()
-        self.losses = [(weight, self._loss(name)) for name, weight in terms.items()]
-        self.see = losses.seeing() if losses.LOOKING & terms.keys() else None
-        self.critic: keras.Model | None = None
-        if self.see is not None and "adversarial" in terms:
-            some = ops.zeros((1, *config.size, 2))
-            self.critic = build_critic(self.see(some[..., :1], some))
+        self.objective = Objective(config, pictures)
+        self.critic = self.objective.critic
+        if self.critic is not None:
             self.critic_optimizer = optimization.of_critic(self.critic)
-        self.ab_scale = models.find(config.model).ab_scale
         self.batch_size = (
             len(pictures.train)
             if config.batch_size == "all"
@@ -372,25 +365,6 @@ class _Training:
     def _with_outputs(self, model: keras.Model) -> keras.Model:
         outputs = models.outputs(model) | {"lightness": model.inputs[0]}
         return keras.Model(model.input, outputs)
-
-    def _loss(self, name: str) -> losses.Loss:
-        if name == "bins":
-            shares = self._bin_shares()
-            return losses.bins(losses.bin_weights(shares, self.config.rebalance))
-        return losses.LOSSES[name]
-
-    def _bin_shares(self) -> np.ndarray:
-        """The share that each bin of ab has in the training pictures, of some."""
-        records = self.pictures.train
-        some = records[:: math.ceil(len(records) / SHARES_PICTURES)]
-        batches = dataset.validation_batches(self.pictures.cache, some, self.config.box)
-        centres = color.ab_bins()
-        total = np.zeros(len(centres))
-        for _, ab, counted in batches:
-            cells = ops.average_pool(ab, 4)  # about as large as those of the loss
-            shares = losses.soft_bins(cells, centres)
-            total += np.einsum("bhwq,b->q", shares, counted)
-        return total / total.sum()
 
     def restore(self) -> list[str]:
         """Goes on from the last whole checkpoint; returns what is wrong with others."""
@@ -553,15 +527,16 @@ class _Training:
 
     def _train_on_part(self, inputs: Any, ab: tf.Tensor, up: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            outputs = self._look(self.network(inputs, training=True), ab)
-            loss = ops.sum(self._losses(ab, outputs)) / self.batch_size
+            outputs = self.objective.look(self.network(inputs, training=True), ab)
+            loss = ops.sum(self.objective(ab, outputs)) / self.batch_size
             scaled = self.optimizer.scale_loss(loss)
         weights = self.model.trainable_variables
         gradients = _gradients(tape, scaled, weights)
         critical, wrong = [], tf.constant(0.0)
         if self.critic is not None:
             with tf.GradientTape() as tape:
-                wrong = self._mistakes(self.critic, outputs)
+                mistakes = self.objective.mistakes(self.critic, outputs)
+                wrong = ops.sum(mistakes) / self.batch_size
             critical = _gradients(tape, wrong, self.critic.trainable_variables)
         # Summed here, before they are clipped or found not to be finite (see
         # `optimization`), and the figures with them: once that is done, no other
@@ -576,33 +551,6 @@ class _Training:
             self.critic_optimizer.apply(summed[len(weights) :], learning)
         return figures
 
-    def _look(self, outputs: dict[str, Any], ab: tf.Tensor) -> dict[str, Any]:
-        """The outputs of the network, and how they look, where a loss asks for that."""
-        if self.see is None:
-            return outputs
-        lightness = outputs["lightness"]
-        seen = {
-            # The true picture is no one's to change: no gradient is worked out for it.
-            "true_features": [ops.stop_gradient(x) for x in self.see(lightness, ab)],
-            "features": self.see(lightness, outputs["ab"]),
-        }
-        if self.critic is not None:
-            seen["verdicts"] = self.critic(seen["features"])
-        return outputs | seen
-
-    def _mistakes(self, critic: keras.Model, outputs: dict[str, Any]) -> tf.Tensor:
-        """What a critic is to make less of: its mean loss."""
-        features = [ops.stop_gradient(x) for x in outputs["features"]]
-        wrong = losses.hinge(critic(outputs["true_features"]), critic(features))
-        return ops.sum(wrong) / self.batch_size
-
-    def _losses(self, ab: tf.Tensor, outputs: dict[str, Any]) -> tf.Tensor:
-        """The weighted sum of losses of each picture, (B,)."""
-        return sum(
-            weight * loss(ab, outputs, ab_scale=self.ab_scale)
-            for weight, loss in self.losses
-        )
-
     def _validate_everywhere(self, lightness: Any, ab: Any, counted: Any) -> tf.Tensor:
         run = self.devices.strategy.run
         parts = run(self._validate_on_part, args=(lightness, ab, counted))
@@ -612,7 +560,7 @@ class _Training:
         self, lightness: tf.Tensor, ab: tf.Tensor, counted: tf.Tensor
     ) -> tf.Tensor:
         """Sums over pictures: loss, PSNR, grey PSNR, ab error², grey's, mean a, b."""
-        outputs = self._look(self.whole(lightness, training=False), ab)
+        outputs = self.objective.look(self.whole(lightness, training=False), ab)
         predicted = outputs["ab"]
         grey = ops.zeros_like(ab)
         mapped = color.into_gamut(
@@ -627,7 +575,7 @@ class _Training:
             )
         )
         figures = [
-            self._losses(ab, outputs),
+            self.objective(ab, outputs),
             metrics.psnr(true_rgb, rgb, xp=ops),
             metrics.psnr(true_rgb, grey_rgb, xp=ops),
             metrics.ab_squared_error(ab, predicted, xp=ops),

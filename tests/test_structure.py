@@ -17,7 +17,7 @@ LAYERS = [
     | {"recognition"},
     {"checkpoint", "cache", "embeddings", "sheet", "optimization", "encoding"},
     {"runtimes", "dataset", "journal", "jobs"},
-    {"colorizer"},
+    {"colorizer", "objective"},
     {"training", "prediction", "comparison", "evaluation", "export"},
     {"page", "survey"},
     {"cli"},
