@@ -1,12 +1,13 @@
 """Settings compared on equal budgets: gamma from ImageNet's encoder on, one changed.
 
-Each run begins with the same weights and sees as many pictures, by `colorize train`,
-and is measured by `colorize evaluate`. All but what changes is gamma's recipe, without
-the moving average of the weights, for which these trainings are short. One run each:
-«another seed» tells how much is chance.
+Each run sees as many pictures, by `colorize train`, and is measured by `colorize
+evaluate`. All but what changes is gamma's recipe, without the moving average of the
+weights, for which these trainings are short. One run each: «another seed» tells how
+much is chance. «size 160» sees more pixels of each picture, and is validated on larger
+ones than the others.
 
 What is stopped goes on when the same command is run again; what is done is not done
-again. The table is printed, and written to OUT/ablations.md.
+again. The table is printed at the end, and written to OUT/ablations.md after each run.
 
 Usage: python benchmarks/ablations.py PHOTOS EVALUATION --out OUT [--epochs 2] ...
 """
@@ -25,7 +26,7 @@ from colorize import config, runs
 # What each run changes of the recipe, by its name in the table.
 CHANGES: dict[str, dict[str, Any]] = {
     "bins": {},  # the recipe itself
-    "another seed": {"seed": 1},
+    "another seed": {"seed": 1},  # the others have 0
     "mse": {"loss": "mse"},
     "huber": {"loss": "huber"},
     "bins + 0.25 perceptual": {"loss": "bins + 0.25 perceptual"},
@@ -104,7 +105,8 @@ def check_same(asked: config.TrainConfig, run: Path) -> None:
 def evaluate(run: Path, data: Path, cache: list[str]) -> dict[str, dict[str, float]]:
     """The figures of the run's model, and of the baselines, by name.
 
-    The network sees what it does by default in predicting, whatever it was trained at.
+    The network sees a short side of 256, as by default in predicting with a file,
+    whatever it was trained at.
     """
     figures = run / "evaluation" / data.resolve().name / "figures.json"
     if not figures.is_file():
@@ -145,37 +147,36 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--resize", default="160", help="pixels that these are cut from"
     )
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache-dir", type=Path, help="where pictures are decoded to")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Trains and measures with each loss, and prints the table."""
+    """Trains and measures with each change, and prints the table."""
     asked = arguments()
     cache = [f"--cache-dir={asked.cache_dir}"] if asked.cache_dir else []
-    names = ("epochs", "steps_per_epoch", "batch_size", "size", "resize", "seed")
+    names = ("epochs", "steps_per_epoch", "batch_size", "size", "resize")
     recipe = {"model": "gamma", "loss": "bins", "average": 0.0}
     recipe |= {name: getattr(asked, name) for name in names}
-    table: list[str] = []
+    titles = ["", *FIGURES.values(), "val ab RMSE", "seconds"]
+    lines = [
+        f"gamma with `bins`, and with each change: {asked.epochs} epochs of "
+        f"{asked.steps_per_epoch} steps of {asked.batch_size} pictures at "
+        f"{asked.size}; measured on {asked.evaluation.resolve().name}.\n",
+        f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}",
+    ]
     for name, change in CHANGES.items():
         run = asked.out / name.replace(" ", "")
         print(f"{name}: {run}", file=sys.stderr)
         trained = train(asked.photos, run, recipe | change, cache)
         figures = evaluate(run, asked.evaluation, cache)
-        if not table:
-            table = [line(way, figures[way], "", "") for way in ("all grey", "mean ab")]
+        if not change:
+            ways = ("all grey", "mean ab")
+            lines += [line(way, figures[way], "", "") for way in ways]
         rest = (f"{trained['val_ab_rmse']:.2f}", f"{trained['seconds']:.0f}")
-        table.append(line(name, figures[run.name], *rest))
-    budget = (
-        f"gamma with `bins`, and with each change: {asked.epochs} epochs of "
-        f"{asked.steps_per_epoch} steps of {asked.batch_size} pictures at "
-        f"{asked.size}; measured on {asked.evaluation.resolve().name}."
-    )
-    titles = ["", *FIGURES.values(), "val ab RMSE", "seconds"]
-    head = f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}"
-    text = "\n".join([budget, "", head, *table, ""])
-    (asked.out / "ablations.md").write_text(text, encoding="utf-8")
+        lines.append(line(name, figures[run.name], *rest))
+        text = "\n".join([*lines, ""])
+        (asked.out / "ablations.md").write_text(text, encoding="utf-8")
     print(text, end="")
 
 

@@ -2,12 +2,14 @@
 
 Each model colours each picture once, and what it says is made stronger or weaker, as
 `predict --saturation` does. PSNR rewards dull colours, so one model beats another only
-where it is above it at the same colourfulness. Pictures are those of the protocol of
-`colorize evaluate`, a part of FOLDER taken evenly, and each model sees them at its own
-size. Usage: python benchmarks/tradeoff.py FOLDER CURVES.png PICTURES MODEL...
+where it is above it at the same colourfulness: a table tells it at 32. Pictures are
+those of the protocol of `colorize evaluate`, a part of FOLDER taken evenly, and each
+model sees them at its own size, or all at the same.
+
+Usage: python benchmarks/tradeoff.py FOLDER CURVES.png PICTURES MODEL... [--size 256]
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 from colorize import quiet
@@ -30,6 +32,7 @@ from colorize.colorizer import Colorizer, paint  # noqa: E402
 from colorize.runtimes.keras import KerasNetwork  # noqa: E402
 
 SATURATIONS = np.arange(9) / 4
+LEVEL = 32.0  # of colourfulness, to compare models at
 SIDE = protocols.PROTOCOLS[protocols.DEFAULT].side
 
 
@@ -51,18 +54,29 @@ def measure(true: np.ndarray, ab: np.ndarray) -> list[tuple[float, float]]:
     return figures
 
 
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("curves", type=Path, help="the plot, a PNG file")
+    parser.add_argument("pictures", type=int, help="how many, at most")
+    parser.add_argument("models", type=Path, nargs="+")
+    parser.add_argument("--size", type=int, help="what each sees  [its own]")
+    return parser.parse_args()
+
+
 def main() -> None:
-    """Prints a table and draws the curves."""
-    folder, out, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    sources = [Path(name) for name in sys.argv[4:]]
+    """Prints tables and draws the curves."""
+    asked = arguments()
+    folder, sources = asked.folder, asked.models
     names = list(files.find_pictures(folder))
-    count = min(count, len(names))
+    count = min(asked.pictures, len(names))
     names = [names[i * len(names) // count] for i in range(count)]
     labels = runs.labels(sources)
     colorizers = [
         Colorizer(KerasNetwork(checkpoint.open_model(source))) for source in sources
     ]
-    sizes = [checkpoint.network_size(source) for source in sources]
+    sizes = [asked.size or checkpoint.network_size(source) for source in sources]
     figures: dict[str, list[list[tuple[float, float]]]] = {one: [] for one in labels}
     truly = []
     for name in tqdm(names, "measuring", unit=" pictures"):
@@ -77,13 +91,16 @@ def main() -> None:
     for label, points in means.items():
         for saturation, (colourful, psnr) in zip(SATURATIONS, points, strict=True):
             print(f"| {label} | {saturation:.2f} | {colourful:.2f} | {psnr:.2f} |")
+    print(f"\n| model | PSNR dB at colourfulness {LEVEL:g} |\n| --- | --- |")
+    for label, points in means.items():
+        print(f"| {label} | {np.interp(LEVEL, *points.T, right=np.nan):.2f} |")
     lines = {label: points.tolist() for label, points in means.items()}
     grey = means[labels[0]][0, 1]  # saturation 0 is grey, whatever the model
     widest = max(points[:, 0].max() for points in means.values())
     lines["all grey"] = [(0.0, grey), (widest, grey)]
     sheet.curves(
         {"PSNR in dB": lines},
-        out,
+        asked.curves,
         title=f"Saturation 0 to {SATURATIONS[-1]:g}, {count} pictures",
         xlabel=f"mean colourfulness (true: {np.mean(truly):.1f})",
     )

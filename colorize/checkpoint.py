@@ -247,59 +247,19 @@ def _named(variables: Variables) -> dict[str, keras.Variable]:
 
 
 def load_weights(model: keras.Model, source: Path) -> None:
-    """Starts a model from the weights of a run of the same architecture.
+    """Starts a model from the weights of a run, as `paired` finds them."""
+    for mine, other in paired(model, source):
+        mine.set_weights(other.get_weights())
+
+
+def paired(
+    model: keras.Model, source: Path
+) -> Iterator[tuple[keras.Layer, keras.Layer]]:
+    """The layers with weights of a model beside those of a run, one by one.
 
     Raises:
         ColorizeError: the architectures differ; the message lists the layers that do.
     """
-    for mine, other in _paired(model, source):
-        mine.set_weights(other.get_weights())
-
-
-def blend(shares: Mapping[Path, float], saturation: float = 1.0) -> keras.Model:
-    """A model whose weights are the weighted means of those of several.
-
-    Where one of them was trained on from another, or all from the same state, such
-    means see pictures unlike those of the training better than any of them does. They
-    are paler, too.
-
-    Args:
-        shares: what each run or file counts, all above 0; only their ratios matter.
-            The first gives what has no weights.
-        saturation: what its ab is multiplied by for good.
-
-    Raises:
-        ColorizeError: one cannot be opened, or the architectures differ.
-
-    Reference:
-        M. Wortsman et al., «Model soups», 2022, arXiv:2203.05482, and «Robust
-        fine-tuning of zero-shot models», 2022, arXiv:2109.01903.
-    """
-    first, *others = shares
-    model = open_model(first)
-    seen = shares[first]
-    for source in others:
-        seen += shares[source]
-        part = shares[source] / seen
-        for mine, other in _paired(model, source):
-            means = [
-                (1 - part) * ours + part * theirs
-                for ours, theirs in zip(
-                    mine.get_weights(), other.get_weights(), strict=True
-                )
-            ]
-            mine.set_weights(means)
-    if saturation == 1:
-        return model
-    name = f"saturation_{len(model.layers)}"  # a blend of blends has several
-    scale = keras.layers.Rescaling(saturation, dtype="float32", name=name)
-    return keras.Model(model.input, scale(model.output), name=model.name)
-
-
-def _paired(
-    model: keras.Model, source: Path
-) -> Iterator[tuple[keras.Layer, keras.Layer]]:
-    """The layers of a model beside those of a run of the same architecture."""
     ours, theirs = (list(models.leaves(m)) for m in (model, open_model(source)))
     differing = list(_differences(ours, theirs))
     if differing:

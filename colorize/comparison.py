@@ -66,7 +66,7 @@ def compare(
                 job.output,
             )
         except Exception as e:
-            yield job.failed(e, begun)
+            yield job.failed_by(e, begun)
         else:
             yield replace(job, seconds=time.monotonic() - begun)
 

@@ -49,7 +49,7 @@ class Job:
     Attributes:
         name: of the input, relative to its folder.
         input: its file.
-        output: the file that was written, or that was there already.
+        output: the file to write, or that was there already.
         outcome: what became of it, or will if nothing goes wrong.
         reason: why it failed.
         fault: the traceback, where the reason is a fault of this program.
@@ -96,7 +96,7 @@ class Job:
             return replace(self, outcome="failed", reason=reason)
         return "what was there was empty"
 
-    def failed(self, error: Exception, begun: float) -> "Job":
+    def failed_by(self, error: Exception, begun: float) -> "Job":
         """Itself, ended by an error; `begun` is of `time.monotonic`."""
         reason, fault = str(error), ""
         if isinstance(error, OSError):

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -35,7 +34,7 @@ class Objective:
             (weight, _loss(name, config, pictures)) for name, weight in terms.items()
         ]
         self._see = losses.seeing() if losses.LOOKING & terms.keys() else None
-        self.critic: keras.Model | None = None
+        self.critic: Any = None  # a keras.Model
         if self._see is not None and "adversarial" in terms:
             some = ops.zeros((1, *config.size, 2))
             self.critic = critic(self._see(some[..., :1], some))
@@ -66,10 +65,11 @@ class Objective:
             for weight, loss in self._terms
         )
 
-    def mistakes(self, critic: keras.Model, outputs: Mapping[str, Tensor]) -> Tensor:
-        """What the critic itself is to make less, of each picture, (B,)."""
+    def mistakes(self, outputs: Mapping[str, Tensor]) -> Tensor:
+        """What the critic itself, where there is one, is to make less: (B,)."""
         features = [ops.stop_gradient(x) for x in outputs["features"]]
-        return losses.hinge(critic(outputs["true_features"]), critic(features))
+        photos, repaintings = outputs["true_features"], features
+        return losses.hinge(self.critic(photos), self.critic(repaintings))
 
 
 def _loss(name: str, config: TrainConfig, pictures: dataset.Pictures) -> losses.Loss:

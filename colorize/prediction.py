@@ -225,7 +225,7 @@ class _Pipeline:
             return _Read(job, pages, small, cost, hold, begun)
         except Exception as e:
             self.memory.free(cost if granted else 0)
-            return job.failed(e, begun)
+            return job.failed_by(e, begun)
         finally:
             if not granted:
                 self.memory.grant(number, 0)
@@ -247,7 +247,7 @@ class _Pipeline:
                 own = colours.get(id(item)) or self._colours_alone(item)
             except Exception as e:
                 self.memory.free(item.cost)
-                yield item.job.failed(e, item.begun)
+                yield item.job.failed_by(e, item.begun)
                 continue
             yield self._submit(self.writers, self._write, item, own)
 
@@ -300,7 +300,7 @@ class _Pipeline:
                     f"{job.output}: the disk is full; what is done is kept: make room "
                     "and run the same command again"
                 ) from e
-            return job.failed(e, item.begun)
+            return job.failed_by(e, item.begun)
         finally:
             self.memory.free(item.cost)
         return replace(
@@ -436,7 +436,7 @@ def find_colours(
         try:
             colours = pipeline._colours_alone(item)
         except Exception as e:
-            return item.job.failed(e, item.begun), [], []
+            return item.job.failed_by(e, item.begun), [], []
         seconds = time.monotonic() - item.begun
         return replace(item.job, seconds=seconds), item.pages, colours
 

@@ -95,7 +95,8 @@ def labels(sources: Sequence[Path]) -> list[str]:
     """A short name for each model: that of its run or file; paths where they clash.
 
     Raises:
-        UsageError: a model is named twice.
+        UsageError: a model is named twice, be it by two paths.
+        ColorizeError: a folder has no model in it.
     """
     paths = [path.parent if path.name == MODEL else path for path in sources]
     short = [path.resolve().name.removesuffix(".keras") for path in paths]
@@ -103,8 +104,9 @@ def labels(sources: Sequence[Path]) -> list[str]:
         str(path) if short.count(name) > 1 else name
         for path, name in zip(sources, short, strict=True)
     ]
-    for name in names:
-        if names.count(name) > 1:
+    found = [model_file(path).resolve() for path in sources]
+    for name, file in zip(names, found, strict=True):
+        if found.count(file) > 1:
             raise UsageError(f"{name}: named twice; name each model once")
     return names
 

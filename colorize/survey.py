@@ -108,4 +108,4 @@ def _looked_at(job: Job, settings: Settings) -> tuple[Job, float]:
         ).all_pages()
         return job, sum(page.height * page.width for page in pages) / 1e6
     except (ColorizeError, OSError) as e:
-        return job.failed(e, time.monotonic()), 0.0
+        return job.failed_by(e, time.monotonic()), 0.0

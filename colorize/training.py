@@ -535,7 +535,7 @@ class _Training:
         critical, wrong = [], tf.constant(0.0)
         if self.critic is not None:
             with tf.GradientTape() as tape:
-                mistakes = self.objective.mistakes(self.critic, outputs)
+                mistakes = self.objective.mistakes(outputs)
                 wrong = ops.sum(mistakes) / self.batch_size
             critical = _gradients(tape, wrong, self.critic.trainable_variables)
         # Summed here, before they are clipped or found not to be finite (see

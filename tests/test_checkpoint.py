@@ -238,31 +238,6 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_a_blend_is_the_weighted_mean_and_may_be_more_vivid(tmp_path):
-    models = []
-    for name in ("late", "early", "other"):
-        (tmp_path / name).mkdir()
-        models.append(tiny())
-        checkpoint.save_model(models[-1], tmp_path / name / "model.keras")
-    late, early, other = (model.get_weights() for model in models)
-    shares = {tmp_path / "late": 3, tmp_path / "early": 1, tmp_path / "other": 4}
-    mean = checkpoint.blend(shares)
-    for found, a, b, c in zip(mean.get_weights(), late, early, other, strict=True):
-        np.testing.assert_allclose(found, (3 * a + b + 4 * c) / 8, rtol=1e-5, atol=1e-7)
-    vivid = checkpoint.blend(shares, saturation=1.5)
-    checkpoint.save_model(vivid, tmp_path / "vivid.keras")
-    lightness = np.random.default_rng(0).uniform(0, 100, (1, 16, 16, 1))
-    np.testing.assert_allclose(
-        checkpoint.open_model(tmp_path / "vivid.keras")(lightness),
-        1.5 * mean(lightness).numpy(),
-        rtol=1e-5,
-    )
-    (tmp_path / "alpha").mkdir()
-    checkpoint.save_model(tiny("alpha"), tmp_path / "alpha" / "model.keras")
-    with pytest.raises(ColorizeError, match="alpha: another architecture"):
-        checkpoint.blend({tmp_path / "late": 1, tmp_path / "alpha": 1})
-
-
 def test_what_half_precision_holds_is_stored_in_it_and_the_rest_in_full(tmp_path):
     model = tiny()
     first, *others = model.get_weights()

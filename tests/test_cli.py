@@ -131,6 +131,7 @@ for line in sys.argv[1:]:
         "predict nowhere out",
         "evaluate nowhere",
         "evaluate . --protocol full",
+        "blend nowhere elsewhere mean.keras",
     ]
     told = subprocess.run(
         [sys.executable, "-c", code, *lines],
@@ -140,7 +141,7 @@ for line in sys.argv[1:]:
         cwd=tmp_path,
     ).stdout.splitlines()
     assert told[:4] == ["0 False False"] * 4
-    assert told[4:] == ["2 False False"] * 6
+    assert told[4:] == ["2 False False"] * 7
 
 
 def test_models_lists_what_can_be_trained():
@@ -214,10 +215,14 @@ def test_cache_is_shown_and_cleared(photos, tmp_path):
         ("evaluate empty", 1, "empty: no pictures in it"),
         ("evaluate photos --protocol full", 2, "'full' is not 'imagenet-256'"),
         ("evaluate photos --model default --model default", 2, "default: named twice"),
+        ("blend mean.keras --saturation 2", 2, "blend needs two models or more"),
         ("blend default mean.keras", 2, "blend needs two models or more"),
         ("blend default default mean.keras", 2, "default: named twice"),
         ("blend default full-run mean.keras", 1, "full-run: no model.keras in it"),
-        ("blend default empty mean.keras --share 1", 2, "2 models need as many"),
+        ("blend default empty mean.keras --share 1", 2, "as many --share, got 1"),
+        (f"blend default empty {300 * 'x'}.keras", 1, "File name too long"),
+        ("blend own.keras default own.keras --overwrite", 2, "one of the models"),
+        ("blend default own.onnx mean.keras", 2, "own.onnx: exported"),
         ("blend default empty mean.onnx", 2, "mean.onnx: must end in .keras"),
         ("blend default empty full-run", 2, "full-run: must end in .keras"),
     ],
@@ -233,6 +238,8 @@ def test_what_the_user_can_put_right_is_told_in_one_line(
     (tmp_path / "fake" / "fake.jpg").write_text("text")
     (tmp_path / "full-run" / "thesis.txt").write_text("mine")
     (tmp_path / "recipe.toml").write_text("epoch = 3\n")
+    for name in ("own.keras", "own.onnx"):
+        (tmp_path / name).touch()
     result = run(*arguments.split())
     assert message in error(result)
     assert result.exit_code == code
@@ -442,20 +449,23 @@ def test_init_takes_over_architecture_and_width(photos, tmp_path):
     assert "loaded" in result.stderr
 
 
-def test_the_weights_of_two_models_are_blended(photos, tmp_path):
-    arguments = ("default", "mean.keras", "--saturation", "1.5")
+def test_two_models_are_blended_as_told(photos, tmp_path):
+    for name, seed in (("one", "1"), ("two", "2")):
+        run("train", photos, *TINY, "--out", name, "--seed", seed)
+    arguments = ("one", "two", "new/mean.keras", "--share", "1", "--share", "3")
     blended = run("blend", *arguments)
     assert blended.exit_code == 0, blended.output
-    assert blended.stdout.strip() == "mean.keras"
-    network = checkpoint.open_model(tmp_path / "mean.keras")
-    own = checkpoint.open_model(runs.SHIPPED)
-    lightness = np.linspace(0, 100, 32 * 32).reshape(1, 32, 32, 1)
-    np.testing.assert_allclose(network(lightness), 1.5 * own(lightness), rtol=1e-4)
+    assert blended.stdout.strip() == os.path.join("new", "mean.keras")
+    assert "PHOTOS --size=32 --model=one --model=new/mean.keras" in blended.stderr
+    one, two, mean = (
+        checkpoint.open_model(tmp_path / name).get_weights()
+        for name in ("one", "two", "new/mean.keras")
+    )
+    for a, b, found in zip(one, two, mean, strict=True):
+        np.testing.assert_allclose(found, (a + 3 * b) / 4, rtol=1e-5, atol=1e-6)
     assert "there already" in error(run("blend", *arguments))
-    two = run("blend", "default", "mean.keras", "both.keras", "--share=1", "--share=3")
-    assert two.exit_code == 0, two.output
-    predicted = run("predict", photos / "a.jpg", "out", "--model", "both.keras")
-    assert predicted.exit_code == 0, predicted.output
+    assert run("blend", *arguments, "--overwrite").exit_code == 0
+    assert "named twice" in error(run("blend", "one", "one/model.keras", "x.keras"))
 
 
 def test_another_network_is_not_resumed(photos):

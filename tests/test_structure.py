@@ -18,7 +18,7 @@ LAYERS = [
     {"checkpoint", "cache", "embeddings", "sheet", "optimization", "encoding"},
     {"runtimes", "dataset", "journal", "jobs"},
     {"colorizer", "objective"},
-    {"training", "prediction", "comparison", "evaluation", "export"},
+    {"training", "prediction", "comparison", "evaluation", "export", "blending"},
     {"page", "survey"},
     {"cli"},
     {"__main__"},

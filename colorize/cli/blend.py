@@ -1,32 +1,33 @@
 """`colorize blend`."""
 
+import shlex
 from pathlib import Path
 
 import click
 
-from colorize import files, quiet, runs
-from colorize.cli.shared import check_finite, explained, model_path, say
+from colorize import files, quiet, runs, runtimes
+from colorize.cli.shared import check_target, explained, model_path, say
 from colorize.errors import UsageError
 
 
 @click.command()
 @click.argument(
-    "sources", metavar="MODEL MODEL...", nargs=-1, type=click.Path(path_type=Path)
+    "sources", metavar="MODEL...", nargs=-1, type=click.Path(path_type=Path)
 )
 @click.argument("target", metavar="FILE", type=click.Path(path_type=Path))
 @click.option(
     "--share",
     "shares",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(0, 1e6, min_open=True),
     multiple=True,
-    help="What each counts, in the same order  [all as much]",
+    help="What each counts, in the same order; only ratios matter  [all as much]",
 )
 @click.option(
     "--saturation",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(0, 10, min_open=True),
     default=1.0,
     show_default=True,
-    help="Multiplies the colour of what comes out, for good.",
+    help="Multiplies the colour of what comes out, for good; a single MODEL will do.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
 def blend(
@@ -39,34 +40,43 @@ def blend(
     """Writes the mean of several models' weights as FILE.keras.
 
     Each MODEL is `default`, a run folder or a .keras file. They must have begun as one:
-    one went on from another (`train --init`), or all from the same weights. The mean of
-    a long training and of an early state of it often errs less than either on pictures
-    unlike those they learnt from; compare them with `colorize evaluate`. It is paler:
-    --saturation makes up for that.
+    one went on from another (`train --init`), or all from the same weights. The mean
+    may err less on pictures unlike those of the training, and be paler, for which
+    --saturation makes up: measure it. The first MODEL gives what has no weights:
+    gamma's temperature, an earlier --saturation.
 
     \b
-    colorize blend runs/long runs/early mean.keras --share 0.8 --share 0.2
-    colorize evaluate photos/ --model runs/long --model mean.keras
+    colorize blend runs/later runs/earlier mean.keras --share 0.8 --share 0.2
+    colorize evaluate photos/ --size 256 --model runs/later --model mean.keras
     """  # noqa: D301
     with explained():
-        check_finite({"saturation": saturation, **{f"share {x}": x for x in shares}})
-        if len(sources) < 2 and saturation == 1:
-            raise UsageError("blend needs two models or more, and a FILE to write")
-        runs.labels(sources)
+        if len(sources) < (2 if saturation == 1 else 1):
+            raise UsageError(
+                "blend needs two models or more, or one and --saturation, and a FILE"
+            )
         if shares and len(shares) != len(sources):
-            raise UsageError(f"{len(sources)} models need as many --share")
+            raise UsageError(
+                f"{len(sources)} models need as many --share, got {len(shares)}"
+            )
         if target.suffix != ".keras":
             raise UsageError(f"{target}: must end in .keras")
-        if target.exists() and (target.is_dir() or not overwrite):
-            raise UsageError(f"{target}: there already; --overwrite replaces it")
+        check_target(target, overwrite=overwrite)
         for source in sources:
-            model_path(source)
+            if runtimes.is_exported(source):
+                raise UsageError(f"{source}: exported; name the model it was made from")
+            if runs.model_file(model_path(source)).resolve() == target.resolve():
+                raise UsageError(f"{target}: one of the models; name another FILE")
+        runs.labels(sources)  # each once
     with explained():
         quiet.import_tensorflow()
-        from colorize import checkpoint
+        from colorize import blending, checkpoint
 
-        parts = dict(zip(sources, shares or [1.0] * len(sources), strict=True))
+        parts = zip(sources, shares or [1.0] * len(sources), strict=True)
+        blended = blending.blend(list(parts), saturation)
         files.make_folder(target.parent)
-        checkpoint.save_model(checkpoint.blend(parts, saturation), target)
-        say(f"compare: colorize evaluate PHOTOS --model {sources[0]} --model {target}")
+        checkpoint.save_model(blended, target)
+        models = [f"--model={path}" for path in (sources[0], target)]
+        size = checkpoint.network_size(sources[0])
+        command = ["colorize", "evaluate", "PHOTOS", f"--size={size}", *models]
+        say(f"compare: {shlex.join(command)}")
         click.echo(target)

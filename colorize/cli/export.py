@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from colorize.cli.shared import explained, model_path, say
+from colorize.cli.shared import check_target, explained, model_path, say
 from colorize.errors import UsageError
 
 
@@ -59,8 +59,7 @@ def export(
         from colorize import export as exporting
 
         exporting.check(source, target, precision, calibrate)
-        if target.exists() and (target.is_dir() or not overwrite):
-            raise UsageError(f"{target}: there already; --overwrite replaces it")
+        check_target(target, overwrite=overwrite)
         if calibrate is not None and not calibrate.is_dir():
             raise UsageError(f"--calibrate {calibrate}: no such folder")
         done = exporting.export(

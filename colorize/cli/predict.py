@@ -14,6 +14,7 @@ import click
 from colorize import cluster, config, files
 from colorize.cli.shared import (
     check_finite,
+    check_target,
     explained,
     max_megapixels_option,
     minding,
@@ -241,8 +242,8 @@ def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -
         data = source.read_bytes()
     else:
         raise UsageError(f"{source}: no such file")
-    if target != _STANDARD and target.exists() and not settings.overwrite:
-        raise UsageError(f"{target}: there already; --overwrite replaces it")
+    if target != _STANDARD:
+        check_target(target, overwrite=settings.overwrite)
     if target != _STANDARD and settings.format == "keep":
         settings = dataclasses.replace(settings, format=files.format_of(target))
     coloured, lost = prediction.predict_bytes(colorizer, data, settings)

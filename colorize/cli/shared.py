@@ -65,7 +65,11 @@ def explained(
     except ColorizeError as e:
         fail(str(e), 2 if isinstance(e, UsageError) else 1)
     except OSError as e:
-        if not files.is_full(e) and e.errno not in (errno.EACCES, errno.EROFS):
+        if not files.is_full(e) and e.errno not in (
+            errno.EACCES,
+            errno.EROFS,
+            errno.ENAMETOOLONG,
+        ):
             raise
         fail(f"{e.filename or 'writing'}: {e.strerror}", 1)
     except KeyboardInterrupt as e:
@@ -78,6 +82,14 @@ def check_finite(options: dict[str, Any]) -> None:
     for name, value in options.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"--{name.replace('_', '-')} must be a number")
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Raises UsageError where a file would replace another, or a folder."""
+    if target.is_dir():
+        raise UsageError(f"{target}: a folder; name a file")
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target}: there already; --overwrite replaces it")
 
 
 def progress_bar(total: int, what: str, done: int = 0) -> "tqdm[NoReturn]":

@@ -10,7 +10,6 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -138,7 +137,7 @@ class Worker:
             photo.state = "reading"
             return photo
 
-    def _settings(self, size: int, saturation: float) -> Any:
+    def _settings(self, size: int, saturation: float) -> Settings:
         settings = Settings(
             size=size, saturation=saturation, max_megapixels=self._max_megapixels
         )

@@ -1,0 +1,72 @@
+import keras
+import numpy as np
+import pytest
+
+from colorize import blending, checkpoint, models
+from colorize.errors import ColorizeError, UsageError
+
+SMALL = {"width": 4}
+
+
+def saved(folder, name, architecture="beta", **options):
+    """A small model of random weights, and its file."""
+    model = models.find(architecture).build(**SMALL, **options)
+    path = folder / f"{name}.keras"
+    checkpoint.save_model(model, path)
+    return path, model
+
+
+@pytest.fixture
+def lightness():
+    return np.random.default_rng(0).uniform(0, 100, (1, 32, 32, 1)).astype("float32")
+
+
+def test_weights_are_the_weighted_means(tmp_path):
+    paths, networks = zip(*(saved(tmp_path, i) for i in range(3)), strict=True)
+    mean = blending.blend(list(zip(paths, (3, 1, 4), strict=True)))
+    weights = zip(mean.weights, *(one.get_weights() for one in networks), strict=True)
+    for found, a, b, c in weights:
+        np.testing.assert_allclose(found, (3 * a + b + 4 * c) / 8, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", sorted(models.ARCHITECTURES))
+def test_what_is_equal_stays_equal_to_the_bit(name, tmp_path, lightness):
+    path, model = saved(tmp_path, "first", name)
+    again = tmp_path / "again.keras"
+    again.write_bytes(path.read_bytes())
+    mean = blending.blend([(path, 0.7), (again, 0.3)])
+    for found, weight in zip(mean.weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, weight)
+    checkpoint.save_model(mean, tmp_path / "mean.keras")
+    assert (tmp_path / "mean.keras").stat().st_size < 1.1 * path.stat().st_size
+
+
+@pytest.mark.parametrize("name", sorted(models.ARCHITECTURES))
+def test_a_blend_may_be_more_vivid_and_one_of_blends_too(name, tmp_path, lightness):
+    path, model = saved(tmp_path, "first", name)
+    checkpoint.save_model(blending.blend([(path, 1)], 1.5), tmp_path / "vivid.keras")
+    twice = blending.blend([(tmp_path / "vivid.keras", 1), (path, 1)], 2.0)
+    checkpoint.save_model(twice, tmp_path / "twice.keras")
+    np.testing.assert_allclose(
+        checkpoint.open_model(tmp_path / "twice.keras")(lightness),
+        3 * model(lightness).numpy(),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def test_a_model_made_elsewhere_may_be_more_vivid(tmp_path, lightness):
+    layers = [keras.Input((None, None, 1)), keras.layers.Conv2D(2, 1)]
+    model = keras.Sequential(layers)
+    model.save(tmp_path / "own.keras")
+    vivid = blending.blend([(tmp_path / "own.keras", 1)], 2.0)
+    np.testing.assert_allclose(vivid(lightness), 2 * model(lightness), rtol=1e-5)
+
+
+def test_what_cannot_be_blended_is_refused(tmp_path):
+    beta, _ = saved(tmp_path, "beta")
+    alpha, _ = saved(tmp_path, "alpha", "alpha")
+    with pytest.raises(ColorizeError, match=r"alpha\.keras: another architecture"):
+        blending.blend([(beta, 1), (alpha, 1)])
+    with pytest.raises(UsageError, match="too large"):
+        blending.blend([(beta, 1e308), (alpha, 1e308)])
