@@ -37,9 +37,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "learning rate 0.0003": {"learning_rate": 0.0003},
     "learning rate 0.003": {"learning_rate": 0.003},
     "average 0.99": {"average": 0.99},
-    "size 160": {"size": "160", "resize": "200"},
     "zoom 0.3": {"zoom": 0.3},
     "age 0": {"age": 0.0},
+    "size 160": {"size": "160", "resize": "192"},
 }
 FIGURES = {
     "psnr": "PSNR dB",
