@@ -33,11 +33,13 @@ type: $(READY) ## Check types
 	$(BIN)/mypy
 
 PHOTOS ?= $(error name a folder: make gamma PHOTOS=path/to/photos)
+RUNS ?= runs
+# To try it out: FLAGS="--epochs 1 --steps-per-epoch 1" RUNS=/tmp/try
 gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=folder
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma.toml --out runs/gamma-1
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-more.toml --init runs/gamma-1 --out runs/gamma-2
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-looks.toml --init runs/gamma-2 --out runs/gamma-3
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-larger.toml --init runs/gamma-3 --out runs/gamma-4
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma.toml --out $(RUNS)/gamma-1 $(FLAGS)
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-more.toml --init $(RUNS)/gamma-1 --out $(RUNS)/gamma-2 $(FLAGS)
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-looks.toml --init $(RUNS)/gamma-2 --out $(RUNS)/gamma-3 $(FLAGS)
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-larger.toml --init $(RUNS)/gamma-3 --out $(RUNS)/gamma-4 $(FLAGS)
 
 bench: $(READY) ## Time the loader and a step of Fusion against the tutorials' way
 	$(BIN)/python benchmarks/loader.py
