@@ -5,12 +5,10 @@ import pytest
 from colorize import blending, checkpoint, models
 from colorize.errors import ColorizeError, UsageError
 
-SMALL = {"width": 4}
 
-
-def saved(folder, name, architecture="beta", **options):
+def saved(folder, name, architecture="beta"):
     """A small model of random weights, and its file."""
-    model = models.find(architecture).build(**SMALL, **options)
+    model = models.find(architecture).build(width=4)
     path = folder / f"{name}.keras"
     checkpoint.save_model(model, path)
     return path, model
@@ -30,7 +28,7 @@ def test_weights_are_the_weighted_means(tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(models.ARCHITECTURES))
-def test_what_is_equal_stays_equal_to_the_bit(name, tmp_path, lightness):
+def test_what_is_equal_stays_equal_to_the_bit(name, tmp_path):
     path, model = saved(tmp_path, "first", name)
     again = tmp_path / "again.keras"
     again.write_bytes(path.read_bytes())

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from colorize import files, quiet, runs, runtimes
-from colorize.cli.shared import check_target, explained, model_path, say
+from colorize.cli.shared import check_target, explained, say
 from colorize.errors import UsageError
 
 
@@ -64,7 +64,7 @@ def blend(
         for source in sources:
             if runtimes.is_exported(source):
                 raise UsageError(f"{source}: exported; name the model it was made from")
-            if runs.model_file(model_path(source)).resolve() == target.resolve():
+            if runs.model_file(source).resolve() == target.resolve():
                 raise UsageError(f"{target}: one of the models; name another FILE")
         runs.labels(sources)  # each once
     with explained():
