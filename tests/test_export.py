@@ -144,15 +144,25 @@ def test_one_size_on_request(suffix, saved, tmp_path, draw):
         export.export(saved("alpha"), path, fixed=(32, 47))
 
 
-def test_int8_is_calibrated_on_a_folder(saved, tmp_path, photos):
+def test_int8_is_calibrated_on_the_pictures_of_a_folder_that_can_be_read(
+    saved, tmp_path, photos
+):
     path = tmp_path / "a.tflite"
+    (photos / "broken.jpg").write_bytes(b"no picture")
     done = export.export(saved("alpha"), path, precision="int8", calibrate=photos)
     assert done.calibrated == 10
-    (tmp_path / "empty").mkdir()
+    ((name, _),) = done.unreadable
+    assert name == "broken.jpg"
+
+
+@pytest.mark.parametrize("files", [[], ["broken.jpg"]])
+def test_int8_needs_a_picture_to_be_calibrated_on(files, saved, tmp_path):
+    for name in files:
+        (tmp_path / name).write_bytes(b"no picture")
+    path = tmp_path / "a.tflite"
     with pytest.raises(ColorizeError, match="no pictures"):
-        export.export(
-            saved("alpha"), path, precision="int8", calibrate=tmp_path / "empty"
-        )
+        export.export(saved("alpha"), path, precision="int8", calibrate=tmp_path)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("shape", [(2000, 1, 3), (1, 2000, 3)])
@@ -206,15 +216,18 @@ def test_wrong_usage(arguments, told, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
-def test_files_from_strangers(suffix, exported, tmp_path):
+def test_files_from_strangers(suffix, exported, tmp_path, capfd):
     good = exported(suffix).read_bytes()
     path = tmp_path / f"bad{suffix}"
     rng = np.random.default_rng(0)
-    for bad in (b"", b"a", good[:100], good[: len(good) // 2], rng.bytes(5000)):
+    cut = [good[:100], good[: len(good) // 2]]
+    no_text = good.replace(b"Conv", b"Con\xff").replace(b"TFL3", b"TF\xff3")
+    for bad in (b"", b"a", *cut, rng.bytes(5000), no_text):
         path.write_bytes(bad)
         with pytest.raises(ColorizeError, match=f"bad{suffix}: not a") as caught:
             runtimes.open_network(path)
         assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
     result = CliRunner().invoke(cli, ["predict", str(path), "-", "--model", str(path)])
     assert result.exit_code == 1 and result.stderr.startswith(f"Error: {path}")
 

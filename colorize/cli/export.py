@@ -70,6 +70,8 @@ def export(
             calibrate=calibrate,
             licence=licence,
         )
+        for name, reason in done.unreadable:
+            say(f"{name}: left out of the calibration: {reason}")
         say(done.describe())
         if done.calibrated:
             say(f"calibrated on {done.calibrated} pictures")

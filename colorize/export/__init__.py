@@ -46,6 +46,7 @@ class Exported:
         keras_precision: what Keras computed in, for that.
         snippet: how to run it, in Python.
         calibrated: pictures that int8 found its ranges on; 0 in other precisions.
+        unreadable: (name, reason) of each picture that it could not be.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Exported:
     keras_precision: str
     snippet: str
     calibrated: int
+    unreadable: list[tuple[str, str]]
 
     def describe(self) -> str:
         """Itself in words."""
@@ -125,8 +127,10 @@ def export(
         ).hexdigest(),
     }
     seen = samples
+    unreadable: list[tuple[str, str]] = []
     if calibrate is not None:
-        seen = [_shown(rgb, network, fixed) for rgb in _pictures(calibrate)]
+        pictures, unreadable = _pictures(calibrate)
+        seen = [_shown(rgb, network, fixed) for rgb in pictures]
     with _converting(source, target):
         data = _converted(model, target, precision, fixed, described, seen)
     files.make_folder(target.parent)
@@ -156,6 +160,7 @@ def export(
         fast.precision,
         snippet(target, samples[0].shape),
         len(seen) if precision == "int8" else 0,
+        unreadable,
     )
 
 
@@ -235,13 +240,18 @@ def _photos() -> Iterator[np.ndarray]:
         yield getattr(data, name)()
 
 
-def _pictures(folder: Path) -> Iterator[np.ndarray]:
-    """Pictures of a folder, evenly chosen, (H, W, 3) uint8."""
+def _pictures(folder: Path) -> tuple[list[np.ndarray], list[tuple[str, str]]]:
+    """Pictures of a folder, evenly chosen, (H, W, 3) uint8; what cannot be read."""
     names = list(files.find_pictures(folder))
-    if not names:
-        raise UsageError(f"{folder}: no pictures to calibrate on")
-    for name in names[:: -(-len(names) // MOST)]:
-        yield images.read_rgb(files.picture_path(folder, name))
+    pictures, unreadable = [], []
+    for name in names[:: max(1, -(-len(names) // MOST))]:
+        try:
+            pictures.append(images.read_rgb(files.picture_path(folder, name)))
+        except ColorizeError as e:
+            unreadable.append((name, str(e)))
+    if not pictures:
+        raise UsageError(f"{folder}: no pictures to calibrate on that can be read")
+    return pictures, unreadable
 
 
 def _shown(

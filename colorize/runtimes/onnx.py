@@ -27,7 +27,10 @@ def open_network(path: Path) -> "OnnxNetwork":
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
-            data, options, providers=["CPUExecutionProvider"]
+            data,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # to the same, which it announces on standard output
         )
         told = session.get_modelmeta().custom_metadata_map.get(KEY)
         ends = [
