@@ -40,6 +40,11 @@ gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-more.toml --init $(RUNS)/gamma-1 --out $(RUNS)/gamma-2 $(FLAGS)
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-looks.toml --init $(RUNS)/gamma-2 --out $(RUNS)/gamma-3 $(FLAGS)
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-larger.toml --init $(RUNS)/gamma-3 --out $(RUNS)/gamma-4 $(FLAGS)
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-early.toml --out $(RUNS)/gamma-early $(FLAGS)
+	$(BIN)/colorize blend $(RUNS)/gamma-4 $(RUNS)/gamma-early $(RUNS)/gamma-mean.keras
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-decoder.toml --init $(RUNS)/gamma-mean.keras --out $(RUNS)/gamma-5 $(FLAGS)
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-early.toml --freeze none --loss "bins + 0.25 perceptual" --out $(RUNS)/gamma-early-looks $(FLAGS)
+	$(BIN)/colorize blend $(RUNS)/gamma-5 $(RUNS)/gamma-early-looks $(RUNS)/gamma.keras --share 0.8 --share 0.2 --saturation 1.35
 
 bench: $(READY) ## Time the loader and a step of Fusion against the tutorials' way
 	$(BIN)/python benchmarks/loader.py
