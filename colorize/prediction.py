@@ -6,6 +6,7 @@ goes through strip by strip.
 """
 
 import collections
+import contextlib
 import io
 import itertools
 import os
@@ -253,6 +254,8 @@ class _Pipeline:
 
     def _colours_alone(self, item: _Read) -> list[np.ndarray]:
         """The colours of one picture, seen as large as memory allows."""
+        with contextlib.suppress(MemoryError):
+            return self.colorizer.batch_ab(item.small)
         size, found = self.settings.size, []
         for page, given in zip(item.pages, item.small, strict=True):
             small = given if size == self.settings.size else _shrunk(page, size)
