@@ -284,7 +284,10 @@ def _write_left_out(run: Path, pictures: dataset.Pictures) -> None:
 
 @contextlib.contextmanager
 def _undivided() -> Iterator[None]:
-    """What is inside is done before Ctrl-C or SIGTERM can stop it."""
+    """What is inside is done before Ctrl-C or SIGTERM can stop it.
+
+    So is what TensorFlow traces: an exception within may leave its memory broken.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's affair
         return
@@ -429,12 +432,13 @@ class _Training:
 
     def run_all(self) -> Generator[Event]:
         """Trains until the last epoch; saves however it ends."""
-        batches = self.devices.batches(
-            lambda mine, parts: dataset.training_batches(
-                self.pictures, self.config, batch_size=self.batch_size,
-                first_step=self.step, vectors=self.vectors, mine=mine, parts=parts,
-            )
-        )  # fmt: skip
+        with _undivided():
+            batches = self.devices.batches(
+                lambda mine, parts: dataset.training_batches(
+                    self.pictures, self.config, batch_size=self.batch_size,
+                    first_step=self.step, vectors=self.vectors, mine=mine, parts=parts,
+                )
+            )  # fmt: skip
         with contextlib.ExitStack() as opened:
             journal = self._open_journal(opened) if self.devices.chief else None
             iterator = iter(batches)
@@ -586,15 +590,17 @@ class _Training:
 
     def _validate(self) -> dict[str, float]:
         """The validation figures of a row of history.csv."""
-        batches = self.devices.batches(
-            lambda mine, parts: dataset.validation_batches(
-                self.pictures.cache, self.pictures.val, self.config.box,
-                mine=mine, parts=parts,
-            )
-        )  # fmt: skip
+        with _undivided():
+            batches = self.devices.batches(
+                lambda mine, parts: dataset.validation_batches(
+                    self.pictures.cache, self.pictures.val, self.config.box,
+                    mine=mine, parts=parts,
+                )
+            )  # fmt: skip
         sums = np.zeros(7)
         for batch in batches:
-            sums += np.asarray(self._val_step(*batch))
+            with _undivided():
+                sums += np.asarray(self._val_step(*batch))
         loss, psnr, grey_psnr, error, grey_error, a, b = sums / len(self.pictures.val)
         # The mean ab everywhere: its squared error is the variance of ab.
         mean_error = max(0.0, grey_error - (a * a + b * b) / 2)
@@ -719,7 +725,7 @@ class _Training:
 
     def _draw_samples(self, journal: Journal, epoch: int) -> np.ndarray:
         lightness, true = self.samples
-        with self._averaged():
+        with self._averaged(), _undivided():
             predicted = np.asarray(self.model(lightness, training=False))
         return journal.sheet(lightness, predicted, true, epoch)
 

@@ -329,6 +329,23 @@ def test_an_epoch_cut_short_by_the_clock_is_gone_on_with(photos, tmp_path):
     assert [row["epoch"] for row in history(run)] == ["1", "2"]
 
 
+def test_an_interrupt_waits_for_what_tensorflow_is_validating(
+    photos, tmp_path, monkeypatch
+):
+    validate = training._Training._validate_everywhere
+    done = []
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)  # raised here, it would end in TensorFlow
+        done.append(validate(*arguments))
+        return done[0]
+
+    monkeypatch.setattr(training._Training, "_validate_everywhere", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(events(photos, tmp_path / "run", epochs=1))
+    assert done
+
+
 def test_the_best_model_is_not_lost_by_an_interrupt_while_it_is_saved(
     photos, tmp_path, monkeypatch
 ):
