@@ -255,6 +255,7 @@ class _Pipeline:
     def _colours_alone(self, item: _Read) -> list[np.ndarray]:
         """The colours of one picture, seen as large as memory allows."""
         with contextlib.suppress(MemoryError):
+            # All pages at once, for the sums that they have beside other pictures.
             return self.colorizer.batch_ab(item.small)
         size, found = self.settings.size, []
         for page, given in zip(item.pages, item.small, strict=True):

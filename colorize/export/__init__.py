@@ -129,8 +129,7 @@ def export(
     seen = samples
     unreadable: list[tuple[str, str]] = []
     if calibrate is not None:
-        pictures, unreadable = _pictures(calibrate)
-        seen = [_shown(rgb, network, fixed) for rgb in pictures]
+        seen, unreadable = _shown_of(calibrate, network, fixed)
     with _converting(source, target):
         data = _converted(model, target, precision, fixed, described, seen)
     files.make_folder(target.parent)
@@ -240,18 +239,22 @@ def _photos() -> Iterator[np.ndarray]:
         yield getattr(data, name)()
 
 
-def _pictures(folder: Path) -> tuple[list[np.ndarray], list[tuple[str, str]]]:
-    """Pictures of a folder, evenly chosen, (H, W, 3) uint8; what cannot be read."""
+def _shown_of(
+    folder: Path, network: runtimes.Network, fixed: tuple[int, int] | None
+) -> tuple[list[np.ndarray], list[tuple[str, str]]]:
+    """Pictures of a folder, evenly chosen, as `_shown` has them; what is unreadable."""
     names = list(files.find_pictures(folder))
-    pictures, unreadable = [], []
+    seen, unreadable = [], []
     for name in names[:: max(1, -(-len(names) // MOST))]:
         try:
-            pictures.append(images.read_rgb(files.picture_path(folder, name)))
+            rgb = images.read_rgb(files.picture_path(folder, name))
         except ColorizeError as e:
             unreadable.append((name, str(e)))
-    if not pictures:
+        else:
+            seen.append(_shown(rgb, network, fixed))
+    if not seen:
         raise UsageError(f"{folder}: no pictures to calibrate on that can be read")
-    return pictures, unreadable
+    return seen, unreadable
 
 
 def _shown(
