@@ -6,6 +6,7 @@ each of many devices makes its own part of a batch and no other, and of each pic
 nothing is kept in memory but 40 bytes.
 """
 
+import functools
 import hashlib
 import itertools
 import math
@@ -19,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from colorize import augmentation, cache, color, files
+from colorize import augmentation, cache, color, files, hints
 from colorize.config import TrainConfig, show_size
 from colorize.errors import ColorizeError
 
@@ -297,8 +298,8 @@ def training_batches(
 
     Returns:
         A dataset of L (B, H, W, 1) in [0, 100] and ab (B, H, W, 2); with `vectors`,
-        in place of L there is a pair, of it and of the vectors (B, 1000). B is the
-        size of a part.
+        in place of L there is a pair, of it and of the vectors (B, 1000); where some
+        colours are told, of it and of hints (B, H, W, 3). B is the size of a part.
     """
     count = len(pictures.train)
     size = batch_size // parts
@@ -337,6 +338,14 @@ def training_batches(
         lightness = augmentation.random_age(
             lightness, chances[:, 7:], seeds, share=config.age
         )
+        if config.hints:
+            revealed = tf.numpy_function(
+                functools.partial(hints.batch, share=config.hints),
+                [ab, seeds],
+                tf.float32,
+                stateful=False,
+            )
+            return (lightness, tf.ensure_shape(revealed, (size, *config.size, 3))), ab
         if vectors is None:
             return lightness, ab
         vector = tf.numpy_function(

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from colorize import color
-from colorize.classifiers import efficientnet_lite0
+from colorize.classifiers import efficientnet_lite
 
 Tensor = Any
 Loss = Callable[..., Tensor]
@@ -128,7 +128,7 @@ def perceptual(
 
     Args:
         true: is not looked at again.
-        outputs: `true_features` and `features`, from `seeing`.
+        outputs: `true_look` and `look`, from `seeing`.
         ab_scale: it has no scale.
 
     Returns:
@@ -140,7 +140,7 @@ def perceptual(
         weights of channels; J. Johnson et al., «Perceptual losses», 2016,
         arXiv:1603.08155.
     """
-    pairs = zip(outputs["true_features"], outputs["features"], strict=True)
+    pairs = zip(outputs["true_look"], outputs["look"], strict=True)
     return sum(_distance(*pair) for pair in pairs)
 
 
@@ -187,6 +187,55 @@ def hinge(photos: Sequence[Tensor], repaintings: Sequence[Tensor]) -> Tensor:
     return sum(wrong) / len(wrong)
 
 
+def features(true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float) -> Tensor:
+    """How far the encoder is from seeing in grey what it saw in colour.
+
+    Teaches the encoder alone, without labels, before anything else is taught.
+
+    Args:
+        true: is not looked at again.
+        outputs: `features` and `encoded`, the encoder's, and `taught`, both of them as
+            the encoder of before sees the picture in colour, from `teaching`.
+        ab_scale: it has no scale.
+
+    Returns:
+        (B,): of each picture.
+
+    Reference:
+        S. Gupta et al., «Cross modal distillation for supervision transfer», 2016,
+        arXiv:1507.00448.
+    """
+    pairs = zip(
+        (outputs["features"], outputs["encoded"]), outputs["taught"], strict=True
+    )
+    return sum(_distance(_of_length_one(one), other) for one, other in pairs)
+
+
+def teaching(encoder: str) -> Callable[[Tensor, Tensor], list[Tensor]]:
+    """What an encoder with its ImageNet weights sees in colour pictures.
+
+    Args:
+        encoder: a name of `efficientnet_lite.VARIANTS`.
+
+    Returns:
+        A function from lightness (B, H, W, 1) in [0, 100] and ab (B, H, W, 2) to
+        features (B, h, w, C) of length 1 at each place: at 1/16 and 1/32 of the
+        picture. Computes in Keras's dtype policy of the moment.
+    """
+    variant = efficientnet_lite.VARIANTS[encoder]
+    body = efficientnet_lite.body(variant, folded=True)
+    efficientnet_lite.load_imagenet(body)
+    stages = [body.get_layer(name).output for name in variant.taps[2:]]
+    teacher = keras.Model(body.input, stages)
+    teacher.trainable = False
+
+    def teach(lightness: Tensor, ab: Tensor) -> list[Tensor]:
+        stages = teacher(_painted(lightness, ab), training=False)
+        return [_of_length_one(stage) for stage in stages]
+
+    return teach
+
+
 def seeing() -> Callable[[Tensor, Tensor], list[Tensor]]:
     """What a frozen classifier sees in pictures, at four stages.
 
@@ -197,8 +246,8 @@ def seeing() -> Callable[[Tensor, Tensor], list[Tensor]]:
         float32: on a CPU mixed_bfloat16 was slower here, and turned the gradient of
         `perceptual` over the first three stages by 40°.
     """
-    body = efficientnet_lite0.body(folded=True)
-    efficientnet_lite0.load_imagenet(body)
+    body = efficientnet_lite.body(folded=True)
+    efficientnet_lite.load_imagenet(body)
     stages = [body.get_layer(name).output for name in _STAGES]
     whole = body.get_layer("fc").input[:, None, None]
     features = keras.Model(body.input, [*stages, whole])
@@ -223,6 +272,7 @@ def _distance(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _of_length_one(features: Tensor) -> Tensor:
+    features = ops.cast(features, "float32")
     squared = ops.sum(ops.square(features), axis=-1, keepdims=True)
     return features * ops.rsqrt(squared + 1e-10)  # finite where there is nothing
 
@@ -232,5 +282,6 @@ LOSSES: dict[str, Loss] = {
     "huber": huber,
     "perceptual": perceptual,
     "adversarial": adversarial,
+    "features": features,
 }
 LOOKING = {"perceptual", "adversarial"}  # those that ask for `seeing`

@@ -34,6 +34,9 @@ class Objective:
             (weight, _loss(name, config, pictures)) for name, weight in terms.items()
         ]
         self._see = losses.seeing() if losses.LOOKING & terms.keys() else None
+        self._teach = None
+        if "features" in terms:
+            self._teach = losses.teaching(config.encoder or "efficientnet-lite0")
         self.critic: Any = None  # a keras.Model
         if self._see is not None and "adversarial" in terms:
             some = ops.zeros((1, *config.size, 2))
@@ -46,17 +49,19 @@ class Objective:
             outputs: `lightness` (B, H, W, 1), `ab` (B, H, W, 2), and what else it has.
             ab: the true (B, H, W, 2).
         """
-        if self._see is None:
-            return dict(outputs)
+        looks = dict(outputs)
         lightness = outputs["lightness"]
-        seen = {
+        if self._teach is not None:
+            taught = self._teach(lightness, ab)
+            looks["taught"] = [ops.stop_gradient(x) for x in taught]
+        if self._see is not None:
             # The true picture is no one's to change: no gradient is worked out for it.
-            "true_features": [ops.stop_gradient(x) for x in self._see(lightness, ab)],
-            "features": self._see(lightness, outputs["ab"]),
-        }
+            true_look = self._see(lightness, ab)
+            looks["true_look"] = [ops.stop_gradient(x) for x in true_look]
+            looks["look"] = self._see(lightness, outputs["ab"])
         if self.critic is not None:
-            seen["verdicts"] = self.critic(seen["features"])
-        return {**outputs, **seen}
+            looks["verdicts"] = self.critic(looks["look"])
+        return looks
 
     def __call__(self, ab: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
         """The loss of each picture, (B,), from what `look` returns."""
@@ -67,9 +72,8 @@ class Objective:
 
     def mistakes(self, outputs: Mapping[str, Tensor]) -> Tensor:
         """What the critic itself, where there is one, is to make less: (B,)."""
-        features = [ops.stop_gradient(x) for x in outputs["features"]]
-        photos, repaintings = outputs["true_features"], features
-        return losses.hinge(self.critic(photos), self.critic(repaintings))
+        repaintings = [ops.stop_gradient(x) for x in outputs["look"]]
+        return losses.hinge(self.critic(outputs["true_look"]), self.critic(repaintings))
 
 
 def _loss(name: str, config: TrainConfig, pictures: dataset.Pictures) -> losses.Loss:

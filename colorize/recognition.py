@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 from colorize import classifiers
-from colorize.classifiers import efficientnet_lite0
+from colorize.classifiers import efficientnet_lite
 
 FEATURES = 1280  # of a picture: the global average pool before the last layer
 
@@ -21,8 +21,8 @@ def recogniser() -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
         and the number of the likeliest of the 1000 classes (B,). Threads may share it.
     """
     known = classifiers.find(classifiers.DEFAULT)
-    body = efficientnet_lite0.body(folded=True)
-    efficientnet_lite0.load_imagenet(body)
+    body = efficientnet_lite.body(folded=True)
+    efficientnet_lite.load_imagenet(body)
     see = keras.Model(body.input, [body.get_layer("fc").input, body.output])
     shrink = layers.Resizing(
         known.size, known.size, crop_to_aspect_ratio=True, antialias=True

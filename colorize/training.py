@@ -564,7 +564,9 @@ class _Training:
         self, lightness: tf.Tensor, ab: tf.Tensor, counted: tf.Tensor
     ) -> tf.Tensor:
         """Sums over pictures: loss, PSNR, grey PSNR, ab error², grey's, mean a, b."""
-        outputs = self.objective.look(self.whole(lightness, training=False), ab)
+        outputs = self.objective.look(
+            self.whole(models.without_hints(self.whole, lightness), training=False), ab
+        )
         predicted = outputs["ab"]
         grey = ops.zeros_like(ab)
         mapped = color.into_gamut(
@@ -726,7 +728,8 @@ class _Training:
     def _draw_samples(self, journal: Journal, epoch: int) -> np.ndarray:
         lightness, true = self.samples
         with self._averaged(), _undivided():
-            predicted = np.asarray(self.model(lightness, training=False))
+            inputs = models.without_hints(self.model, lightness)
+            predicted = np.asarray(self.model(inputs, training=False))
         return journal.sheet(lightness, predicted, true, epoch)
 
 

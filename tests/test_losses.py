@@ -7,7 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from colorize import color, losses
-from colorize.classifiers import efficientnet_lite0
+from colorize.classifiers import efficientnet_lite
 from colorize.critic import critic
 
 BINS = color.ab_bins()
@@ -107,10 +107,10 @@ def lab():
 def look(see, lab, ab):
     """How repainted pictures (B, H, W, 3) look, (B,), and the gradient at `ab`."""
     predicted = tf.constant(ab, tf.float32)
-    outputs = {"true_features": see(lab[..., :1], lab[..., 1:])}
+    outputs = {"true_look": see(lab[..., :1], lab[..., 1:])}
     with tf.GradientTape() as tape:
         tape.watch(predicted)
-        outputs["features"] = see(lab[..., :1], predicted)
+        outputs["look"] = see(lab[..., :1], predicted)
         found = losses.perceptual(lab[..., 1:], outputs, ab_scale=128)
     return found.numpy(), tape.gradient(found, predicted).numpy()
 
@@ -128,8 +128,8 @@ def test_a_picture_looks_like_itself_alone(see, lab):
 
 
 def test_what_looks_different_is_what_the_classifier_says_of_8_bit_rgb(see, lab):
-    body = efficientnet_lite0.body(folded=True)
-    efficientnet_lite0.load_imagenet(body)
+    body = efficientnet_lite.body(folded=True)
+    efficientnet_lite.load_imagenet(body)
     names = ["blocks.2.add", "blocks.4.add", "blocks.10.add"]
     outputs = [body.get_layer(name).output for name in names]
     stages = keras.Model(body.input, [*outputs, body.get_layer("fc").input])

@@ -8,7 +8,7 @@ from keras import ops
 from PIL import Image
 
 from colorize import checkpoint, color, config, losses, models
-from colorize.classifiers import efficientnet_lite0
+from colorize.classifiers import efficientnet_lite
 from colorize.errors import UsageError
 
 EVERY = pytest.mark.parametrize("name", models.ARCHITECTURES)
@@ -193,8 +193,8 @@ def test_gamma_is_more_vivid_the_lower_its_temperature():
 def test_gamma_sees_what_imagenet_taught_its_encoder():
     photo, _ = photos_and_vectors(models.find("fusion").build(width=TINY))
     own = models.encoder(models.find("gamma").build(width=TINY))
-    body = efficientnet_lite0.body()
-    efficientnet_lite0.load_imagenet(body)
+    body = efficientnet_lite.body()
+    efficientnet_lite.load_imagenet(body)
     features = keras.Model(body.input, body.get_layer("blocks.15.bn2").output)
     grey = 255 * color.grey_level(photo, xp=np)
     expected = features((np.repeat(grey, 3, axis=-1) - 127) / 128, training=False)

@@ -29,7 +29,8 @@ class Classifier:
     """What is known of a classifier before it is built.
 
     Attributes:
-        name: of the classifier; its file here has underscores in place of hyphens.
+        name: of the classifier.
+        module: the file here that builds it.
         size: height and width that it looks at, in pixels.
         scale: what RGB in [0, 255] is multiplied by for it.
         offset: what is added then.
@@ -39,6 +40,7 @@ class Classifier:
     """
 
     name: str
+    module: str
     size: int
     scale: float
     offset: float
@@ -123,9 +125,12 @@ DEFAULT = "efficientnet-lite0"
 CLASSIFIERS = {
     c.name: c
     for c in (
-        Classifier(DEFAULT, 224, 1 / 128, -127 / 128, probabilities=False),
+        Classifier(
+            DEFAULT, "efficientnet_lite", 224, 1 / 128, -127 / 128, probabilities=False
+        ),
         Classifier(
             "inception-resnet-v2",
+            "inception_resnet_v2",
             299,
             1 / 127.5,
             -1,

@@ -18,8 +18,7 @@ from colorize.errors import ColorizeError
 
 def build(classifier: Classifier, weights: str) -> keras.Model:
     """Does what `Classifier.build` promises."""
-    identifier = classifier.name.replace("-", "_")
-    module = importlib.import_module(f"colorize.classifiers.{identifier}")
+    module = importlib.import_module(f"colorize.classifiers.{classifier.module}")
     body = module.body()
     if weights == "imagenet" and not classifier.url:
         module.load_imagenet(body)

@@ -1,9 +1,10 @@
-"""EfficientNet-Lite0: small, and shipped here with its ImageNet weights.
+"""EfficientNet-Lite0 and Lite2: small, and shipped here with their ImageNet weights.
 
 A chain of inverted residuals: widen by a 1×1 convolution, look around by a depthwise
 one, narrow again; ReLU6, no squeeze-and-excite.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +12,69 @@ import keras
 import numpy as np
 from keras import layers
 
-WEIGHTS = Path(__file__).with_name("efficientnet_lite0.npz")
-
 # Of each stage: blocks, kernel, stride of the first block, expansion, filters.
-_STAGES = (
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
+_Stages = tuple[tuple[int, int, int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One size of the family.
+
+    Attributes:
+        name: of the Keras model; the weights lie beside this file under it.
+        stages: its blocks, in order.
+        taps: names of the layers whose outputs are its features at 1/4, 1/8, 1/16
+            and 1/32 of the picture.
+    """
+
+    name: str
+    stages: _Stages
+    taps: tuple[str, str, str, str]
+
+    @property
+    def weights(self) -> Path:
+        """The file of its ImageNet weights."""
+        return Path(__file__).with_name(f"{self.name}.npz")
+
+
+LITE0 = Variant(
+    "efficientnet_lite0",
+    (
+        (1, 3, 1, 1, 16),
+        (2, 3, 2, 6, 24),
+        (2, 5, 2, 6, 40),
+        (3, 3, 2, 6, 80),
+        (3, 5, 1, 6, 112),
+        (4, 5, 2, 6, 192),
+        (1, 3, 1, 6, 320),
+    ),
+    ("blocks.2.add", "blocks.4.add", "blocks.10.add", "blocks.15.project_conv"),
 )
+LITE2 = Variant(
+    "efficientnet_lite2",
+    (
+        (1, 3, 1, 1, 16),
+        (3, 3, 2, 6, 24),
+        (3, 5, 2, 6, 48),
+        (4, 3, 2, 6, 88),
+        (4, 5, 1, 6, 120),
+        (5, 5, 2, 6, 208),
+        (1, 3, 1, 6, 352),
+    ),
+    ("blocks.3.add", "blocks.6.add", "blocks.14.add", "blocks.20.project_conv"),
+)
+VARIANTS = {"efficientnet-lite0": LITE0, "efficientnet-lite2": LITE2}
 
 _EPSILON = 1e-3  # of batch normalisation
 
 Tensor = Any  # keras.KerasTensor
 
 
-def body(*, folded: bool = False) -> keras.Model:
-    """Builds EfficientNet-Lite0 with random weights: 4,652,008 trained parameters.
+def body(variant: Variant = LITE0, *, folded: bool = False) -> keras.Model:
+    """Builds a variant with random weights: Lite0 has 4,652,008 trained parameters.
 
     Args:
+        variant: its size.
         folded: whether batch normalisation is folded into the convolutions, where it
             is to compute by ImageNet's statistics for good: the same function, and
             trained three times as fast on a CPU. Depthwise convolutions, slow to train
@@ -50,7 +92,7 @@ def body(*, folded: bool = False) -> keras.Model:
     x = layers.Conv2D(32, 3, 2, padding="same", use_bias=folded, name="conv_stem")(rgb)
     x = _norm(x, "bn0", folded, relu=True)
     number = 0
-    for blocks, kernel, stride, expansion, filters in _STAGES:
+    for blocks, kernel, stride, expansion, filters in variant.stages:
         for i in range(blocks):
             name = f"blocks.{number}"
             x = _block(x, name, kernel, 1 if i else stride, expansion, filters, folded)
@@ -59,7 +101,7 @@ def body(*, folded: bool = False) -> keras.Model:
     x = _norm(x, "bn1", folded, relu=True)
     x = layers.GlobalAveragePooling2D()(x)
     logits = layers.Dense(1000, name="fc")(x)
-    return keras.Model(rgb, logits, name="efficientnet_lite0")
+    return keras.Model(rgb, logits, name=variant.name)
 
 
 def _norm(x: Tensor, name: str, folded: bool, *, relu: bool) -> Tensor:
@@ -99,11 +141,12 @@ def _block(
 
 
 def load_imagenet(model: keras.Model) -> None:
-    """Gives the layers of `body` their ImageNet weights.
+    """Gives the layers of a `body` their ImageNet weights.
 
     They have the names that they have in the file, but for underscores in front.
     """
-    with np.load(WEIGHTS, allow_pickle=False) as arrays:
+    (variant,) = (v for v in VARIANTS.values() if v.name == model.name)
+    with np.load(variant.weights, allow_pickle=False) as arrays:
         of_layer: dict[str, dict[str, np.ndarray]] = {}
         for key, array in arrays.items():
             path, kind = key.rsplit(".", 1)
