@@ -136,7 +136,9 @@ def test_a_download_that_cannot_be_had_is_told_soon_with_a_way_out(
 ):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(classifiers, "PATIENCE", 0.5)
-    deaf = classifiers.Classifier("deaf", 8, 1, 0, probabilities=False, url=deaf_server)
+    deaf = classifiers.Classifier(
+        "deaf", "none", 8, 1, 0, probabilities=False, url=deaf_server
+    )
     start = time.monotonic()
     with pytest.raises(ColorizeError) as caught:
         deaf.check_weights("imagenet")
@@ -168,7 +170,7 @@ def test_a_download_that_is_offered_is_begun(tmp_path, monkeypatch):
         answering.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/weights.h5"
         classifiers.Classifier(
-            "offered", 8, 1, 0, probabilities=False, url=url
+            "offered", "none", 8, 1, 0, probabilities=False, url=url
         ).check_weights("imagenet")
         answering.join()
 

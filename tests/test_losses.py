@@ -196,3 +196,23 @@ def test_what_the_critic_takes_for_a_photo_has_the_lower_loss(see, lab):
         for features in (true, dull)
     )
     assert (photo < repainting - 0.5).all()
+
+
+def test_an_encoder_that_sees_in_grey_what_it_saw_in_colour_has_nothing_to_learn():
+    variant = efficientnet_lite.LITE2
+    teach = losses.teaching("efficientnet-lite2")
+    lightness = np.full((2, 64, 64, 1), 60, np.float32)
+    lightness[:, 16:48, 16:48] = 30
+    ab = np.zeros((2, 64, 64, 2), np.float32)
+    ab[1, 16:48, 16:48] = 60, 40
+    body = efficientnet_lite.body(variant, folded=True)
+    efficientnet_lite.load_imagenet(body)
+    stages = keras.Model(
+        body.input, [body.get_layer(name).output for name in variant.taps[2:]]
+    )
+    grey = (255 * color.grey_level(lightness) - 127) / 128
+    features, encoded = stages(np.repeat(grey, 3, axis=-1).astype(np.float32))
+    outputs = {"features": features, "encoded": encoded, "taught": teach(lightness, ab)}
+    loss = np.asarray(losses.features(ab, outputs, ab_scale=128))
+    # The first picture is grey, the second is not.
+    assert loss[0] < 1e-3 < 10 * loss[0] < loss[1]
