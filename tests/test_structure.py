@@ -14,10 +14,11 @@ LAYERS = [
     {"color", "upsampling", "config", "runs", "classifiers", "precision"}
     | {"cluster", "protocols"},
     {"models", "losses", "critic", "metrics", "images", "augmentation", "distribution"}
-    | {"recognition"},
+    | {"recognition", "hint_points"},
     {"checkpoint", "cache", "embeddings", "sheet", "optimization", "encoding"},
     {"runtimes", "dataset", "journal", "jobs"},
     {"colorizer", "objective"},
+    {"candidates"},
     {"training", "prediction", "comparison", "evaluation", "export", "blending"},
     {"page", "survey"},
     {"cli"},

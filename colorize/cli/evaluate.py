@@ -11,12 +11,16 @@ from colorize import cache, files, protocols, quiet, runs
 from colorize.cli.shared import (
     advance,
     cache_option,
+    check_finite,
     explained,
     model_path,
     progress_bar,
     say,
     size_option,
 )
+from colorize.errors import UsageError
+
+_MOST_HINTS = 10_000  # in a picture of 256x256, whose 7x7 patches they then all cover
 
 
 @click.command()
@@ -39,6 +43,24 @@ from colorize.cli.shared import (
     "side of 256 and takes its centre of 256x256.",
 )
 @click.option(
+    "--saturation",
+    type=click.FloatRange(min=0),
+    help="As for predict: strength of the models' colours; 0 is grey  [1]",
+)
+@click.option(
+    "--colourfulness",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Instead find for each model the saturation that makes these pictures so "
+    "colourful on average, and measure at it.",
+)
+@click.option(
+    "--hints",
+    type=click.IntRange(min=0, max=_MOST_HINTS),
+    default=0,
+    show_default=True,
+    help="Show the models the true colour at so many random points of each picture.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for the figures  [evaluation/DATA beside the model; "
@@ -50,6 +72,9 @@ def evaluate(
     named: tuple[Path, ...],
     size: int | None,
     protocol: str,
+    saturation: float | None,
+    colourfulness: float | None,
+    hints: int,
     out: Path | None,
     cache_dir: Path | None,
 ) -> None:
@@ -66,8 +91,13 @@ def evaluate(
       those of the true pictures; to be compared at equal numbers of pictures only.
     Same class: how often it takes the coloured picture for what it takes the true
       one for.
+    Ab at hinted places: the median distance between the colour there and the hint's
+      nearest that can be shown at that lightness.
     """  # noqa: D301
     with explained():
+        check_finite({"saturation": saturation, "colourfulness": colourfulness})
+        if saturation is not None and colourfulness is not None:
+            raise UsageError("--colourfulness finds the saturation; name one of both")
         files.count_pictures(data)
         sources = [model_path(one) for one in named or (None,)]
         labels = runs.labels(sources)
@@ -75,6 +105,7 @@ def evaluate(
     with explained():
         quiet.import_tensorflow()
         from colorize import dataset, evaluation, runtimes
+        from colorize.candidates import Candidate
         from colorize.colorizer import Colorizer
 
         candidates = {}
@@ -82,8 +113,11 @@ def evaluate(
             exported = runtimes.is_exported(source)
             precision = "auto" if exported else "float32"
             network = runtimes.open_network(source, precision)
-            candidates[label] = evaluation.Candidate(
-                Colorizer(network), size or network.size, str(source)
+            candidates[label] = Candidate(
+                Colorizer(network),
+                size or network.size,
+                str(source),
+                1.0 if saturation is None else saturation,
             )
         events = evaluation.evaluate(
             candidates,
@@ -91,6 +125,8 @@ def evaluate(
             out,
             cache_folder=cache_dir or cache.default_folder(),
             protocol=protocols.PROTOCOLS[protocol],
+            colourfulness=colourfulness,
+            hints=hints,
         )
         with contextlib.closing(events), contextlib.ExitStack() as bars:
             bar: tqdm[NoReturn] | None = None
