@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from colorize import blending, checkpoint, models
+from colorize import blending, checkpoint, color, models
+from colorize.colorizer import Colorizer, mean_hints
 from colorize.errors import ColorizeError
 from colorize.runtimes.keras import KerasNetwork
 
@@ -141,3 +142,71 @@ def test_a_model_with_hints_goes_on_from_another(saved):
 def test_a_model_without_hints_does_not_go_on_from_one_with_them(saved):
     with pytest.raises(ColorizeError, match="another architecture.*hint_cells"):
         checkpoint.load_weights(tiny(hinted=False), saved)
+
+
+@pytest.mark.parametrize("saturation", [1.0, 0.5])
+def test_an_array_is_coloured_as_hints_say(saved, saturation):
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    grey = np.full((30, 50), 140, np.uint8)  # twice as large as the network sees it
+    told = np.zeros((30, 50, 3), np.float32)
+    told[8:16, 12:24] = (20, -30, 1)
+    coloured = colorizer.colorize(grey, size=15, saturation=saturation, hints=told)
+    lab = color.rgb_to_lab(coloured[10:14, 15:21])
+    assert np.allclose(lab[..., 1:], saturation * np.array((20, -30)), atol=1.5)
+    np.testing.assert_array_equal(
+        colorizer.colorize(grey, hints=np.zeros_like(told)), colorizer.colorize(grey)
+    )
+
+
+def test_a_hint_beyond_the_gamut_is_brought_into_it(saved):
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    told = np.broadcast_to(np.float32((100, 100, 1)), (20, 20, 3))
+    grey = np.full((20, 20), 60, np.uint8)
+    ab = colorizer.small_ab(grey, size=20, hints=told)
+    lab = np.concatenate([color.lightness_of(grey)[..., None], ab], axis=-1)
+    np.testing.assert_allclose(color.into_gamut(lab), lab, atol=0.2)
+    assert np.allclose(ab[..., 0], ab[..., 1]) and ab.min() > 20
+
+
+def test_hints_are_averaged_by_how_sure_they_are():
+    told = np.zeros((4, 6, 3), np.float32)
+    told[0, 0], told[1, 1], told[3, 5] = (40, 0, 1), (0, 20, 0.5), (-8, 8, 1)
+    small = mean_hints(told, 2, 3)
+    np.testing.assert_allclose(small[0, 0], (40 / 1.5, 10 / 1.5, 1.5 / 4), rtol=1e-6)
+    np.testing.assert_allclose(small[1, 2], (-8, 8, 1 / 4))
+    assert not small[0, 1:].any() and not small[1, :2].any()
+
+
+def test_hints_of_some_pictures_of_a_batch_are_theirs_alone(saved):
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    small = [np.full((9, 12), 30000, np.uint16)] * 3
+    hints = [None, np.float32([[[9, 9, 1]]]) * np.ones((9, 12, 1), np.float32), None]
+    first, second, third = colorizer.batch_ab(small, hints)
+    np.testing.assert_allclose(second, np.full((9, 12, 2), 9))
+    np.testing.assert_array_equal(first, third)
+    np.testing.assert_array_equal(first, colorizer.batch_ab(small[:1])[0])
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        np.zeros((20, 31, 3), np.float32),
+        np.zeros((20, 30, 2), np.float32),
+        np.zeros((20, 30, 3)),
+        np.full((20, 30, 3), 1.5, np.float32),
+        np.full((20, 30, 3), np.nan, np.float32),
+    ],
+)
+def test_other_hints_are_refused(saved, hints):
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    with pytest.raises(ColorizeError, match="hints must be") as caught:
+        colorizer.colorize(np.zeros((20, 30), np.uint8), hints=hints)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_colorizer_without_hints_refuses_them(saved_without):
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved_without)))
+    with pytest.raises(ColorizeError, match="takes no hints"):
+        colorizer.colorize(
+            np.zeros((8, 8), np.uint8), hints=np.zeros((8, 8, 3), np.float32)
+        )
