@@ -1,11 +1,17 @@
 """Networks with a second input, by which they are told colours."""
 
+import json
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from keras import layers
 
-from colorize import blending, checkpoint, color, models
+import colorize
+from colorize import blending, checkpoint, color, export, models, runtimes
+from colorize.cli import cli
 from colorize.colorizer import Colorizer, mean_hints
 from colorize.errors import ColorizeError
 from colorize.runtimes.keras import KerasNetwork
@@ -20,7 +26,7 @@ def tiny(*, hinted=True):
         ab = layers.Conv2DTranspose(2, 4, 4, kernel_initializer=_strong)(x)
         return keras.Model(lightness, ab, name="tiny")
     hints = keras.Input((None, None, 3), name="hints")
-    means = layers.AveragePooling2D(4)(hints)
+    means = layers.Rescaling([1 / 100, 1 / 100, 1])(layers.AveragePooling2D(4)(hints))
     seen = layers.Conv2D(8, 1, use_bias=False, name="hint_cells")(means)
     x = layers.Add()([x, seen])
     ab = layers.Conv2DTranspose(2, 4, 4, kernel_initializer=_strong)(x)
@@ -210,3 +216,95 @@ def test_a_colorizer_without_hints_refuses_them(saved_without):
         colorizer.colorize(
             np.zeros((8, 8), np.uint8), hints=np.zeros((8, 8, 3), np.float32)
         )
+
+
+FORMATS = [
+    (".onnx", "float32"),
+    (".onnx", "float16"),
+    (".tflite", "float32"),
+    (".tflite", "float16"),
+    (".tflite", "int8"),
+]
+
+
+@pytest.fixture
+def small_photos(monkeypatch, draw):
+    """Small pictures stand for the sample photos."""
+    sizes = [(64, 96), (96, 64)]
+    monkeypatch.setattr(
+        export, "_photos", lambda: (draw(*size, i) for i, size in enumerate(sizes))
+    )
+    monkeypatch.setattr(checkpoint, "network_size", lambda source: 64)
+
+
+def metadata(path):
+    if path.suffix == ".onnx":
+        import onnx
+
+        props = {p.key: p.value for p in onnx.load(path).metadata_props}
+        return json.loads(props["colorize"])
+    from colorize.runtimes import litert
+
+    return json.loads(litert.metadata(path.read_bytes()))
+
+
+@pytest.mark.parametrize(("suffix", "precision"), FORMATS)
+def test_an_exported_file_takes_hints_on_request(
+    suffix, precision, saved, small_photos, tmp_path
+):
+    path = tmp_path / f"out{suffix}"
+    done = export.export(saved, path, precision=precision, hints=True)
+    assert done.largest <= export.TOLERANCES[precision][0]
+    assert metadata(path)["hints"] is True
+    network = runtimes.open_network(path)
+    assert network.takes_hints and network.stride == 4
+    before = KerasNetwork(checkpoint.open_model(saved))
+    for shape in ((2, 8, 16), (1, 12, 8)):
+        x = lightness(*shape)
+        told = network(x, hints(*shape))
+        off = 0.5 if precision == "int8" else 1e-3
+        assert np.allclose(told[:, 2:6, 4:8], (30, -20), atol=off)
+        if precision != "int8":  # calibrated on pictures, not on noise
+            np.testing.assert_allclose(network(x), before(x), atol=0.3)
+            np.testing.assert_allclose(told, before(x, hints(*shape)), atol=0.3)
+    ran = {}
+    exec(done.snippet, ran)
+    assert np.allclose(ran["ab"][0, 42, 62], (30, 20), atol=off)
+
+
+@pytest.mark.parametrize(("suffix", "precision"), FORMATS)
+def test_an_exported_file_takes_no_hints_else(
+    suffix, precision, saved, small_photos, tmp_path
+):
+    path = tmp_path / f"out{suffix}"
+    done = export.export(saved, path, precision=precision)
+    assert done.largest <= export.TOLERANCES[precision][0]
+    assert metadata(path)["hints"] is False
+    network = runtimes.open_network(path)
+    x = lightness(2, 8, 16)
+    if precision != "int8":
+        before = KerasNetwork(checkpoint.open_model(saved))
+        np.testing.assert_allclose(network(x), before(x), atol=0.3)
+    with pytest.raises(ColorizeError, match="takes no hints"):
+        network(x, hints(2, 8, 16))
+    ran = {}
+    exec(done.snippet, ran)
+    assert ran["ab"].shape == (1, 64, 96, 2)
+
+
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_a_file_of_one_size_takes_hints_of_any(suffix, saved, small_photos, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    export.export(saved, path, fixed=(16, 24), hints=True)
+    told = np.zeros((90, 70, 3), np.float32)
+    told[30:60, 20:50] = (10, 20, 1)
+    ab = colorize.load(path).small_ab(np.full((90, 70), 99, np.uint8), hints=told)
+    assert ab.shape == (16, 12, 2)
+    assert np.allclose(ab[7:10, 5:7], (10, 20), rtol=1e-4)
+
+
+def test_hints_are_not_exported_of_a_model_without(saved_without, tmp_path):
+    path = str(tmp_path / "a.onnx")
+    run = CliRunner().invoke(cli, ["export", str(saved_without), path, "--hints"])
+    assert run.exit_code == 2 and "takes no hints" in run.stderr
+    assert run.stderr.count("\n") == 1 and not Path(path).exists()
