@@ -282,7 +282,9 @@ def paired(
     other = open_model(source)
     ours, theirs = (list(models.leaves(m)) for m in (model, other))
     if models.takes_hints(model) and not models.takes_hints(other):
-        ours = [layer for layer in ours if "hint" not in layer.name]
+        # What hints pass through changes the order of all else in the network.
+        ours = sorted((one for one in ours if "hint" not in one.name), key=_made)
+        theirs = sorted(theirs, key=_made)
     differing = list(_differences(ours, theirs))
     if differing:
         listed = "; ".join(differing[:_LISTED])
@@ -292,6 +294,12 @@ def paired(
             f"{listed}{f'; and {more} more' if more > 0 else ''}"
         )
     return zip(ours, theirs, strict=True)
+
+
+def _made(layer: keras.Layer) -> tuple[str, int]:
+    """Tells the order in which layers of a kind were made, as Keras numbers them."""
+    kind, _, number = layer.name.rpartition("_")
+    return (kind, int(number)) if kind and number.isdecimal() else (layer.name, 0)
 
 
 def _differences(
