@@ -117,10 +117,10 @@ def stride_of(model: keras.Model) -> int:
     Found from shapes alone, so any file tells, whoever made it.
 
     Raises:
-        ColorizeError: the model does not map L (B, H, W, 1) to ab (B, H, W, 2).
+        ColorizeError: the model does not map L (B, H, W, 1), and perhaps hints
+            (B, H, W, 3), to ab (B, H, W, 2).
     """
-    ends = [_channels(getattr(model, end, None)) for end in ("inputs", "outputs")]
-    stride = 1 if ends == [1, 2] else runs.MAX_STRIDE + 1
+    stride = 1 if _has_the_ends_of_a_colorizer(model) else runs.MAX_STRIDE + 1
     own = models.head(model)  # a classifier in front takes any size
     while stride <= runs.MAX_STRIDE:
         if _gives_ab(own, 3 * stride, 5 * stride):
@@ -128,20 +128,30 @@ def stride_of(model: keras.Model) -> int:
         stride *= 2
     raise ColorizeError(
         f"model {shown(model.name)} is not a colorizer: it does not turn L "
-        "(H, W, 1) into ab (H, W, 2), whatever H and W are"
+        "(H, W, 1), and perhaps hints (H, W, 3), into ab (H, W, 2), whatever H and W "
+        "are"
     )
 
 
-def _channels(tensors: Any) -> Any:
-    """C of what is one tensor (B, H, W, C); None for all else."""
-    shapes = [tuple(tensor.shape) for tensor in tensors or ()]
-    return shapes[0][-1] if [len(shape) for shape in shapes] == [4] else None
+def _has_the_ends_of_a_colorizer(model: keras.Model) -> bool:
+    channels = [
+        [shape[-1] if len(shape) == 4 else None for shape in shapes]
+        for shapes in (
+            [tuple(tensor.shape) for tensor in getattr(model, end, None) or ()]
+            for end in ("inputs", "outputs")
+        )
+    ]
+    if channels == [[1, 3], [2]]:
+        return models.takes_hints(model) and model.inputs[1].dtype == "float32"
+    return channels == [[1], [2]]
 
 
 def _gives_ab(own: keras.Model, height: int, width: int) -> bool:
-    vectors = [(1, *tensor.shape[1:]) for tensor in own.inputs[1:]]
-    lightness = (1, height, width, 1)
-    takes = [lightness, *vectors] if vectors else lightness
+    shapes = [
+        (1, height, width, shape[-1]) if len(shape) == 4 else (1, *shape[1:])
+        for shape in (tensor.shape for tensor in own.inputs)
+    ]
+    takes = shapes if len(shapes) > 1 else shapes[0]
     try:
         return own.compute_output_shape(takes) == (1, height, width, 2)
     # A size its branches do not agree on: layers raise all kinds of errors then.
@@ -246,10 +256,17 @@ def _named(variables: Variables) -> dict[str, keras.Variable]:
     }
 
 
-def load_weights(model: keras.Model, source: Path) -> None:
-    """Starts a model from the weights of a run, as `paired` finds them."""
-    for mine, other in paired(model, source):
+def load_weights(model: keras.Model, source: Path) -> list[str]:
+    """Start a model from the weights of a run, as `paired` finds them.
+
+    Returns:
+        The names of the layers that the run does not have and that stay as they are.
+    """
+    pairs = list(paired(model, source))
+    for mine, other in pairs:
         mine.set_weights(other.get_weights())
+    loaded = {id(mine) for mine, _ in pairs}
+    return [layer.name for layer in models.leaves(model) if id(layer) not in loaded]
 
 
 def paired(
@@ -257,10 +274,17 @@ def paired(
 ) -> Iterator[tuple[keras.Layer, keras.Layer]]:
     """The layers with weights of a model beside those of a run, one by one.
 
+    Where the model takes hints and the run does not, the layers for them are left out.
+
     Raises:
         ColorizeError: the architectures differ; the message lists the layers that do.
     """
-    ours, theirs = (list(models.leaves(m)) for m in (model, open_model(source)))
+    other = open_model(source)
+    ours, theirs = (list(models.leaves(m)) for m in (model, other))
+    if models.takes_hints(model) and not models.takes_hints(other):
+        # What hints pass through changes the order of all else in the network.
+        ours = sorted((one for one in ours if "hint" not in one.name), key=_made)
+        theirs = sorted(theirs, key=_made)
     differing = list(_differences(ours, theirs))
     if differing:
         listed = "; ".join(differing[:_LISTED])
@@ -270,6 +294,12 @@ def paired(
             f"{listed}{f'; and {more} more' if more > 0 else ''}"
         )
     return zip(ours, theirs, strict=True)
+
+
+def _made(layer: keras.Layer) -> tuple[str, int]:
+    """Tells the order in which layers of a kind were made, as Keras numbers them."""
+    kind, _, number = layer.name.rpartition("_")
+    return (kind, int(number)) if kind and number.isdecimal() else (layer.name, 0)
 
 
 def _differences(

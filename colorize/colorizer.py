@@ -12,6 +12,7 @@ from PIL import Image
 
 from colorize import color, images, runtimes, upsampling
 from colorize.config import SHORT_SIDE
+from colorize.errors import ColorizeError
 from colorize.runtimes import Network
 
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
@@ -38,7 +39,8 @@ class Colorizer:
     """A network, ready to colour pictures of any size.
 
     Args:
-        network: from L (B, H, W, 1) in [0, 100] to ab (B, H, W, 2) in Lab units.
+        network: from L (B, H, W, 1) in [0, 100], and perhaps hints, to ab
+            (B, H, W, 2) in Lab units.
     """
 
     def __init__(self, network: Network) -> None:
@@ -58,28 +60,41 @@ class Colorizer:
         resized = Image.fromarray(lightness).resize(smaller, Image.Resampling.BOX)
         return np.asarray(resized)
 
-    def _padded(self, lightness: np.ndarray) -> np.ndarray:
-        """(H, W) with its borders mirrored to what the network takes: (H', W', 1)."""
-        height, width = lightness.shape
+    def _padded(self, pixels: np.ndarray) -> np.ndarray:
+        """(H, W, C), its borders mirrored to what the network takes: (H', W', C)."""
+        height, width, _ = pixels.shape
         if self.network.fixed is None:
             below, right = -height % self.stride, -width % self.stride
         else:
             below = self.network.fixed[0] - height
             right = self.network.fixed[1] - width
-        return np.pad(lightness, ((0, below), (0, right)), mode="reflect")[..., None]
+        return np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="reflect")
 
-    def batch_ab(self, small: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def batch_ab(
+        self,
+        small: Sequence[np.ndarray],
+        hints: Sequence[np.ndarray | None] | None = None,
+    ) -> list[np.ndarray]:
         """Predicts the colour of several small pictures, those of like size together.
 
         Args:
             small: (h, w) grey levels each, from `Page.shrunk`.
+            hints: for each (H, W, 3) float32 of any size: ab in Lab units, and how sure
+                it is in [0, 1]; None for a picture, or all, without.
 
         Returns:
             (h, w, 2) float32 in Lab units of each; smaller where the network takes one
             size only.
+
+        Raises:
+            ColorizeError: there are hints, and the network takes none.
         """
         fitted = [self._fitted(color.lightness_of(levels)) for levels in small]
-        padded = [self._padded(lightness) for lightness in fitted]
+        padded = [self._padded(lightness[..., None]) for lightness in fitted]
+        told = [
+            None if one is None else self._padded(_displayable(one, lightness))
+            for one, lightness in zip(hints or [None] * len(small), fitted, strict=True)
+        ]
         alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for i, picture in enumerate(padded):
             alike[picture.shape].append(i)
@@ -88,27 +103,51 @@ class Colorizer:
             most = max(1, _AT_ONCE // (height * width))
             for first in range(0, len(members), most):
                 batch = members[first : first + most]
-                ab = self.network(np.stack([padded[i] for i in batch]))
+                none = np.zeros((height, width, 3), np.float32)
+                stacked = [none if (one := told[i]) is None else one for i in batch]
+                ab = self.network(
+                    np.stack([padded[i] for i in batch]),
+                    None if all(one is none for one in stacked) else np.stack(stacked),
+                )
                 for i, own in zip(batch, ab, strict=True):
                     rows, columns = fitted[i].shape
                     found[i] = own[:rows, :columns]
         return found
 
-    def small_ab(self, rgb: np.ndarray, *, size: int | None = None) -> np.ndarray:
+    def small_ab(
+        self,
+        rgb: np.ndarray,
+        *,
+        size: int | None = None,
+        hints: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Predicts the colour of a picture that was scaled, aspect kept, to `size`.
 
         Args:
             rgb: (H, W) or (H, W, 3) uint8.
             size: short side shown to the network, in pixels; None for its usual one.
+            hints: as `colorize` takes them.
 
         Returns:
             (h, w, 2) float32 in Lab units, for the whole picture.
+
+        Raises:
+            ColorizeError: the array or the hints have another shape or type, or the
+                network takes no hints.
         """
         page = images.page_of(rgb)
-        return self.batch_ab([page.shrunk(*seen_at(page, size or self.size))])[0]
+        if hints is not None:
+            _check_hints(hints, page.height, page.width)
+        small = page.shrunk(*seen_at(page, size or self.size))
+        return self.batch_ab([small], [hints])[0]
 
     def colorize(
-        self, rgb: np.ndarray, *, size: int | None = None, saturation: float = 1.0
+        self,
+        rgb: np.ndarray,
+        *,
+        size: int | None = None,
+        saturation: float = 1.0,
+        hints: np.ndarray | None = None,
     ) -> np.ndarray:
         """Colours a picture; its lightness stays, only ab is predicted and enlarged.
 
@@ -116,15 +155,61 @@ class Colorizer:
             rgb: (H, W) or (H, W, 3) uint8, grey or coloured: only its lightness is
                 used.
             size: short side shown to the network, in pixels; None for its usual one.
-            saturation: what ab is multiplied by; 0 gives grey.
+            saturation: what ab is multiplied by, that of hints too; 0 gives grey.
+            hints: (H, W, 3) float32: ab in Lab units, and how sure it is, from 0 (no
+                hint) to 1. The network sees their means, weighted by how sure they
+                are, brought into gamut.
 
         Returns:
             (H, W, 3) uint8.
 
         Raises:
-            ColorizeError: the array has another shape or type.
+            ColorizeError: the array or the hints have another shape or type, or the
+                network takes no hints.
         """
-        return paint(rgb, saturation * self.small_ab(rgb, size=size))
+        return paint(rgb, saturation * self.small_ab(rgb, size=size, hints=hints))
+
+
+def _check_hints(hints: np.ndarray, height: int, width: int) -> None:
+    if hints.shape != (height, width, 3) or hints.dtype != np.float32:
+        raise ColorizeError(
+            f"hints must be ({height}, {width}, 3) float32 for this picture, got "
+            f"{hints.shape} {hints.dtype}"
+        )
+    sure = hints[..., 2]
+    if not (np.isfinite(hints).all() and sure.min() >= 0 and sure.max() <= 1):
+        raise ColorizeError("hints must be finite, and sure from 0 to 1")
+
+
+def _displayable(hints: np.ndarray, lightness: np.ndarray) -> np.ndarray:
+    """Return hints (H, W, 3) as small as L (h, w), in gamut there: (h, w, 3)."""
+    small = mean_hints(hints, *lightness.shape)
+    hinted = small[..., 2] > 0
+    lab = np.concatenate([lightness[hinted][:, None], small[hinted][:, :2]], axis=-1)
+    small[hinted, :2] = color.into_gamut(lab)[:, 1:]
+    return small
+
+
+def mean_hints(hints: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Average hints over the pixels of a smaller picture.
+
+    Args:
+        hints: (H, W, 3) float32: ab in Lab units, and how sure it is in [0, 1].
+        height: of the smaller picture.
+        width: of it.
+
+    Returns:
+        (height, width, 3) float32: the mean ab weighted by how sure it is, and how
+        sure on average.
+    """
+    sure = hints[..., 2]
+    planes = (hints[..., 0] * sure, hints[..., 1] * sure, sure)
+    a, b, sure = (
+        np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BOX))
+        for plane in planes
+    )
+    share = np.maximum(sure, np.finfo(np.float32).tiny)
+    return np.stack([a / share, b / share, sure], axis=-1)
 
 
 def seen_at(page: images.Page, size: int) -> tuple[int, int]:

@@ -254,7 +254,10 @@ def test_another_onnx_model_is_refused(tmp_path):
         [helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:]
     )
     opset = [helper.make_opsetid("", 18)]
-    save(helper.make_model(graph, opset_imports=opset), tmp_path / "x.onnx")
+    model = helper.make_model(graph, opset_imports=opset)
+    told = json.dumps({"stride": 8, "network_size": 256})
+    helper.set_model_props(model, {"colorize": told})
+    save(model, tmp_path / "x.onnx")
     with pytest.raises(ColorizeError, match="does not turn L"):
         runtimes.open_network(tmp_path / "x.onnx")
 

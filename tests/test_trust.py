@@ -508,6 +508,51 @@ def several_inputs(x):
     return [x, other], layers.Conv2D(2, 1)(layers.Add()([x, other]))
 
 
+def hinted(x, shape=(None, None, 3), *, name="hints", dtype="float32"):
+    told = keras.Input(shape, name=name, dtype=dtype)
+    seen = layers.Concatenate()([x, told])
+    return [x, told], layers.Conv2D(2, 1)(seen)
+
+
+def hints_of_another_name(x):
+    return hinted(x, name="colors")
+
+
+def hints_of_too_few_channels(x):
+    return hinted(x, (None, None, 2))
+
+
+def hints_of_another_size(x):
+    told = keras.Input((None, None, 3), name="hints")
+    small = layers.Conv2D(3, 2, strides=2)(x)
+    seen = layers.Add()([small, told])
+    return [x, told], layers.UpSampling2D()(layers.Conv2D(2, 1)(seen))
+
+
+def hints_of_one_size_only(x):
+    return hinted(x, (8, 8, 3))
+
+
+def a_vector_for_hints(x):
+    told = keras.Input((3,), name="hints")
+    return [x, told], layers.Conv2D(2, 1)(x * told[:, None, None])
+
+
+def hints_in_half_precision(x):
+    return hinted(x, dtype="float16")
+
+
+def hints_first(x):
+    (x, told), ab = hinted(x)
+    return [told, x], ab
+
+
+def hints_and_more(x):
+    inputs, ab = hinted(x)
+    more = keras.Input((None, None, 1), name="more")
+    return [*inputs, more], layers.Add()([ab, more])
+
+
 def several_outputs(x):
     return x, [layers.Conv2D(2, 1)(x), layers.Conv2D(2, 1)(x)]
 
@@ -553,8 +598,11 @@ def like_fusion_but_for_the_end(x):
 
 @pytest.mark.parametrize(
     "build",
-    [several_inputs, several_outputs, named_outputs, three_channels,
-     half_the_size, no_size, of_one_size_only, flattened, like_fusion_by_name,
+    [several_inputs, hints_of_another_name, hints_of_too_few_channels,
+     hints_of_another_size, hints_of_one_size_only, a_vector_for_hints,
+     hints_in_half_precision, hints_first, hints_and_more, several_outputs,
+     named_outputs, three_channels, half_the_size, no_size,
+     of_one_size_only, flattened, like_fusion_by_name,
      like_fusion_but_for_the_end],
 )  # fmt: skip
 def test_a_network_that_is_no_colorizer_is_told_in_one_line(build, tmp_path):
@@ -562,6 +610,11 @@ def test_a_network_that_is_no_colorizer_is_told_in_one_line(build, tmp_path):
     model.save(tmp_path / "model.keras")
     with pytest.raises(ColorizeError, match="model.keras: .* is not a colorizer"):
         checkpoint.open_model(tmp_path)
+
+
+def test_a_network_that_takes_hints_opens(tmp_path):
+    keras.Model(*hinted(keras.Input((None, None, 1)))).save(tmp_path / "model.keras")
+    assert models.takes_hints(checkpoint.open_model(tmp_path))
 
 
 def test_a_network_that_cannot_be_run_is_told_in_one_line():

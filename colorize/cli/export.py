@@ -31,6 +31,11 @@ from colorize.errors import UsageError
     help="For int8: a folder of pictures like those to be coloured  [four sample "
     "photos of scikit-image]",
 )
+@click.option(
+    "--hints",
+    is_flag=True,
+    help="The file takes colours that are known as a second input, if MODEL does.",
+)
 @click.option("--licence", help="What the file says about its licence.")
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
 def export(
@@ -39,6 +44,7 @@ def export(
     precision: str,
     fixed_size: str | None,
     calibrate: Path | None,
+    hints: bool,
     licence: str | None,
     overwrite: bool,
 ) -> None:
@@ -68,6 +74,7 @@ def export(
             precision=precision,
             fixed=fixed,
             calibrate=calibrate,
+            hints=hints,
             licence=licence,
         )
         for name, reason in done.unreadable:

@@ -24,12 +24,20 @@ from colorize.errors import ColorizeError, UsageError, first_line
 TOLERANCES = {"float32": (0.1, 0.005), "float16": (1.5, 0.1), "int8": (30.0, 2.0)}
 SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")  # come with scikit-image
 MOST = 100  # pictures of a folder that int8 is calibrated on
+_POINTS, _POINT = 10, 7  # random colours in a picture, of so many pixels each way
+_INPUT = "CIE L of sRGB (D65) in [0, 100], float32 (batch, height, width, 1)"
+_HINTS_INPUT = (
+    "; hints: CIE a and b in Lab units and how sure they are in [0, 1], float32 "
+    "(batch, height, width, 3), zeros where nothing is known"
+)
 NOT_STATED = "MIT for the code of the network; not stated for its weights"
 SHIPPED_LICENCE = (
     "MIT for the code of the network; its weights go on from those of "
     "EfficientNet-Lite0, Apache-2.0, trained on research-only web photos: see "
     "MODEL_CARD.md of colorize"
 )
+
+Inputs = tuple[np.ndarray, ...]  # L (1, H, W, 1), and hints (1, H, W, 3) if it has them
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ def export(
     precision: str = "float32",
     fixed: tuple[int, int] | None = None,
     calibrate: Path | None = None,
+    hints: bool = False,
     licence: str | None = None,
 ) -> Exported:
     """Writes a model for another runtime, and compares it there with Keras.
@@ -89,6 +98,8 @@ def export(
             stride.
         calibrate: a folder of pictures like those to be coloured, for int8; None for
             the sample photos.
+        hints: whether the file takes hints too; without, a model that takes them is
+            given none.
         licence: what the file says about it; None for what is known.
 
     Raises:
@@ -110,12 +121,16 @@ def export(
             f"--fixed-size must be multiples of {network.stride}, got "
             f"{fixed[0]}x{fixed[1]}"
         )
-    samples = [_shown(rgb, network, fixed) for rgb in _photos()]
+    if hints and not network.takes_hints:
+        raise UsageError(f"--hints: {source} takes no hints; export it without")
+    pictures = [_shown(rgb, network, fixed) for rgb in _photos()]
+    samples = _inputs(pictures, hints)
     known = SHIPPED_LICENCE if source == runs.SHIPPED else NOT_STATED
     described = {
         "name": model.name,
         "version": colorize.__version__,
-        "input": "CIE L of sRGB (D65) in [0, 100], float32 (batch, height, width, 1)",
+        "input": _INPUT + (_HINTS_INPUT if hints else ""),
+        "hints": hints,
         "output": "CIE a and b in Lab units, float32 (batch, height, width, 2)",
         "stride": network.stride,
         "network_size": min(fixed) if fixed else size,
@@ -126,11 +141,11 @@ def export(
             runs.model_file(source).read_bytes()
         ).hexdigest(),
     }
-    seen = samples
     unreadable: list[tuple[str, str]] = []
     if calibrate is not None:
-        seen, unreadable = _shown_of(calibrate, network, fixed)
+        pictures, unreadable = _shown_of(calibrate, network, fixed)
     with _converting(source, target):
+        seen = _inputs(pictures, hints)
         data = _converted(model, target, precision, fixed, described, seen)
     files.make_folder(target.parent)
     with files.atomic(target) as part:
@@ -148,7 +163,9 @@ def export(
                 f"{usual:g} are tolerated in {precision}"
             )
         fast = runtimes.open_network(source)
-        seconds, keras_seconds = (_seconds(one, samples[0]) for one in (exported, fast))
+        seconds, keras_seconds = (
+            _seconds(one, *samples[0]) for one in (exported, fast)
+        )
     return Exported(
         target,
         len(data),
@@ -157,8 +174,8 @@ def export(
         seconds,
         keras_seconds,
         fast.precision,
-        snippet(target, samples[0].shape),
-        len(seen) if precision == "int8" else 0,
+        snippet(target, samples[0][0].shape, hints=hints),
+        len(pictures) if precision == "int8" else 0,
         unreadable,
     )
 
@@ -213,11 +230,11 @@ def _converted(
     precision: str,
     fixed: tuple[int, int] | None,
     described: dict[str, Any],
-    samples: list[np.ndarray],
+    samples: list[Inputs],
 ) -> bytes:
     from colorize.export import graph
 
-    run = graph.function(model, fixed)
+    run = graph.function(model, fixed, hints=described["hints"])
     text = json.dumps(described)
     if target.suffix == ".onnx":
         from colorize.export import onnx
@@ -273,21 +290,48 @@ def _shown(
     return color.lightness(np.asarray(scaled))[None, ..., None].astype(np.float32)
 
 
+def _inputs(pictures: list[np.ndarray], hints: bool) -> list[Inputs]:
+    """Return what a network is shown: each L, with hints without any and with some."""
+    if not hints:
+        return [(lightness,) for lightness in pictures]
+    rng = np.random.default_rng(0)
+    return [
+        (lightness, told)
+        for lightness in pictures
+        for told in (
+            np.zeros((*lightness.shape[:3], runtimes.HINTS), np.float32),
+            _points(lightness, rng),
+        )
+    ]
+
+
+def _points(lightness: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return hints (1, H, W, 3) for L (1, H, W, 1): colours at random places."""
+    told = np.zeros((*lightness.shape[:3], runtimes.HINTS), np.float32)
+    for _ in range(_POINTS):
+        row, column = (int(rng.integers(side)) for side in lightness.shape[1:3])
+        place = (0, slice(row, row + _POINT), slice(column, column + _POINT))
+        told[place] = (*rng.uniform(-110, 110, 2), 1)  # beyond what sRGB reaches
+        lab = np.concatenate([lightness[place], told[place][..., :2]], axis=-1)
+        told[place][..., :2] = color.into_gamut(lab)[..., 1:]
+    return told
+
+
 def _difference(
-    ours: runtimes.Network, theirs: runtimes.Network, samples: list[np.ndarray]
+    ours: runtimes.Network, theirs: runtimes.Network, samples: list[Inputs]
 ) -> tuple[float, float]:
     """The largest and the mean difference of ab, in Lab units."""
-    off = [np.abs(ours(one) - theirs(one)) for one in samples]
+    off = [np.abs(ours(*inputs) - theirs(*inputs)) for inputs in samples]
     means = [float(one.mean()) for one in off]
     return max(float(one.max()) for one in off), float(np.mean(means))
 
 
-def _seconds(network: runtimes.Network, lightness: np.ndarray) -> float:
+def _seconds(network: runtimes.Network, *inputs: np.ndarray) -> float:
     """What a picture takes at best, of three times after the first."""
     taken = []
     for _ in range(4):
         begun = time.perf_counter()
-        network(lightness)
+        network(*inputs)
         taken.append(time.perf_counter() - begun)
     return min(taken[1:])
 
@@ -295,21 +339,36 @@ def _seconds(network: runtimes.Network, lightness: np.ndarray) -> float:
 _SNIPPETS = {
     ".onnx": """import numpy as np, onnxruntime
 session = onnxruntime.InferenceSession({path!r})
-lightness = np.full({shape}, 50, np.float32)  # L in [0, 100]
-(ab,) = session.run(None, {{session.get_inputs()[0].name: lightness}})  # Lab units""",
+{inputs}
+(ab,) = session.run(None, inputs)  # Lab units""",
     ".tflite": """import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 network = Interpreter({path!r})
-lightness = np.full({shape}, 50, np.float32)  # L in [0, 100]
-given, found = network.get_input_details()[0], network.get_output_details()[0]
-network.resize_tensor_input(given["index"], lightness.shape)
+{inputs}
+tensors = {{one["name"]: one["index"] for one in network.get_input_details()}}
+for name, values in inputs.items():
+    network.resize_tensor_input(tensors[name], values.shape)
 network.allocate_tensors()
-network.set_tensor(given["index"], lightness)
+for name, values in inputs.items():
+    network.set_tensor(tensors[name], values)
 network.invoke()
-ab = network.get_tensor(found["index"])  # Lab units""",
+ab = network.get_tensor(network.get_output_details()[0]["index"])  # Lab units""",
 }
 
 
-def snippet(path: Path, shape: tuple[int, ...]) -> str:
-    """How to run an exported file in Python, without this package."""
-    return _SNIPPETS[path.suffix].format(path=str(path), shape=shape)
+def snippet(path: Path, shape: tuple[int, ...], *, hints: bool = False) -> str:
+    """Return how to run an exported file in Python, without this package.
+
+    Args:
+        path: of the file.
+        shape: of L, (1, H, W, 1).
+        hints: whether it takes them.
+    """
+    inputs = [f"inputs = {{'lightness': np.full({shape}, 50, np.float32)}}  # L"]
+    if hints:
+        told = (*shape[:3], runtimes.HINTS)
+        inputs += [
+            f"inputs['hints'] = np.zeros({told}, np.float32)",
+            "inputs['hints'][:, 40:47, 60:67] = 30, 20, 1  # a, b, how sure it is",
+        ]
+    return _SNIPPETS[path.suffix].format(path=str(path), inputs="\n".join(inputs))

@@ -8,6 +8,9 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
 
+from colorize import models
+from colorize.runtimes import HINTS
+
 FEW = 64  # numbers: an array of so few, such as a bias, is not stored in half
 
 
@@ -72,17 +75,34 @@ def plain(model: keras.Model) -> keras.Model:
     return copied
 
 
-def function(model: keras.Model, fixed: tuple[int, int] | None) -> Any:
-    """A `tf.function` from `lightness` to `ab`, of any size or of one."""
-    shape = (None, None, None, 1) if fixed is None else (1, *fixed, 1)
+def function(
+    model: keras.Model, fixed: tuple[int, int] | None, *, hints: bool = False
+) -> Any:
+    """Return a `tf.function` from `lightness` to `ab`, of any size or of one.
+
+    Args:
+        model: from L, and perhaps hints, to ab.
+        fixed: the height and width; None for any.
+        hints: whether it takes `hints` too; without, a model that takes them is given
+            zeros.
+    """
+    size = (None, None, None) if fixed is None else (1, *fixed)
+    names = {"lightness": 1, models.HINTS: HINTS} if hints else {"lightness": 1}
     copied = plain(model)
 
     @tf.function(
         autograph=False,
-        input_signature=[tf.TensorSpec(shape, tf.float32, name="lightness")],
+        input_signature=[
+            tf.TensorSpec((*size, channels), tf.float32, name=name)
+            for name, channels in names.items()
+        ],
     )
-    def run(lightness: tf.Tensor) -> tf.Tensor:
-        return tf.identity(copied(lightness, training=False), name="ab")
+    def run(lightness: tf.Tensor, *told: tf.Tensor) -> tf.Tensor:
+        inputs = [lightness, *told]
+        if models.takes_hints(model) and not hints:
+            inputs.append(lightness * tf.zeros(HINTS))
+        ab = copied(inputs if len(inputs) > 1 else lightness, training=False)
+        return tf.identity(ab, name="ab")
 
     return run
 

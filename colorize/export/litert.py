@@ -1,7 +1,7 @@
 """Writing LiteRT, which was called TensorFlow Lite."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -28,7 +28,11 @@ _CLASSIFIER = "classifier"
 
 
 def convert(
-    concrete: Any, *, precision: str, described: str, samples: Iterable[np.ndarray]
+    concrete: Any,
+    *,
+    precision: str,
+    described: str,
+    samples: Iterable[Sequence[np.ndarray]],
 ) -> bytes:
     """A LiteRT file of a function; it takes and gives float32 in any precision.
 
@@ -36,7 +40,8 @@ def convert(
         concrete: from `graph.frozen`.
         precision: float32, float16 or int8.
         described: the metadata, as JSON.
-        samples: L (1, H, W, 1) of pictures, by which int8 finds its ranges.
+        samples: inputs of pictures, L (1, H, W, 1) and perhaps hints, by which int8
+            finds its ranges.
     """
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
     data = converter.convert()
@@ -49,9 +54,13 @@ def convert(
         names = {one["index"]: one["name"] for one in reader.get_tensor_details()}
         seeing = _seeing(operations, names)
         shown = list(samples)
+        if len(shown[0]) > 1:
+            # Calibration resizes one input after the other, so they keep one shape.
+            rows, columns = (min(one[0].shape[i] for one in shown) for i in (1, 2))
+            shown = [[x[:, :rows, :columns] for x in inputs] for inputs in shown]
 
         def representative() -> Iterable[list[np.ndarray]]:
-            return ([lightness] for lightness in shown)
+            return (list(inputs) for inputs in shown)
 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative

@@ -2,11 +2,14 @@
 
 Every model takes L (B, H, W, 1) in [0, 100] and gives ab (B, H, W, 2) in Lab units, at
 any height and width its stride divides. Scales live inside, as first and last layers.
+One that can be told colours takes `hints` (B, H, W, 3) too: ab in Lab units, and how
+sure they are, from 0 (nothing is known) to 1. Layers with weights for them alone have
+names with "hint" in them.
 """
 
 import difflib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,9 @@ from colorize.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
+
+
+HINTS = "hints"  # the name of the second input: ab in Lab units, and how sure it is
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,11 @@ def head(model: "keras.Model") -> "keras.Model":
     return layers["head"] if ours and hasattr(layers["head"], "inputs") else model
 
 
+def takes_hints(model: "keras.Model") -> bool:
+    """Return whether a model has a second input, by which it is told colours."""
+    return [tensor.name for tensor in model.inputs[1:]] == [HINTS]
+
+
 def embedder(model: "keras.Model") -> "keras.Model":
     """The other part: from L (B, H, W, 1) to the vector of the classifier."""
     import keras
@@ -258,13 +269,19 @@ def leaves(model: "keras.Model") -> "Iterator[keras.Layer]":
             yield layer
 
 
-def summary(model: "keras.Model", origin: str, classifier_origin: str) -> str:
+def summary(
+    model: "keras.Model",
+    origin: str,
+    classifier_origin: str,
+    fresh: Collection[str] = (),
+) -> str:
     """A table of the layers: their weights, where these are from, whether they learn.
 
     Args:
         model: of one of our architectures.
         origin: where the weights are from, in a word.
         classifier_origin: where those of the classifier are from.
+        fresh: names of layers whose weights are new all the same.
     """
     rows = [("layer", "weights", "from", "learns")]
     own = head(model)
@@ -274,7 +291,8 @@ def summary(model: "keras.Model", origin: str, classifier_origin: str) -> str:
         parts = f"{sum(1 for _ in leaves(body))} layers"
         rows.append((body.name, parts, classifier_origin, _learns(body)))
     for layer in leaves(own):
-        rows.append((layer.name, shapes(layer), origin, _learns(layer)))
+        source = "new" if layer.name in fresh else origin
+        rows.append((layer.name, shapes(layer), source, _learns(layer)))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

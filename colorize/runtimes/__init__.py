@@ -6,7 +6,7 @@ Keras opens, and for no other.
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ RUNTIMES = {".onnx": ("onnx", "onnxruntime"), ".tflite": ("litert", "ai-edge-lit
 KEY = "colorize"  # what our metadata is under, in an exported file
 MAX_BYTES = 1 << 30  # of an exported file
 MAX_SIDE = 8192
+HINTS = 3  # channels of hints: a, b and how sure they are
 
 
 class Network(Protocol):
@@ -31,17 +32,27 @@ class Network(Protocol):
         size: short side shown to it where no other is asked for, in pixels.
         fixed: the only height and width that it takes; None for any.
         precision: what it computes in, or what its file holds, in a word.
+        takes_hints: whether it can be told colours.
     """
 
     stride: int
     size: int
     fixed: tuple[int, int] | None
     precision: str
+    takes_hints: bool
 
-    def __call__(self, lightness: np.ndarray) -> np.ndarray:
-        """From L (B, H, W, 1) float32 in [0, 100] to ab (B, H, W, 2) in Lab units.
+    def __call__(
+        self, lightness: np.ndarray, hints: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Predicts ab (B, H, W, 2) in Lab units.
+
+        Args:
+            lightness: (B, H, W, 1) float32 in [0, 100].
+            hints: (B, H, W, 3) float32: ab in Lab units, and how sure it is in [0, 1];
+                None for none, which is the same as zeros.
 
         Raises:
+            ColorizeError: there are hints, and the network takes none.
             MemoryError: there is not enough for so many pixels.
         """
         ...
@@ -127,6 +138,51 @@ def open_network(source: Path, precision: str = "auto") -> Network:
     except ModuleNotFoundError as e:
         raise ColorizeError(f"{path}: needs {package}: pip install {package}") from e
     return runtime.open_network(path)
+
+
+def takes_hints(inputs: Sequence[int], outputs: Sequence[int]) -> bool:
+    """Return whether a network takes L and hints, or L alone.
+
+    Args:
+        inputs: the channels of each, sorted; 0 for what is no picture of float32.
+        outputs: the same.
+
+    Raises:
+        ValueError: it is no colorizer.
+    """
+    if inputs not in ([1], [1, HINTS]) or outputs != [2]:
+        raise ValueError(
+            "it does not turn L (B, H, W, 1), and perhaps hints (B, H, W, 3), into ab "
+            "(B, H, W, 2)"
+        )
+    return len(inputs) > 1
+
+
+def fed(
+    hinted: bool, lightness: np.ndarray, hints: np.ndarray | None
+) -> list[np.ndarray]:
+    """Return the inputs of a network.
+
+    Args:
+        hinted: whether it takes hints.
+        lightness: (B, H, W, 1) float32.
+        hints: (B, H, W, 3) float32, or None.
+
+    Returns:
+        L, and where it takes them hints: zeros if there are none.
+
+    Raises:
+        ColorizeError: there are hints, and it takes none.
+    """
+    if hinted:
+        none = np.zeros((*lightness.shape[:3], HINTS), np.float32)
+        return [lightness, none if hints is None else hints]
+    if hints is not None:
+        raise ColorizeError(
+            "this model takes no hints; use one trained with them, and export it by "
+            "`colorize export --hints`"
+        )
+    return [lightness]
 
 
 def checked(ab: np.ndarray, lightness: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from colorize import checkpoint, models  # noqa: E402
 from colorize import precision as precisions  # noqa: E402
 from colorize.config import SHORT_SIDE  # noqa: E402
 from colorize.errors import ColorizeError, first_line, shown  # noqa: E402
+from colorize.runtimes import HINTS, fed  # noqa: E402
 
 
 def open_network(source: Path, precision: str = "auto") -> "KerasNetwork":
@@ -31,7 +32,8 @@ class KerasNetwork:
     """A Keras model, as `runtimes.Network` has it.
 
     Args:
-        model: from L (B, H, W, 1) in [0, 100] to ab (B, H, W, 2) in Lab units.
+        model: from L (B, H, W, 1) in [0, 100], and perhaps hints (B, H, W, 3), to ab
+            (B, H, W, 2) in Lab units.
         policy: what it computes in; the model itself is left as it is.
         size: short side shown to it where no other is asked for, in pixels.
 
@@ -47,29 +49,36 @@ class KerasNetwork:
         self.size = size
         self.precision = policy
         self.stride = checkpoint.stride_of(model)
+        self.takes_hints = models.takes_hints(model)
         fast = models.in_policy(model, policy)
+        channels = [1, HINTS] if self.takes_hints else [1]
 
-        def run(lightness: tf.Tensor) -> tf.Tensor:
-            return fast(lightness, training=False)
+        def run(*inputs: tf.Tensor) -> tf.Tensor:
+            return fast(list(inputs) if len(inputs) > 1 else inputs[0], training=False)
 
         try:
             # One trace for all sizes, made here: threads that share it may run at once.
             self._run = tf.function(
                 run, autograph=False, jit_compile=False
-            ).get_concrete_function(tf.TensorSpec((None, None, None, 1), tf.float32))
+            ).get_concrete_function(
+                *(tf.TensorSpec((None, None, None, c), tf.float32) for c in channels)
+            )
         except Exception:
             # Stock layers may need to know the size: UpSampling2D, where it is smooth.
             self._run = run
             try:
-                run(tf.zeros((1, self.stride, self.stride, 1)))
+                run(*(tf.zeros((1, self.stride, self.stride, c)) for c in channels))
             except Exception as e:  # layers raise all kinds of errors
                 raise ColorizeError(
                     f"model {shown(model.name)} cannot be run: {first_line(e)}"
                 ) from e
 
-    def __call__(self, lightness: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, lightness: np.ndarray, hints: np.ndarray | None = None
+    ) -> np.ndarray:
         """Does what `runtimes.Network` promises."""
+        inputs = fed(self.takes_hints, lightness, hints)
         try:
-            return self._run(tf.constant(lightness)).numpy()
+            return self._run(*map(tf.constant, inputs)).numpy()
         except tf.errors.ResourceExhaustedError as e:
             raise MemoryError(first_line(e)) from e

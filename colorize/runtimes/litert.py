@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from colorize import quiet
 from colorize.errors import ColorizeError, first_line
-from colorize.runtimes import KEY, Description, checked
+from colorize.runtimes import KEY, Description, checked, fed, takes_hints
 
 
 def open_network(path: Path) -> "LiteNetwork":
@@ -46,6 +47,13 @@ def metadata(data: bytes) -> bytes | None:
     return None
 
 
+def _channels(tensor: Mapping[str, Any]) -> int:
+    """C of float32 (B, H, W, C); 0 of all else."""
+    shape = tensor["shape_signature"]
+    plain = tensor["dtype"] == np.float32 and len(shape) == 4
+    return int(shape[-1]) if plain else 0
+
+
 class LiteNetwork:
     """A LiteRT interpreter, as `runtimes.Network` has it: one picture size at a time.
 
@@ -60,40 +68,45 @@ class LiteNetwork:
         self.precision = described.precision
         self._interpreter = interpreter
         self._alone = threading.Lock()
-        ends = (interpreter.get_input_details(), interpreter.get_output_details())
-        signature = [
-            (len(tensors), tensors[0]["dtype"], *tensors[0]["shape_signature"][3:])
-            for tensors in ends
-        ]
-        if signature != [(1, np.float32, 1), (1, np.float32, 2)]:
-            raise ValueError("it does not turn L (B, H, W, 1) into ab (B, H, W, 2)")
-        self._input, self._output = (tensors[0]["index"] for tensors in ends)
-        height, width = self.fixed or (self.stride, self.stride)
-        self._fit((1, height, width, 1))
+        inputs = sorted(interpreter.get_input_details(), key=_channels)
+        outputs = interpreter.get_output_details()
+        self._channels = [_channels(tensor) for tensor in inputs]
+        self.takes_hints = takes_hints(self._channels, list(map(_channels, outputs)))
+        self._inputs = [tensor["index"] for tensor in inputs]
+        self._output = outputs[0]["index"]
+        self._fit(self.fixed or (self.stride, self.stride))
 
-    def _fit(self, shape: tuple[int, ...]) -> None:
-        """Makes room for what is of this shape: slow, so only when it changes."""
+    def _fit(self, size: tuple[int, int]) -> None:
+        """Makes room for a picture of (height, width): slow, only when it changes."""
         if not self.fixed:
-            self._interpreter.resize_tensor_input(self._input, shape)
+            for index, channels in zip(self._inputs, self._channels, strict=True):
+                self._interpreter.resize_tensor_input(index, (1, *size, channels))
         self._interpreter.allocate_tensors()
-        self._shape = shape
+        self._room = size
 
-    def __call__(self, lightness: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, lightness: np.ndarray, hints: np.ndarray | None = None
+    ) -> np.ndarray:
         """Does what `runtimes.Network` promises."""
+        inputs = fed(self.takes_hints, lightness, hints)
         # One by one: so a last batch of fewer pictures costs no new allocation.
         with self._alone:
-            found = [self._ab(lightness[i : i + 1]) for i in range(len(lightness))]
+            found = [
+                self._ab([x[i : i + 1] for x in inputs]) for i in range(len(lightness))
+            ]
         return checked(np.concatenate(found), lightness)
 
-    def _ab(self, lightness: np.ndarray) -> np.ndarray:
+    def _ab(self, inputs: list[np.ndarray]) -> np.ndarray:
         try:
-            if lightness.shape != self._shape:
-                self._fit(lightness.shape)
-            self._interpreter.set_tensor(self._input, lightness)
+            size = inputs[0].shape[1:3]
+            if size != self._room:
+                self._fit(size)
+            for index, x in zip(self._inputs, inputs, strict=True):
+                self._interpreter.set_tensor(index, x)
             self._interpreter.invoke()
             return self._interpreter.get_tensor(self._output)
         except (RuntimeError, ValueError) as e:
-            self._shape = ()
+            self._room = (0, 0)
             if "alloc" in str(e).lower():
                 raise MemoryError(first_line(e)) from e
             raise ColorizeError(

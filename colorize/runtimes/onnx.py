@@ -1,14 +1,13 @@
 """Networks in ONNX files, run by onnxruntime on the CPU."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from colorize.errors import ColorizeError, first_line
-from colorize.runtimes import KEY, Description, checked
-
-_FLOAT = "tensor(float)"
+from colorize.runtimes import KEY, Description, checked, fed, takes_hints
 
 
 def open_network(path: Path) -> "OnnxNetwork":
@@ -33,12 +32,6 @@ def open_network(path: Path) -> "OnnxNetwork":
             enable_fallback=0,  # to the same, which it announces on standard output
         )
         told = session.get_modelmeta().custom_metadata_map.get(KEY)
-        ends = [
-            (len(tensors), tensors[0].type, len(tensors[0].shape), tensors[0].shape[-1])
-            for tensors in (session.get_inputs(), session.get_outputs())
-        ]
-        if ends != [(1, _FLOAT, 4, 1), (1, _FLOAT, 4, 2)]:
-            raise ValueError("it does not turn L (B, H, W, 1) into ab (B, H, W, 2)")
         return OnnxNetwork(session, Description.read(told))
     except MemoryError:
         raise
@@ -48,26 +41,49 @@ def open_network(path: Path) -> "OnnxNetwork":
         ) from e
 
 
+def _channels(tensor: Any) -> int:
+    """C of float32 (B, H, W, C); 0 of all else."""
+    picture = tensor.type == "tensor(float)" and len(tensor.shape) == 4
+    return tensor.shape[-1] if picture and isinstance(tensor.shape[-1], int) else 0
+
+
 class OnnxNetwork:
-    """An ONNX session, as `runtimes.Network` has it; threads may share it."""
+    """An ONNX session, as `runtimes.Network` has it; threads may share it.
+
+    Raises:
+        ValueError: the session does something else.
+    """
 
     def __init__(
         self, session: onnxruntime.InferenceSession, described: Description
     ) -> None:
+        inputs = sorted(session.get_inputs(), key=_channels)
+        self.takes_hints = takes_hints(
+            [_channels(tensor) for tensor in inputs],
+            [_channels(tensor) for tensor in session.get_outputs()],
+        )
         self.stride = described.stride
         self.size = described.size
         self.fixed = described.fixed
         self.precision = described.precision
         self._session = session
-        self._input = session.get_inputs()[0].name
+        self._names = [tensor.name for tensor in inputs]
 
-    def __call__(self, lightness: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, lightness: np.ndarray, hints: np.ndarray | None = None
+    ) -> np.ndarray:
         """Does what `runtimes.Network` promises."""
+        inputs = fed(self.takes_hints, lightness, hints)
         # A file of a fixed size takes pictures one by one.
         step = 1 if self.fixed else len(lightness)
-        parts = [lightness[i : i + step] for i in range(0, len(lightness), step)]
+        parts = [slice(i, i + step) for i in range(0, len(lightness), step)]
         try:
-            found = [self._session.run(None, {self._input: x})[0] for x in parts]
+            found = [
+                self._session.run(
+                    None, {n: x[part] for n, x in zip(self._names, inputs, strict=True)}
+                )[0]
+                for part in parts
+            ]
         except Exception as e:  # onnxruntime has classes of its own, undocumented
             if "alloc" in str(e).lower():
                 raise MemoryError(first_line(e)) from e

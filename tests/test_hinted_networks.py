@@ -1,0 +1,310 @@
+"""Networks with a second input, by which they are told colours."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from keras import layers
+
+import colorize
+from colorize import blending, checkpoint, color, export, models, runtimes
+from colorize.cli import cli
+from colorize.colorizer import Colorizer, mean_hints
+from colorize.errors import ColorizeError
+from colorize.runtimes.keras import KerasNetwork
+
+
+def tiny(*, hinted=True):
+    """A small network of random weights, stride 4; a hinted place gets its hint."""
+    lightness = keras.Input((None, None, 1), name="lightness")
+    x = layers.Rescaling(1 / 100)(lightness)
+    x = layers.Conv2D(8, 4, 4, activation="relu", name="encoded")(x)  # (B, H/4, W/4, 8)
+    if not hinted:
+        ab = layers.Conv2DTranspose(2, 4, 4, kernel_initializer=_strong)(x)
+        return keras.Model(lightness, ab, name="tiny")
+    hints = keras.Input((None, None, 3), name="hints")
+    means = layers.Rescaling([1 / 100, 1 / 100, 1])(layers.AveragePooling2D(4)(hints))
+    seen = layers.Conv2D(8, 1, use_bias=False, name="hint_cells")(means)
+    x = layers.Add()([x, seen])
+    ab = layers.Conv2DTranspose(2, 4, 4, kernel_initializer=_strong)(x)
+    sure = hints[..., 2:]
+    ab = ab * (1 - sure) + hints[..., :2] * sure
+    return keras.Model([lightness, hints], ab, name="tiny")
+
+
+_strong = keras.initializers.RandomNormal(stddev=10, seed=1)  # of ab: colourful
+
+
+def lightness(*shape):
+    rng = np.random.default_rng(0)
+    return rng.uniform(0, 100, (*shape, 1)).astype(np.float32)
+
+
+def hints(*shape):
+    """A patch that is surely of ab (30, -20), in each of (B, H, W)."""
+    hints = np.zeros((*shape, 3), np.float32)
+    hints[:, 2:6, 4:8] = (30, -20, 1)
+    return hints
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """The file of a network that takes hints."""
+    keras.utils.set_random_seed(0)
+    checkpoint.save_model(tiny(), tmp_path / "tiny.keras")
+    return tmp_path / "tiny.keras"
+
+
+@pytest.fixture
+def saved_without(tmp_path):
+    """The file of the same network without hints."""
+    keras.utils.set_random_seed(1)
+    checkpoint.save_model(tiny(hinted=False), tmp_path / "without.keras")
+    return tmp_path / "without.keras"
+
+
+def test_the_stride_is_that_of_both_inputs(saved):
+    assert checkpoint.stride_of(checkpoint.open_model(saved)) == 4
+
+
+def test_without_hints_it_sees_zeros_and_one_trace_does_for_all_sizes(saved):
+    network = KerasNetwork(checkpoint.open_model(saved))
+    assert network.takes_hints
+    for shape in ((1, 8, 16), (2, 12, 8)):
+        none = network(lightness(*shape), np.zeros((*shape, 3), np.float32))
+        np.testing.assert_array_equal(network(lightness(*shape)), none)
+        told = network(lightness(*shape), hints(*shape))
+        assert np.allclose(told[:, 2:6, 4:8], (30, -20), rtol=1e-5)
+    assert hasattr(network._run, "structured_input_signature")  # traced, and for good
+
+
+def test_hints_for_a_network_that_takes_none_are_refused(saved_without):
+    network = KerasNetwork(checkpoint.open_model(saved_without))
+    assert not network.takes_hints
+    with pytest.raises(ColorizeError, match="this model takes no hints; ") as caught:
+        network(lightness(1, 8, 16), hints(1, 8, 16))
+    assert "\n" not in str(caught.value)
+
+
+def test_reduced_precision_keeps_both_inputs(saved):
+    model = checkpoint.open_model(saved)
+    exact, fast = (KerasNetwork(model, policy=p) for p in ("float32", "mixed_bfloat16"))
+    x = lightness(1, 8, 16), hints(1, 8, 16)
+    assert 0 < np.abs(fast(*x) - exact(*x)).mean() < 0.02 * np.abs(exact(*x)).max()
+
+
+def test_an_encoder_that_hints_do_not_reach_can_be_frozen(saved):
+    model = checkpoint.open_model(saved)
+    models.freeze(model, "encoder")
+    frozen = [layer.name for layer in models.leaves(model) if not layer.trainable]
+    assert frozen == ["encoded"]
+
+
+def test_a_hinted_place_keeps_its_colour_in_a_more_vivid_model(saved, tmp_path):
+    before = KerasNetwork(checkpoint.open_model(saved))
+    vivid = blending.blend([(saved, 1)], 1.5)
+    checkpoint.save_model(vivid, tmp_path / "vivid.keras")
+    vivid = checkpoint.open_model(tmp_path / "vivid.keras")  # in safe mode
+    again = tmp_path / "twice.keras"
+    checkpoint.save_model(blending.blend([(tmp_path / "vivid.keras", 1)], 2.0), again)
+    x = lightness(1, 8, 16)
+    for model, factor in ((vivid, 1.5), (checkpoint.open_model(again), 3.0)):
+        network = KerasNetwork(model)
+        np.testing.assert_allclose(network(x), factor * before(x), rtol=1e-5)
+        told = network(x, hints(1, 8, 16))
+        assert np.allclose(told[:, 2:6, 4:8], (30, -20), rtol=1e-5)
+    # Beside the hint, the colour that spreads from it is as strong as within.
+    paler = hints(1, 8, 16) / np.array([3, 3, 1], np.float32)
+    np.testing.assert_allclose(told, 3 * before(x, paler), rtol=1e-4, atol=1e-3)
+
+
+def test_a_model_with_hints_begins_from_the_weights_of_one_without(saved_without):
+    model = tiny()
+    before = model.get_layer("hint_cells").get_weights()
+    assert checkpoint.load_weights(model, saved_without) == ["hint_cells"]
+    np.testing.assert_array_equal(model.get_layer("hint_cells").get_weights(), before)
+    x = lightness(1, 8, 16)
+    without = KerasNetwork(checkpoint.open_model(saved_without))
+    np.testing.assert_array_equal(KerasNetwork(model)(x), without(x))
+    table = models.summary(model, "loaded", "loaded", fresh=["hint_cells"]).splitlines()
+    assert [("new" in row, "loaded" in row) for row in table if "hint" in row] == [
+        (True, False)
+    ]
+    assert sum("loaded" in row for row in table) == 2
+
+
+def test_a_model_with_hints_goes_on_from_another(saved):
+    model = tiny()
+    assert checkpoint.load_weights(model, saved) == []
+    for mine, theirs in zip(
+        model.get_weights(), checkpoint.open_model(saved).get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_model_without_hints_does_not_go_on_from_one_with_them(saved):
+    with pytest.raises(ColorizeError, match="another architecture.*hint_cells"):
+        checkpoint.load_weights(tiny(hinted=False), saved)
+
+
+@pytest.mark.parametrize("saturation", [1.0, 0.5])
+def test_an_array_is_coloured_as_hints_say(saved, saturation):
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    grey = np.full((30, 50), 140, np.uint8)  # twice as large as the network sees it
+    told = np.zeros((30, 50, 3), np.float32)
+    told[8:16, 12:24] = (20, -30, 1)
+    coloured = colorizer.colorize(grey, size=15, saturation=saturation, hints=told)
+    lab = color.rgb_to_lab(coloured[10:14, 15:21])
+    assert np.allclose(lab[..., 1:], saturation * np.array((20, -30)), atol=1.5)
+    np.testing.assert_array_equal(
+        colorizer.colorize(grey, hints=np.zeros_like(told)), colorizer.colorize(grey)
+    )
+
+
+def test_a_hint_beyond_the_gamut_is_brought_into_it(saved):
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    told = np.broadcast_to(np.float32((100, 100, 1)), (20, 20, 3))
+    grey = np.full((20, 20), 60, np.uint8)
+    ab = colorizer.small_ab(grey, size=20, hints=told)
+    lab = np.concatenate([color.lightness_of(grey)[..., None], ab], axis=-1)
+    np.testing.assert_allclose(color.into_gamut(lab), lab, atol=0.2)
+    assert np.allclose(ab[..., 0], ab[..., 1]) and ab.min() > 20
+
+
+def test_hints_are_averaged_by_how_sure_they_are():
+    told = np.zeros((4, 6, 3), np.float32)
+    told[0, 0], told[1, 1], told[3, 5] = (40, 0, 1), (0, 20, 0.5), (-8, 8, 1)
+    small = mean_hints(told, 2, 3)
+    np.testing.assert_allclose(small[0, 0], (40 / 1.5, 10 / 1.5, 1.5 / 4), rtol=1e-6)
+    np.testing.assert_allclose(small[1, 2], (-8, 8, 1 / 4))
+    assert not small[0, 1:].any() and not small[1, :2].any()
+
+
+def test_hints_of_some_pictures_of_a_batch_are_theirs_alone(saved):
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    small = [np.full((9, 12), 30000, np.uint16)] * 3
+    hints = [None, np.float32([[[9, 9, 1]]]) * np.ones((9, 12, 1), np.float32), None]
+    first, second, third = colorizer.batch_ab(small, hints)
+    np.testing.assert_allclose(second, np.full((9, 12, 2), 9))
+    np.testing.assert_array_equal(first, third)
+    np.testing.assert_array_equal(first, colorizer.batch_ab(small[:1])[0])
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        np.zeros((20, 31, 3), np.float32),
+        np.zeros((20, 30, 2), np.float32),
+        np.zeros((20, 30, 3)),
+        np.full((20, 30, 3), 1.5, np.float32),
+        np.full((20, 30, 3), np.nan, np.float32),
+    ],
+)
+def test_other_hints_are_refused(saved, hints):
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    with pytest.raises(ColorizeError, match="hints must be") as caught:
+        colorizer.colorize(np.zeros((20, 30), np.uint8), hints=hints)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_colorizer_without_hints_refuses_them(saved_without):
+    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved_without)))
+    with pytest.raises(ColorizeError, match="takes no hints"):
+        colorizer.colorize(
+            np.zeros((8, 8), np.uint8), hints=np.zeros((8, 8, 3), np.float32)
+        )
+
+
+FORMATS = [
+    (".onnx", "float32"),
+    (".onnx", "float16"),
+    (".tflite", "float32"),
+    (".tflite", "float16"),
+    (".tflite", "int8"),
+]
+
+
+@pytest.fixture
+def small_photos(monkeypatch, draw):
+    """Small pictures stand for the sample photos."""
+    sizes = [(64, 96), (96, 64)]
+    monkeypatch.setattr(
+        export, "_photos", lambda: (draw(*size, i) for i, size in enumerate(sizes))
+    )
+    monkeypatch.setattr(checkpoint, "network_size", lambda source: 64)
+
+
+def metadata(path):
+    if path.suffix == ".onnx":
+        import onnx
+
+        props = {p.key: p.value for p in onnx.load(path).metadata_props}
+        return json.loads(props["colorize"])
+    from colorize.runtimes import litert
+
+    return json.loads(litert.metadata(path.read_bytes()))
+
+
+@pytest.mark.parametrize(("suffix", "precision"), FORMATS)
+def test_an_exported_file_takes_hints_on_request(
+    suffix, precision, saved, small_photos, tmp_path
+):
+    path = tmp_path / f"out{suffix}"
+    done = export.export(saved, path, precision=precision, hints=True)
+    assert done.largest <= export.TOLERANCES[precision][0]
+    assert metadata(path)["hints"] is True
+    network = runtimes.open_network(path)
+    assert network.takes_hints and network.stride == 4
+    before = KerasNetwork(checkpoint.open_model(saved))
+    for shape in ((2, 8, 16), (1, 12, 8)):
+        x = lightness(*shape)
+        told = network(x, hints(*shape))
+        off = 0.5 if precision == "int8" else 1e-3
+        assert np.allclose(told[:, 2:6, 4:8], (30, -20), atol=off)
+        if precision != "int8":  # calibrated on pictures, not on noise
+            np.testing.assert_allclose(network(x), before(x), atol=0.3)
+            np.testing.assert_allclose(told, before(x, hints(*shape)), atol=0.3)
+    ran = {}
+    exec(done.snippet, ran)
+    assert np.allclose(ran["ab"][0, 42, 62], (30, 20), atol=off)
+
+
+@pytest.mark.parametrize(("suffix", "precision"), FORMATS)
+def test_an_exported_file_takes_no_hints_else(
+    suffix, precision, saved, small_photos, tmp_path
+):
+    path = tmp_path / f"out{suffix}"
+    done = export.export(saved, path, precision=precision)
+    assert done.largest <= export.TOLERANCES[precision][0]
+    assert metadata(path)["hints"] is False
+    network = runtimes.open_network(path)
+    x = lightness(2, 8, 16)
+    if precision != "int8":
+        before = KerasNetwork(checkpoint.open_model(saved))
+        np.testing.assert_allclose(network(x), before(x), atol=0.3)
+    with pytest.raises(ColorizeError, match="takes no hints"):
+        network(x, hints(2, 8, 16))
+    ran = {}
+    exec(done.snippet, ran)
+    assert ran["ab"].shape == (1, 64, 96, 2)
+
+
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_a_file_of_one_size_takes_hints_of_any(suffix, saved, small_photos, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    export.export(saved, path, fixed=(16, 24), hints=True)
+    told = np.zeros((90, 70, 3), np.float32)
+    told[30:60, 20:50] = (10, 20, 1)
+    ab = colorize.load(path).small_ab(np.full((90, 70), 99, np.uint8), hints=told)
+    assert ab.shape == (16, 12, 2)
+    assert np.allclose(ab[7:10, 5:7], (10, 20), rtol=1e-4)
+
+
+def test_hints_are_not_exported_of_a_model_without(saved_without, tmp_path):
+    path = str(tmp_path / "a.onnx")
+    run = CliRunner().invoke(cli, ["export", str(saved_without), path, "--hints"])
+    assert run.exit_code == 2 and "takes no hints" in run.stderr
+    assert run.stderr.count("\n") == 1 and not Path(path).exists()
