@@ -187,7 +187,7 @@ def test_gamma_is_more_vivid_the_lower_its_temperature():
     warm = models.find("gamma").build(width=TINY, temperature=1.0)
     warm.set_weights(cold.get_weights())
     chroma = [np.abs(model(lightness(64, 64))).mean() for model in (cold, warm)]
-    assert chroma[0] > 1.5 * chroma[1]
+    assert chroma[0] > 1.1 * chroma[1]
 
 
 @pytest.mark.parametrize(
@@ -225,12 +225,10 @@ def test_a_sure_hint_is_the_answer_at_its_place():
     )
 
 
-def test_without_hints_it_begins_as_the_network_that_takes_none():
+def test_without_hints_it_begins_as_the_network_that_takes_none(tmp_path):
     model, plain = hinted_gamma(), models.find("gamma").build(width=TINY)
-    own = {layer.name: layer for layer in models.leaves(model)}
-    hint_free = [layer for name, layer in own.items() if not name.startswith("hint")]
-    for layer, other in zip(models.leaves(plain), hint_free, strict=True):
-        layer.set_weights(other.get_weights())
+    plain.save(tmp_path / "plain.keras")
+    checkpoint.load_weights(model, tmp_path / "plain.keras")
     grey = lightness(64, 96)
     expected = np.asarray(plain(grey))
     unhinted = np.asarray(model(models.without_hints(model, grey)))

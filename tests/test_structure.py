@@ -10,7 +10,7 @@ import colorize
 PACKAGE = Path(colorize.__file__).parent
 LAYERS = [
     {"errors", "__init__"},
-    {"files", "metadata", "trust", "quiet"},
+    {"files", "metadata", "trust", "quiet", "hints"},
     {"color", "upsampling", "config", "runs", "classifiers", "precision"}
     | {"cluster", "protocols"},
     {"models", "losses", "critic", "metrics", "images", "augmentation", "distribution"}

@@ -81,13 +81,13 @@ class Architecture:
         self.check_size("size", config.size)
         self.check_size("resize", config.box)
         terms = config.loss_terms()
-        for flag, asked, able, lack in (
+        for flag, wanted, able, lack in (
             ("loss bins", "bins" in terms, "bins", "bins"),
             ("loss features", "features" in terms, "pretrained", "pretrained encoder"),
             ("encoder", config.encoder, "pretrained", "choice of encoders"),
             ("hints", config.hints, "pretrained", "input for hints"),
         ):
-            if asked and not getattr(self, able):
+            if wanted and not getattr(self, able):
                 fits = ", ".join(
                     a.name for a in ARCHITECTURES.values() if getattr(a, able)
                 )
@@ -230,8 +230,9 @@ def without_hints(model: "keras.Model", lightness: Any) -> "Any | list[Any]":
     """What a model is called with where nothing is told: L (B, H, W, 1), and zeros."""
     from keras import ops
 
-    if len(model.inputs) == 1:
+    if not takes_hints(model):
         return lightness
+    lightness = ops.convert_to_tensor(lightness)
     nothing = ops.zeros_like(lightness)
     return [lightness, ops.concatenate([nothing] * 3, axis=-1)]
 

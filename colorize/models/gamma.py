@@ -165,7 +165,7 @@ def _narrow(x: Tensor, filters: int) -> Tensor:
 def _attend(x: Tensor) -> Tensor:
     """Lets each place ask all others, so that one thing gets one colour.
 
-    Begins as x itself (B, h, w, C).
+    Begins as about x itself (B, h, w, C).
     """
     filters = x.shape[-1]
     depth = filters // (2 * _HEADS)
@@ -183,7 +183,8 @@ def _attend(x: Tensor) -> Tensor:
         shares = layers.Softmax(dtype="float32")(likeness)
         answers.append(ops.matmul(shares, ops.expand_dims(value, 1)))
     y = layers.Concatenate()(answers)
-    y = layers.Conv2D(filters, 1, kernel_initializer="zeros")(y)
+    little = keras.initializers.RandomNormal(stddev=1e-3)
+    y = layers.Conv2D(filters, 1, kernel_initializer=little)(y)
     return layers.Add()([x, y])
 
 
