@@ -27,7 +27,7 @@ NEARLY_GREY = 15.0  # colourfulness: below it BigColor (ECCV 2022) leaves pictur
 OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names
 SCHEDULES = ("constant", "cosine")
 FREEZABLE = ("none", "embedding", "encoder")
-# Of `losses`, known here before TensorFlow is.
+# Of `training.losses`, known here before TensorFlow is.
 LOSSES = ("mse", "huber", "bins", "perceptual", "adversarial", "features")
 ENCODERS = ("efficientnet-lite0", "efficientnet-lite2")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")

@@ -8,15 +8,14 @@ import skimage.color
 from click.testing import CliRunner
 from PIL import Image
 
-from colorize import color, evaluation, images, runtimes
-from colorize.candidates import Candidate
+from colorize import color, runtimes
 from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError, UsageError
-from colorize.protocols import Protocol
+from colorize.evaluation import evaluation
+from colorize.evaluation.candidates import Candidate
+from colorize.pictures import reading
 from colorize.runtimes.keras import KerasNetwork
-
-SMALL = Protocol("small", 64)
 
 
 def constant(a, b):
@@ -40,7 +39,7 @@ def report(models, photos, tmp_path, out=None, **options):
 
 
 def test_a_model_that_predicts_grey_has_the_figures_of_all_grey(photos, tmp_path):
-    told = report({"dull": constant(0, 0)}, photos, tmp_path, protocol=SMALL)
+    told = report({"dull": constant(0, 0)}, photos, tmp_path, side=64)
     assert told.figures["dull"] == pytest.approx(told.figures["all grey"], abs=1e-3)
     np.testing.assert_array_equal(told.chroma["dull"], told.chroma["all grey"])
 
@@ -73,11 +72,11 @@ def test_files_tell_the_same_as_the_report(photos, tmp_path):
     out = tmp_path / "out"
     (photos / "fake.jpg").write_text("text")
     models = {"red": constant(20, 5), "blue": constant(0, -20)}
-    told = report(models, photos, tmp_path, out, protocol=SMALL)
+    told = report(models, photos, tmp_path, out, side=64)
     saved = json.loads((out / "figures.json").read_text())
     assert saved["figures"] == told.figures
     assert saved["pictures"] == told.pictures
-    assert saved["protocol"] == "small"
+    assert saved["protocol"] == "imagenet-64"
     assert saved["models"]["blue"] == {
         "model": "blue",
         "network_size": 64,
@@ -94,8 +93,8 @@ def test_files_tell_the_same_as_the_report(photos, tmp_path):
         for name in ("psnr", "same_class"):
             mean = np.mean([float(row[name]) for row in own])
             assert mean == pytest.approx(told.figures[label][name])
-    assert images.read_rgb(out / "sheet.png").shape[1] > 4 * 64
-    assert images.read_rgb(out / "chroma.png").shape[1] > 64
+    assert reading.read_rgb(out / "sheet.png").shape[1] > 4 * 64
+    assert reading.read_rgb(out / "chroma.png").shape[1] > 64
     assert [name for name, _ in told.unreadable] == ["fake.jpg"]
     lines = told.table().splitlines()
     assert lines[0].startswith(f"| N = {told.pictures} |")
@@ -229,7 +228,7 @@ def test_hints_improve_what_a_model_does_with_them(run):
 
 
 def test_hints_show_true_colours_and_depend_on_the_name_alone(photos, tmp_path):
-    truth = color.rgb_to_lab(images.read_rgb(photos / "c d.webp"))  # 64x64 already
+    truth = color.rgb_to_lab(reading.read_rgb(photos / "c d.webp"))  # 64x64 already
 
     def measure(out):
         model = Painter()
@@ -238,7 +237,7 @@ def test_hints_show_true_colours_and_depend_on_the_name_alone(photos, tmp_path):
             photos,
             out,
             cache_folder=tmp_path / "cache",
-            protocol=SMALL,
+            side=64,
             hints=3,
         )
         with open(out / "pictures.csv", newline="") as file:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from colorize import hints
+from colorize.datasets import hints
 
 AB = np.random.default_rng(0).normal(0, 20, (64, 96, 2)).astype(np.float32)
 MANY = [hints.reveal(AB, np.random.default_rng(seed)) for seed in range(200)]

@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from colorize import color, losses
-from colorize.classifiers import efficientnet_lite
-from colorize.critic import critic
+from colorize import color
+from colorize.models.backbones import efficientnet_lite
+from colorize.training import losses
+from colorize.training.critic import critic
 
 BINS = color.ab_bins()
 RNG = np.random.default_rng(0)

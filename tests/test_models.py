@@ -7,9 +7,11 @@ import tensorflow as tf
 from keras import ops
 from PIL import Image
 
-from colorize import checkpoint, color, config, losses, models
-from colorize.classifiers import efficientnet_lite
+from colorize import color, config, models
 from colorize.errors import UsageError
+from colorize.models import saved
+from colorize.models.backbones import efficientnet_lite
+from colorize.training import losses
 
 EVERY = pytest.mark.parametrize("name", models.ARCHITECTURES)
 TINY = 8  # filters of the first layer
@@ -50,7 +52,7 @@ def test_output_has_the_size_of_the_input_at_any_multiple_of_the_stride(name):
 @EVERY
 def test_stride_is_found_from_the_model_alone(name):
     architecture = models.find(name)
-    assert checkpoint.stride_of(architecture.build(width=TINY)) == architecture.stride
+    assert saved.stride_of(architecture.build(width=TINY)) == architecture.stride
 
 
 @EVERY
@@ -228,7 +230,7 @@ def test_a_sure_hint_is_the_answer_at_its_place():
 def test_without_hints_it_begins_as_the_network_that_takes_none(tmp_path):
     model, plain = hinted_gamma(), models.find("gamma").build(width=TINY)
     plain.save(tmp_path / "plain.keras")
-    checkpoint.load_weights(model, tmp_path / "plain.keras")
+    saved.load_weights(model, tmp_path / "plain.keras")
     grey = lightness(64, 96)
     expected = np.asarray(plain(grey))
     unhinted = np.asarray(model(models.without_hints(model, grey)))

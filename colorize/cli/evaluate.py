@@ -7,7 +7,7 @@ from typing import NoReturn
 import click
 from tqdm import tqdm
 
-from colorize import cache, files, protocols, quiet, runs
+from colorize import files, quiet, run_folder
 from colorize.cli.shared import (
     advance,
     cache_option,
@@ -18,6 +18,7 @@ from colorize.cli.shared import (
     say,
     size_option,
 )
+from colorize.datasets import cache
 from colorize.errors import UsageError
 
 _MOST_HINTS = 10_000  # in a picture of 256x256, whose 7x7 patches they then all cover
@@ -34,14 +35,6 @@ _MOST_HINTS = 10_000  # in a picture of 256x256, whose 7x7 patches they then all
     "[default]",
 )
 @size_option
-@click.option(
-    "--protocol",
-    type=click.Choice(list(protocols.PROTOCOLS)),
-    default=protocols.DEFAULT,
-    show_default=True,
-    help="How pictures are made ready; that of the literature scales each to a short "
-    "side of 256 and takes its centre of 256x256.",
-)
 @click.option(
     "--saturation",
     type=click.FloatRange(min=0),
@@ -71,7 +64,6 @@ def evaluate(
     data: Path,
     named: tuple[Path, ...],
     size: int | None,
-    protocol: str,
     saturation: float | None,
     colourfulness: float | None,
     hints: int,
@@ -80,11 +72,11 @@ def evaluate(
 ) -> None:
     """Measures models on DATA, a folder of colour pictures they were not trained on.
 
-    Each picture is made ready as the protocol says, turned grey, coloured, and
-    compared. Beside the figures stand those of all grey, and of the mean colour of
-    DATA everywhere. OUT gets figures.json, pictures.csv with a line for each picture
-    and model, sheet.png with the best, the median and the worst, and chroma.png, how
-    strong the colours are.
+    Each picture is scaled to a short side of 256, as in the literature; its centre of
+    256x256 is turned grey, coloured, and compared. Beside the figures stand those of
+    all grey, and of the mean colour of DATA everywhere. OUT gets figures.json,
+    pictures.csv with a line for each picture and model, sheet.png with the best, the
+    median and the worst, and chroma.png, how strong the colours are.
 
     \b
     Fréchet-Lite0: distance of the features that EfficientNet-Lite0 sees, from
@@ -100,13 +92,15 @@ def evaluate(
             raise UsageError("--colourfulness finds the saturation; name one of both")
         files.count_pictures(data)
         sources = [model_path(one) for one in named or (None,)]
-        labels = runs.labels(sources)
-        out = out or runs.evaluation_folder(sources) / data.resolve().name
+        labels = run_folder.labels(sources)
+        out = out or run_folder.evaluation_folder(sources) / data.resolve().name
     with explained():
         quiet.import_tensorflow()
-        from colorize import dataset, evaluation, runtimes
-        from colorize.candidates import Candidate
+        from colorize import runtimes
         from colorize.colorizer import Colorizer
+        from colorize.datasets import loader
+        from colorize.evaluation import evaluation
+        from colorize.evaluation.candidates import Candidate
 
         candidates = {}
         for label, source in zip(labels, sources, strict=True):
@@ -124,7 +118,6 @@ def evaluate(
             data,
             out,
             cache_folder=cache_dir or cache.default_folder(),
-            protocol=protocols.PROTOCOLS[protocol],
             colourfulness=colourfulness,
             hints=hints,
         )
@@ -133,7 +126,7 @@ def evaluate(
             unreadable = 0
             for event in events:
                 match event:
-                    case dataset.Decoding(done, total) | evaluation.Evaluated(
+                    case loader.Decoding(done, total) | evaluation.Evaluated(
                         done, total
                     ):
                         if not done:

@@ -5,6 +5,11 @@ any height and width its stride divides. Scales live inside, as first and last l
 One that can be told colours takes `hints` (B, H, W, 3) too: ab in Lab units, and how
 sure they are, from 0 (nothing is known) to 1. Layers with weights for them alone have
 names with "hint" in them.
+
+This file is the registry, which the others may import; it imports an architecture when
+one is built. Files import in this order: untrusted, backbones, blocks, alpha, beta,
+colornet, fusion, gamma, saved, blending.
+May import: pictures and what is below it. Nothing of datasets (next door) or training.
 """
 
 import difflib
@@ -13,9 +18,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colorize import classifiers
 from colorize.config import TrainConfig
 from colorize.errors import UsageError
+from colorize.models import backbones
 
 if TYPE_CHECKING:
     import keras
@@ -93,7 +98,7 @@ class Architecture:
                 )
                 raise UsageError(f"--{flag}: {self.name} has no {lack}: try {fits}")
         if self.embeds:
-            classifiers.find(config.embedding or classifiers.DEFAULT)
+            backbones.find(config.embedding or backbones.DEFAULT)
             return
         asked = {
             "embedding": config.embedding,
@@ -112,7 +117,7 @@ class Architecture:
             ColorizeError: it cannot.
         """
         if self.embeds:
-            classifier = classifiers.find(config.embedding or classifiers.DEFAULT)
+            classifier = backbones.find(config.embedding or backbones.DEFAULT)
             classifier.check_weights(config.embedding_weights or "imagenet")
 
     def check_size(self, what: str, size: tuple[int, int]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from colorize import color
-from colorize.classifiers import efficientnet_lite
+from colorize.models.backbones import efficientnet_lite
 from colorize.models.blocks import ENCODED, FEATURES, Tensor, conv, up
 
 _CELL = 4  # pixels that share one distribution, each way
