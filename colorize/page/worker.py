@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from colorize import config, files
+from colorize import config
 from colorize.errors import ColorizeError
 from colorize.page import preview
 from colorize.page.sessions import Photo, Result
@@ -156,7 +156,7 @@ class Worker:
 
         if not photo.upload.suffix:  # what it is decides, if its name does not
             with contextlib.suppress(ColorizeError):
-                suffix = files.canonical(f".{reading.Document(photo.upload).kind}")
+                suffix = reading.Document(photo.upload).format.suffix
                 photo.upload = photo.upload.rename(photo.upload.with_suffix(suffix))
         photo.size = size = photo.size or self.size or config.SHORT_SIDE
         done, pages, colours = pipeline.find_colours(

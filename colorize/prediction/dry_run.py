@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from colorize import files
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.pictures import reading
+from colorize.pictures import formats, reading
 from colorize.prediction import pipeline
 from colorize.prediction.job import Job, Settings
 
@@ -85,7 +84,7 @@ def survey(
     seconds, written, seen = 0.0, 0, 0.0
     for job, size in tried:
         begun = time.monotonic()
-        own = replace(settings, format=files.format_of(job.output))
+        own = replace(settings, format=formats.format_of(job.output))
         with contextlib.suppress(ColorizeError, OSError):
             copy, _ = pipeline.predict_bytes(colorizer, job.input.read_bytes(), own)
             written += len(copy)

@@ -15,7 +15,7 @@ import colorize
 from colorize import files, run_folder
 from colorize.config import MAX_MEGAPIXELS, MAX_MEMORY, SHORT_SIDE
 from colorize.errors import ColorizeError
-from colorize.pictures import metadata, writing
+from colorize.pictures import finding, formats, metadata, writing
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Settings:
     Attributes:
         size: short side shown to the network, in pixels.
         saturation: what the predicted ab is multiplied by.
-        format: a key of `files.SUFFIXES`.
+        format: a key of `formats.SUFFIXES`.
         overwrite: whether to colour again what is there already.
         preserve_times: whether a copy gets the dates of its original.
         provenance: what a copy says about the making of its colours; None for nothing.
@@ -149,14 +149,14 @@ def plan(
     source: Path, target: Path, format: str = "keep", shard: tuple[int, int] = (1, 1)
 ) -> Iterator[Job]:
     """What is to be done, folder by folder: which input becomes which output."""
-    if source.is_file() and files.is_picture(target.name) and not target.is_dir():
+    if source.is_file() and formats.is_picture(target.name) and not target.is_dir():
         yield Job(source.name, source, target)
         return
     unreadable: list[tuple[str, str]] = []
-    names = files.find_pictures(source, leave_out=target, unreadable=unreadable)
+    names = finding.find_pictures(source, leave_out=target, unreadable=unreadable)
     for _, group in itertools.groupby(names, os.path.dirname):
         inputs = list(group)
-        outputs = files.output_names(inputs, files.SUFFIXES[format])
+        outputs = finding.output_names(inputs, formats.SUFFIXES[format], source)
         for name, output in zip(inputs, outputs, strict=True):
             if files.in_shard(name, shard):
                 yield Job(name, files.picture_path(source, name), target / output)

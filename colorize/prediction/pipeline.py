@@ -24,7 +24,7 @@ import numpy as np
 from colorize import files
 from colorize.colorizer import Colorizer, painted, seen_at
 from colorize.errors import ColorizeError
-from colorize.pictures import reading, writing
+from colorize.pictures import formats, reading, writing
 from colorize.prediction.job import Job, Settings, plan
 
 _AHEAD = 16  # pictures read ahead, and as many being written
@@ -202,10 +202,10 @@ class _Pipeline:
             )
             pages = list(document.all_pages(released=True))
             first = pages[0]
-            named = job.input.suffix
-            told = files.canonical(named) == files.canonical(f".{document.kind}")
-            if self.settings.format == "keep" and not told:
-                warning = f"{document.kind.upper()} by its content, not {named}"
+            named = formats.by_suffix(job.input.suffix)
+            if self.settings.format == "keep" and named not in (None, document.format):
+                content = document.format.name
+                warning = f"{content} by its content, not {job.input.suffix}"
                 job = replace(job, warnings=(*job.warnings, warning))
             job = replace(
                 job,
@@ -215,7 +215,7 @@ class _Pipeline:
                 size=self.settings.size,
                 warnings=job.warnings + first.lost,
             )
-            canvas = writing.canvas_bytes(first, files.suffix_of(job.output))
+            canvas = writing.canvas_bytes(first, formats.suffix_of(job.output))
             if len(pages) == 1 and first.bytes + canvas <= self.settings.max_memory:
                 cost, hold = first.bytes + canvas, canvas
             self.memory.grant(number, cost)
@@ -287,7 +287,7 @@ class _Pipeline:
                 with open(part, "w+b") as file:
                     lost = encode(
                         file,
-                        files.suffix_of(job.output),
+                        formats.suffix_of(job.output),
                         item.pages,
                         colours,
                         self.settings,
@@ -404,8 +404,9 @@ def predict_bytes(
         ColorizeError: it is not a whole picture.
     """
     document = reading.Document(data, max_megapixels=settings.max_megapixels)
-    suffix = files.SUFFIXES[settings.format] or writing.suffix_for(document.kind)
     pages = list(document.all_pages())
+    kept = formats.kept(document.format, pages[0].bits)
+    suffix = formats.SUFFIXES[settings.format] or kept.suffix
     if len(pages) == 1:
         pages[0].load()
     colours = colorizer.batch_ab([_shrunk(page, settings.size) for page in pages])
