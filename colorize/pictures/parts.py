@@ -39,6 +39,7 @@ class Parts:
     """What one picture of a file carries.
 
     Attributes:
+        kind: of the file, such as `jpeg`.
         exif: from `II` or `MM` on, as it is; empty for none, and of TIFF.
         directory: the tags of EXIF or of a page of a TIFF.
         xmp: an XMP packet.
@@ -58,6 +59,7 @@ class Parts:
         others: what else there is, and is never carried on, in words.
     """
 
+    kind: str = ""
     exif: bytes = b""
     directory: ifd.Directory | None = None
     xmp: bytes = b""
@@ -97,9 +99,9 @@ def read(file: BinaryIO, kind: str, place: int | None = None) -> Parts:
         place: of a page of a TIFF, where its tags are; None for the first.
     """
     if kind == "tiff":
-        return _of_tiff(file, place)
+        return replace(_of_tiff(file, place), kind=kind)
     reader = _READERS.get(kind)
-    return reader(file) if reader else Parts()
+    return replace(reader(file), kind=kind) if reader else Parts()
 
 
 def with_blobs(carried: Parts, *, exif: bytes = b"", xmp: bytes = b"") -> Parts:

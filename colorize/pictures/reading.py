@@ -287,8 +287,6 @@ class Document:
             carried = self._carried(number, image)
             turned, extra = carried.orientation, carried.extra_samples
             written, lost = metadata.of_parts(carried) if described else (None, [])
-            if carried.pictures > 1:
-                lost.append(f"only the first of its {carried.pictures} pictures")
             if image.format in ("float", "double"):
                 header = self._header(number)
                 if header.min() < 0 or header.max() > 1:

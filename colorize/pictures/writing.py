@@ -88,6 +88,8 @@ def fitted(
     except ValueError as e:
         lost.append(f"{e} left out")
         carried = metadata.rewritten(replace(carried, xmp=b""), provenance)
+    resolution = metadata.resolution_in(carried, format.kind)
+    carried = replace(carried, resolution=resolution)
     if format is formats.JPEG:
         exif = metadata.shortened_exif(carried.exif, embedding.JPEG_SEGMENT)
         carried = replace(carried, exif=exif)
