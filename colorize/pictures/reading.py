@@ -16,7 +16,6 @@ What pixels mean:
 """
 
 import contextlib
-import dataclasses
 import functools
 import io
 import logging
@@ -32,7 +31,7 @@ from PIL import Image
 from colorize import color
 from colorize.config import MAX_MEGAPIXELS
 from colorize.errors import ColorizeError
-from colorize.pictures import formats, metadata
+from colorize.pictures import formats, ifd, metadata, parts
 from colorize.pictures.formats import Format
 from colorize.pictures.metadata import Metadata
 
@@ -237,7 +236,7 @@ class Document:
         with explained():
             header = self._header(0)
         self.pages: int = header.get_n_pages()
-        self._places: list[int | None] = [None]  # of the tags of TIFF pages
+        self._places: list[int] | None = None  # of the tags of TIFF pages
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
@@ -285,39 +284,30 @@ class Document:
         options = {"shrink": shrink} if shrink > 1 else {}
         with explained():
             image = self._header(number, access="sequential", **options)
-            turned = _field(image, "orientation") or 1
-            turned = turned if turned in _UPRIGHT else 1
-            lost: list[str] = []
-            if self.pages > 1 and self.format.kind != "tiff":
-                lost.append(f"only the first of its {self.pages} pictures")
-            tags = None
-            if self.format.kind == "tiff":
-                try:
-                    tags = self._tags(number)
-                except ValueError as e:
-                    lost.append(f"{e} left out")
-            carried = self._metadata(image, tags, lost) if described else None
-            if carried and carried.dpi and turned > 4:
-                carried = dataclasses.replace(carried, dpi=carried.dpi[::-1])
+            carried = self._carried(number, image)
+            turned, extra = carried.orientation, carried.extra_samples
+            written, lost = metadata.of_parts(carried) if described else (None, [])
+            if carried.pictures > 1:
+                lost.append(f"only the first of its {carried.pictures} pictures")
             if image.format in ("float", "double"):
                 header = self._header(number)
                 if header.min() < 0 or header.max() > 1:
                     lost.append("values outside of [0, 1] clipped")
-            extra = tags.extra_samples if tags else (2,)
             image, alpha = _normalised(image, lost, extra)
+            image = _oriented(image, turned)
 
         def again() -> pyvips.Image:
             # Turned, its rows are not read from top to bottom: libvips then puts
             # large pictures into a temporary file.
             access = "random" if turned > 1 else "sequential"
             image = self._header(number, access=access, **options)
-            return _normalised(image, [], extra)[0]
+            return _oriented(_normalised(image, [], extra)[0], turned)
 
         return Page(
             image,
             turned=turned,
             alpha=alpha,
-            metadata=carried,
+            metadata=written,
             lost=lost,
             again=again,
         )
@@ -336,49 +326,21 @@ class Document:
                 page.release()
             yield page
 
-    def _tags(self, number: int) -> metadata.TiffTags:
-        """The tags of a page of a TIFF file; each page tells where the next one's are.
-
-        Raises:
-            ValueError: they are damaged.
-        """
+    def _carried(self, number: int, image: pyvips.Image) -> parts.Parts:
+        """Return what a page carries beside its pixels, as it stands in the file."""
+        kind = self.format.kind
         with self._opened() as file:
-            while len(self._places) <= number:
-                read = metadata.tiff_tags_at(file, self._places[-1])
-                self._places.append(read.following)
-            read = metadata.tiff_tags_at(file, self._places[number])
-            if len(self._places) == number + 1:
-                self._places.append(read.following)
-            return read
-
-    def _metadata(
-        self, image: pyvips.Image, tags: metadata.TiffTags | None, lost: list[str]
-    ) -> Metadata:
-        """What a page carries; what is damaged of it goes on the list."""
-        exif = tags.exif if tags else b""
-        if data := _field(image, "exif-data"):
-            try:
-                exif = metadata.upright_exif(data)
-            except ValueError as e:
-                lost.append(f"{e} left out")
-        photoshop = _field(image, "iptc-data") or b""
-        if tags:
-            photoshop = tags.photoshop
-        elif b"8BIM" in photoshop:
-            photoshop = photoshop[photoshop.index(b"8BIM") :]
-        words = (
-            (name.split("-", 3)[3], image.get(name))
-            for name in image.get_fields()
-            if name.startswith("png-comment-")
-        )
-        dpi = (round(25.4 * image.xres, 2), round(25.4 * image.yres, 2))
-        return Metadata(
-            exif=exif,
-            xmp=_field(image, "xmp-data") or b"",
-            photoshop=photoshop,
-            texts=tuple(words),
-            dpi=None if dpi == (25.4, 25.4) else dpi,  # libvips says 1 / mm for none
-        )
+            if kind not in parts.KINDS:
+                exif, xmp = (_field(image, f"{name}-data") for name in ("exif", "xmp"))
+                bits = 8 if image.format == "uchar" else 16
+                return parts.with_blobs(
+                    parts.Parts(bits=bits), exif=exif or b"", xmp=xmp or b""
+                )
+            if kind == "tiff" and self._places is None:
+                self._places = list(ifd.places(file))
+            return parts.read(
+                file, kind, self._places[number] if self._places else None
+            )
 
 
 def _version(file: BinaryIO) -> tuple[int, ...]:
@@ -416,7 +378,8 @@ def _bmp(file: BinaryIO, max_megapixels: float) -> pyvips.Image:
     try:
         with Image.open(file, formats=("BMP",)) as image:
             _check_size(image.width, image.height, max_megapixels)
-            pixels = np.asarray(image.convert("L" if image.mode in "1L" else "RGB"))
+            mode = {"1": "L", "L": "L", "RGBA": "RGBA"}.get(image.mode, "RGB")
+            pixels = np.asarray(image.convert(mode))
     except (OSError, ValueError, SyntaxError, EOFError) as e:
         raise ColorizeError(f"damaged or incomplete ({e})") from e
     return image_of(pixels if pixels.ndim == 3 else pixels[..., None])
@@ -435,6 +398,13 @@ def explained() -> Iterator[None]:
 
 def _field(image: pyvips.Image, name: str) -> Any:
     return image.get(name) if image.get_typeof(name) else None
+
+
+def _oriented(image: pyvips.Image, turned: int) -> pyvips.Image:
+    """Return an image that says how it is to be turned, as `autorot` goes by."""
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", turned)
+    return image
 
 
 def _array(image: pyvips.Image) -> np.ndarray:

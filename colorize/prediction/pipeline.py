@@ -24,7 +24,7 @@ import numpy as np
 from colorize import files
 from colorize.colorizer import Colorizer, painted, seen_at
 from colorize.errors import ColorizeError
-from colorize.pictures import formats, reading, writing
+from colorize.pictures import formats, inventory, reading, writing
 from colorize.prediction.job import Job, Settings, plan
 
 _AHEAD = 16  # pictures read ahead, and as many being written
@@ -213,7 +213,7 @@ class _Pipeline:
                 height=first.height,
                 width=first.width,
                 size=self.settings.size,
-                warnings=job.warnings + first.lost,
+                warnings=job.warnings + inventory.by_page([p.lost for p in pages]),
             )
             canvas = writing.canvas_bytes(first, formats.suffix_of(job.output))
             if len(pages) == 1 and first.bytes + canvas <= self.settings.max_memory:
@@ -355,6 +355,7 @@ def encode(
     Returns:
         What could not be kept, in words.
     """
+    damaged: list[list[str]] = []
     lost: list[str] = []
     if suffix != ".tif" and len(pages) > 1:
         lost.append(f"only the first of its {len(pages)} pages")
@@ -364,7 +365,7 @@ def encode(
         bits, alpha, carried, missing = writing.fitted(
             page, suffix, settings.provenance
         )
-        lost.extend(missing)
+        damaged.append(missing)
         strips = painted(page, settings.saturation * ab, bits=bits, alpha=alpha)
         size = (page.height, page.width)
         return writing.Coloured(*size, bits, alpha, _checked(strips, check), carried)
@@ -376,7 +377,7 @@ def encode(
         hold=hold,
         check=check,
     )
-    return tuple(dict.fromkeys(lost))
+    return tuple(dict.fromkeys((*inventory.by_page(damaged), *lost)))
 
 
 def _checked(
@@ -413,7 +414,8 @@ def predict_bytes(
     file = io.BytesIO()
     hold = settings.max_memory
     lost = encode(file, suffix, pages, colours, settings, hold=hold)
-    return file.getvalue(), tuple(dict.fromkeys((*pages[0].lost, *lost)))
+    read = inventory.by_page([page.lost for page in pages])
+    return file.getvalue(), tuple(dict.fromkeys((*read, *lost)))
 
 
 def find_colours(
