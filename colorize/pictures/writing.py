@@ -17,7 +17,16 @@ import numpy as np
 import pyvips
 
 from colorize.errors import ColorizeError
-from colorize.pictures import embedding, formats, inventory, metadata, reading, tiff
+from colorize.pictures import (
+    decoding,
+    embedding,
+    formats,
+    inventory,
+    metadata,
+    profiles,
+    reading,
+    tiff,
+)
 from colorize.pictures.formats import Format
 from colorize.pictures.metadata import Metadata
 from colorize.pictures.parts import Parts
@@ -174,7 +183,7 @@ def _write_picture(
             canvas[top : top + len(strip)] = strip
             top += len(strip)
         with reading.explained():
-            _encode(file, format, reading.image_of(canvas), page.metadata, check)
+            _encode(file, format, decoding.image_of(canvas), page.metadata, check)
 
 
 @functools.cache
@@ -232,7 +241,7 @@ def _encode(
     if format is formats.WEBP and carried.lossless:
         options = options | _LOSSLESS
     image = image.copy()
-    image.set_type(reading.BLOB, "icc-profile-data", _srgb_profile())
+    image.set_type(profiles.BLOB, "icc-profile-data", _srgb_profile())
     try:
         getattr(image, name)(target, keep="icc", **options)
     except pyvips.Error:
