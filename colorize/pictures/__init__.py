@@ -2,6 +2,6 @@
 
 Files import in this order: formats, finding, sources, containers, ifd, resolution,
 photoshop, xmp, texts, parts, metadata, inventory, profiles, tiff_pages, decoding,
-reading, embedding, tiff, writing, sheets.
+reading, embedding, encoding, tiff, writing, sheets.
 May import: errors, quiet, color, files, metrics, config, run_folder. No TensorFlow.
 """

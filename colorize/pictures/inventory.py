@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, BinaryIO
 
-from PIL import ExifTags
+from PIL import ExifTags, Image
 
 from colorize.pictures import formats, ifd, metadata, photoshop, texts, xmp
 from colorize.pictures import parts as parts_of_files
@@ -52,10 +52,24 @@ def inventory(file: BinaryIO) -> Inventory:
     file.seek(0)
     format = formats.by_content(file.read(formats.HEAD))
     kind = format.kind if format else ""
+    if kind == "avif":
+        return of_parts([_parts_of_avif(file)])
     if kind != "tiff":
         return of_parts([parts_of_files.read(file, kind)])
     places = list(ifd.places(file))
     return of_parts([parts_of_files.read(file, kind, place) for place in places])
+
+
+def _parts_of_avif(file: BinaryIO) -> Parts:
+    """Return what an AVIF file of 8 bits carries, as Pillow has it."""
+    try:
+        with Image.open(file, formats=("AVIF",)) as image:
+            exif, packet = (image.info.get(name, b"") for name in ("exif", "xmp"))
+            alpha, count = image.mode == "RGBA", getattr(image, "n_frames", 1)
+    except (OSError, SyntaxError, ValueError):
+        return Parts()
+    plain = Parts(kind="avif", alpha=alpha, pictures=count)
+    return parts_of_files.with_blobs(plain, exif=exif, xmp=packet)
 
 
 def of_parts(pages: Sequence[Parts]) -> Inventory:
