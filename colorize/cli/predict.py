@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from colorize import config, files
+from colorize import files
 from colorize.cli.shared import (
+    advancing,
     check_finite,
     check_target,
     explained,
@@ -27,7 +28,7 @@ from colorize.cli.shared import (
     size_option,
 )
 from colorize.errors import UsageError
-from colorize.prediction import shards
+from colorize.prediction import MAX_MEMORY, shards
 
 
 @click.command()
@@ -86,7 +87,7 @@ from colorize.prediction import shards
 @click.option(
     "--max-memory",
     type=click.FloatRange(min=0),
-    default=float(config.MAX_MEMORY),
+    default=float(MAX_MEMORY),
     show_default=True,
     metavar="MB",
     help="For pixels in flight; a picture that needs more is done strip by strip.",
@@ -165,17 +166,16 @@ def predict(
         if _STANDARD in (source, target):
             _predict_stream(colorizer, source, target, settings)
             return
+        jobs = plan(source, target, settings.format, part)
         if dry_run:
-            jobs = plan(source, target, settings.format, part)
-            _show_survey(survey(colorizer, jobs, settings), total)
+            with progress_bar(total, "looking") as bar:
+                result = survey(colorizer, advancing(jobs, bar), settings)
+            click.echo(result.describe())
             return
         if not files.is_picture(target.name):
             files.make_folder(target)
-        if compare:
-            jobs = plan(source, target, settings.format, part)
-            events = contact_sheets.compare(colorizer, jobs, settings)
-        else:
-            events = pipeline.predict(colorizer, source, target, settings, shard=part)
+        way = contact_sheets.compare if compare else pipeline.predict
+        events = way(colorizer, jobs, settings)
         shown, failed = _show_predictions(events, total, target, report)
         if sheet is not None and shown:
             contact_sheets.write_sheet(shown, sheet)
@@ -237,7 +237,7 @@ def _check_outputs(
 
 def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -> None:
     """Colours standard input, or into standard output."""
-    from colorize.prediction import pipeline
+    from colorize.prediction import steps
 
     if source == _STANDARD:
         data = sys.stdin.buffer.read()
@@ -249,7 +249,7 @@ def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -
         check_target(target, overwrite=settings.overwrite)
     if target != _STANDARD and settings.format == "keep":
         settings = dataclasses.replace(settings, format=files.format_of(target))
-    coloured, lost = pipeline.predict_bytes(colorizer, data, settings)
+    coloured, lost = steps.predict_bytes(colorizer, data, settings)
     for warning in lost:
         say(f"{source}: {warning}")
     if target == _STANDARD:
@@ -259,19 +259,6 @@ def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -
     files.make_folder(target.parent)
     with files.atomic(target) as part:
         part.write_bytes(coloured)
-
-
-def _show_survey(events: Any, total: int) -> None:
-    """Draws how looking at pictures goes on, and prints what was found."""
-    from colorize.prediction.dry_run import Survey
-
-    with progress_bar(total, "looking") as bar:
-        for event in minding(events):
-            if isinstance(event, Survey):
-                bar.close()
-                click.echo(event.describe())
-            else:
-                bar.update()
 
 
 def _show_predictions(

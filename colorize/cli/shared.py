@@ -6,15 +6,18 @@ import math
 import signal
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 from tqdm import tqdm
 
 from colorize import config, files, run_folder
 from colorize.errors import ColorizeError, UsageError
+from colorize.pictures import MAX_MEGAPIXELS
+
+T = TypeVar("T")
 
 
 class Terminated(KeyboardInterrupt):
@@ -36,8 +39,8 @@ def unheard(lost: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(lost)
 
 
-def minding(events: Iterator[Any]) -> Iterator[Any]:
-    """The same events, unless the command was interrupted and nobody heard it."""
+def minding(events: Iterable[T]) -> Iterator[T]:
+    """Yield the same events, unless the command was interrupted and nobody heard it."""
     for event in events:
         if interruptions:
             raise interruptions[0]
@@ -105,6 +108,13 @@ def progress_bar(total: int, what: str, done: int = 0) -> "tqdm[NoReturn]":
     )
 
 
+def advancing(events: Iterable[T], bar: "tqdm[NoReturn]") -> Iterator[T]:
+    """Yield the same events, unless interrupted, and move a bar on by one for each."""
+    for event in minding(events):
+        yield event
+        bar.update()
+
+
 def advance(bar: "tqdm[NoReturn] | None", done: int) -> None:
     """Moves a bar on to so many done."""
     if bar is not None:
@@ -150,7 +160,7 @@ precision_option = click.option(
 max_megapixels_option = click.option(
     "--max-megapixels",
     type=click.FloatRange(min=0, min_open=True),
-    default=float(config.MAX_MEGAPIXELS),
+    default=float(MAX_MEGAPIXELS),
     show_default=True,
     help="Refuse larger pictures, by their header.",
 )

@@ -3,3 +3,5 @@
 Files import in this order: metadata, reading, writing, sheets.
 May import: errors, quiet, color, files, metrics, config, run_folder. No TensorFlow.
 """
+
+MAX_MEGAPIXELS = 300  # a larger header is taken for a decompression bomb

@@ -30,9 +30,8 @@ import pyvips
 from PIL import Image
 
 from colorize import color
-from colorize.config import MAX_MEGAPIXELS
 from colorize.errors import ColorizeError
-from colorize.pictures import metadata
+from colorize.pictures import MAX_MEGAPIXELS, metadata
 from colorize.pictures.metadata import Metadata
 
 Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
