@@ -17,9 +17,9 @@ quiet.import_tensorflow()
 import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from colorize import color, files, metrics  # noqa: E402
+from colorize import color, metrics  # noqa: E402
 from colorize.evaluation import recognition  # noqa: E402
-from colorize.pictures import reading  # noqa: E402
+from colorize.pictures import finding, reading  # noqa: E402
 
 SIDE = 256
 BATCH = 16
@@ -30,7 +30,7 @@ NEARLY_GREY = 15.0  # left out, as in training
 
 def see(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Features (N, 1280) of grey pictures, and the colourfulness (N,) they had."""
-    names = list(files.find_pictures(folder))
+    names = list(finding.find_pictures(folder))
     count = min(count, len(names))
     names = [names[i * len(names) // count] for i in range(count)]
     recognise = recognition.recogniser()

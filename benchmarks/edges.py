@@ -29,7 +29,7 @@ from scipy.ndimage import uniform_filter  # noqa: E402
 from colorize import color, files, metrics, upsampling  # noqa: E402
 from colorize.colorizer import Colorizer, paint  # noqa: E402
 from colorize.models import saved  # noqa: E402
-from colorize.pictures import reading  # noqa: E402
+from colorize.pictures import finding, reading  # noqa: E402
 from colorize.runtimes.keras import KerasNetwork  # noqa: E402
 
 Resampling = Image.Resampling
@@ -196,7 +196,7 @@ def ways() -> dict[str, dict[str, Way]]:
 
 def pictures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """RGB (H, W, 3), true ab (H, W, 2) and the edge band (H, W) of each picture."""
-    for name in files.find_pictures(folder):
+    for name in finding.find_pictures(folder):
         rgb = reading.read_rgb(files.picture_path(folder, name))
         ab = color.rgb_to_lab(rgb)[..., 1:]
         slopes = np.stack(np.gradient(ab, axis=(0, 1)))

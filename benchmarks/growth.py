@@ -55,9 +55,9 @@ def one(folder: Path) -> None:
 def main() -> None:
     """Runs each count in a process of its own, and prints a table."""
     source = Path(sys.argv[1])
-    from colorize import files
+    from colorize.pictures import finding
 
-    names = itertools.cycle(list(files.find_pictures(source)))
+    names = itertools.cycle(list(finding.find_pictures(source)))
     print("pictures   first step after   pictures/s   peak memory")
     for count in COUNTS:
         with tempfile.TemporaryDirectory() as place:

@@ -22,9 +22,10 @@ import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 from skimage.color import rgb2lab  # noqa: E402
 
-from colorize import config, files, models  # noqa: E402
+from colorize import config, models  # noqa: E402
 from colorize.datasets import loader  # noqa: E402
 from colorize.datasets.cache import PictureCache  # noqa: E402
+from colorize.pictures import finding  # noqa: E402
 from colorize.training import losses  # noqa: E402
 
 BATCH, SIZE, SECONDS = 10, 256, 15.0
@@ -32,7 +33,7 @@ BATCH, SIZE, SECONDS = 10, 256, 15.0
 
 def tutorial(folder: Path) -> Iterator[object]:
     """The loop of the tutorials, on as many pictures as they would hold."""
-    names = list(files.find_pictures(folder))[:500]
+    names = list(finding.find_pictures(folder))[:500]
     pictures = [
         np.asarray(Image.open(folder / name).convert("RGB").resize((SIZE, SIZE)), float)
         for name in names

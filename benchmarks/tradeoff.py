@@ -19,11 +19,11 @@ quiet.import_tensorflow()
 import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from colorize import files, metrics, run_folder  # noqa: E402
+from colorize import metrics, run_folder  # noqa: E402
 from colorize.colorizer import Colorizer, paint  # noqa: E402
 from colorize.evaluation.evaluation import SIDE  # noqa: E402
 from colorize.models import saved  # noqa: E402
-from colorize.pictures import reading, sheets  # noqa: E402
+from colorize.pictures import finding, reading, sheets  # noqa: E402
 from colorize.runtimes.keras import KerasNetwork  # noqa: E402
 
 SATURATIONS = np.arange(9) / 4
@@ -63,7 +63,7 @@ def main() -> None:
     """Prints tables and draws the curves."""
     asked = arguments()
     folder, sources = asked.folder, asked.models
-    names = list(files.find_pictures(folder))
+    names = list(finding.find_pictures(folder))
     count = min(asked.pictures, len(names))
     names = [names[i * len(names) // count] for i in range(count)]
     labels = run_folder.labels(sources)

@@ -29,9 +29,10 @@ def tutorial(folder: Path) -> None:
     from PIL import Image
     from skimage.color import rgb2lab
 
-    from colorize import files, models
+    from colorize import models
+    from colorize.pictures import finding
 
-    names = list(files.find_pictures(folder))
+    names = list(finding.find_pictures(folder))
     # Kinder than the tutorials: filled and scaled in place, not copied twice.
     pictures = np.empty((len(names), SIZE, SIZE, 3))
     for row, name in zip(pictures, names, strict=True):
@@ -100,12 +101,12 @@ def main() -> None:
     """Runs each in a process of its own, and prints a table."""
     source = Path(sys.argv[1])
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
-    from colorize import files
+    from colorize.pictures import finding
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "photos"
         folder.mkdir()
-        names = itertools.islice(files.find_pictures(source), count)
+        names = itertools.islice(finding.find_pictures(source), count)
         for i, name in enumerate(names):
             (folder / f"{i}.jpg").symlink_to((source / name).resolve())
         print(f"{'':22} pictures/s   times   peak memory   times less")

@@ -1,4 +1,4 @@
-"""Files on disk: found in order, named without collisions, written whole or not at all.
+"""Files on disk: written whole or not at all, locked, divided into shards.
 
 Nothing here opens a picture.
 """
@@ -12,190 +12,17 @@ import secrets
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from colorize.errors import ColorizeError, UsageError
+from colorize.errors import ColorizeError
 
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
-)
-# The names that the formats written have for the user, and their suffixes; "" keeps
-# that of the input.
-SUFFIXES = {"keep": "", "png": ".png", "jpg": ".jpg", "tiff": ".tif", "webp": ".webp"}
-_ALIASES = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file's name is that of a picture, and not hidden (`._x.jpg`)."""
-    suffix = os.path.splitext(name)[1]
-    return suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".")
-
-
-def find_pictures(
-    folder: Path,
-    *,
-    leave_out: Path | None = None,
-    unreadable: list[tuple[str, str]] | None = None,
-) -> Iterator[str]:
-    """Yields the pictures below a folder, folder by folder, each sorted by name.
-
-    A folder's own pictures come before those of the folders in it. Hidden files and
-    folders, and files that are not pictures by their name, are passed over. Links are
-    followed, but a link back to a folder above it is not.
-    Memory grows with the largest single folder only.
-
-    Args:
-        folder: where to look; a single file yields its own name.
-        leave_out: a folder not to enter, such as the output inside the input.
-        unreadable: gets the name of each folder in it that cannot be read, and why;
-            None to make that an error.
-
-    Yields:
-        Paths relative to `folder`, with `/` between their parts.
-
-    Raises:
-        UsageError: the folder does not exist.
-        ColorizeError: it cannot be read, or without `unreadable` one in it.
-    """
-    if folder.is_file():
-        yield folder.name
-        return
-    if not folder.exists():
-        raise UsageError(f"{folder}: no such file or folder")
-    yield from _walk(folder, "", leave_out and leave_out.resolve(), (), unreadable)
-
-
-def _walk(
-    folder: Path,
-    prefix: str,
-    leave_out: Path | None,
-    above: tuple[Path, ...],
-    unreadable: list[tuple[str, str]] | None,
-) -> Iterator[str]:
-    real = folder.resolve()
-    if real == leave_out or real in above:
-        return
-    try:
-        with os.scandir(folder) as entries:
-            listing = sorted((entry.name, _is_folder(entry)) for entry in entries)
-    except OSError as e:
-        if unreadable is None or not prefix:
-            raise ColorizeError(f"{folder}: cannot be read: {e.strerror}") from e
-        unreadable.append((prefix, f"cannot be read: {e.strerror}"))
-        return
-    for name, is_folder in listing:
-        if not is_folder and is_picture(name):
-            yield prefix + name
-    for name, is_folder in listing:
-        if is_folder and not name.startswith("."):
-            below = (folder / name, f"{prefix}{name}/", leave_out, (*above, real))
-            yield from _walk(*below, unreadable)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def count_pictures(
-    source: Path, target: Path | None = None, shard: tuple[int, int] = (1, 1)
-) -> int:
-    """Counts what there is to do, and checks that it is safe.
-
-    Args:
-        source: a folder, or a single picture.
-        target: where the results go.
-        shard: which part of the pictures to count, of those that `in_shard` tells of.
-
-    Raises:
-        UsageError: there is no such source, or the target is the source.
-        ColorizeError: there are no pictures.
-    """
-    if target is not None and target.resolve() in (
-        source.resolve(),
-        source.resolve().parent if source.is_file() else source.resolve(),
-    ):
-        raise UsageError(f"{target}: the output is the input; name another folder")
-    if target is not None and target.resolve() in source.resolve().parents:
-        if source.is_dir():
-            raise UsageError(
-                f"{target}: the output holds the input, and might replace it; name "
-                "another folder"
-            )
-    found = 0
-    count = 0
-    for name in find_pictures(source, leave_out=target, unreadable=[]):
-        found += 1
-        count += in_shard(name, shard)
-    if not found:
-        raise ColorizeError(f"{source}: no pictures in it")
-    return count
-
-
 def picture_path(folder: Path, name: str) -> Path:
-    """The path of a name that `find_pictures(folder)` gave."""
+    """Return the path of a name that `finding.find_pictures(folder)` gave."""
     return folder if folder.is_file() else folder / name
-
-
-def output_names(names: Sequence[str], suffix: str) -> list[str]:
-    """The names of the outputs of one folder's pictures.
-
-    An output is named as its input, and where the format changes by its suffix too:
-    `photo.tif` as PNG is `photo.tif.png`. So a name never depends on what else is in
-    the folder, now or later, but where two differ in case only.
-
-    Args:
-        names: of pictures in one folder, in order.
-        suffix: of the outputs, such as `.png`; empty to keep that of each input,
-            except GIF, which holds too few colours, and BMP, which holds nothing
-            but pixels: they become `.png`.
-    """
-    taken: set[str] = set()
-    outputs = []
-    for name in names:
-        stem, own = os.path.splitext(name)
-        wanted = suffix or (".png" if own.lower() in (".gif", ".bmp") else own)
-        kept = canonical(own) == canonical(wanted)
-        output = name if kept else name + wanted
-        while output.casefold() in taken:
-            output += wanted
-        taken.add(output.casefold())
-        outputs.append(output)
-    return outputs
-
-
-def canonical(suffix: str) -> str:
-    """The suffix that stands for a format: `.jpg` for `.JPEG`."""
-    return _ALIASES.get(suffix.lower(), suffix.lower())
-
-
-def suffix_of(path: Path) -> str:
-    """The suffix that stands for the format a path names.
-
-    Raises:
-        UsageError: no picture is written in that format.
-    """
-    suffix = canonical(path.suffix)
-    if suffix not in SUFFIXES.values():
-        raise UsageError(
-            f"{path}: pictures are not written as {suffix or 'a name without suffix'}; "
-            f"use one of {', '.join(filter(None, SUFFIXES.values()))}"
-        )
-    return suffix
-
-
-def format_of(path: Path) -> str:
-    """The name of the format that a path names, such as `tiff` for `.tif`.
-
-    Raises:
-        UsageError: no picture is written in that format.
-    """
-    suffix = suffix_of(path)
-    return next(name for name, own in SUFFIXES.items() if own == suffix)
 
 
 def in_shard(name: str, shard: tuple[int, int]) -> bool:

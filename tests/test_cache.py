@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from conftest import PHOTOS
 
-from colorize import files
 from colorize.datasets import cache
 from colorize.errors import ColorizeError
-from colorize.pictures import reading
+from colorize.pictures import finding, reading
 
 BOX = (32, 40)
 
@@ -31,7 +30,7 @@ def test_a_cache_that_another_process_is_opening_is_waited_for(open_cache, tmp_p
 
 
 def fill(store, folder):
-    entries = list(store.add(folder, files.find_pictures(folder)))
+    entries = list(store.add(folder, finding.find_pictures(folder)))
     store.open_packs()
     return {entry.name: entry for entry in entries}
 
@@ -80,7 +79,7 @@ def test_a_second_pass_decodes_nothing(photos, open_cache, no_decoding):
     first = fill(open_cache(BOX), photos)
     no_decoding()
     again = open_cache(BOX)
-    assert again.missing(photos, files.find_pictures(photos)) == (len(PHOTOS), 0)
+    assert again.missing(photos, finding.find_pictures(photos)) == (len(PHOTOS), 0)
     second = fill(again, photos)
     assert [e.record for e in second.values()] == [e.record for e in first.values()]
 
@@ -103,7 +102,7 @@ def test_a_changed_file_is_decoded_again(photos, open_cache):
     before = fill(open_cache(BOX), photos)
     shutil.copy(photos / "b.png", photos / "z/j.png")
     store = open_cache(BOX)
-    assert store.missing(photos, files.find_pictures(photos)) == (len(PHOTOS), 1)
+    assert store.missing(photos, finding.find_pictures(photos)) == (len(PHOTOS), 1)
     assert fill(store, photos)["z/j.png"].record == before["b.png"].record
 
 
@@ -124,7 +123,7 @@ def test_a_lost_pack_is_noticed(photos, open_cache, harm):
     else:
         pack.write_bytes(pack.read_bytes()[:-1])
     store = open_cache(BOX)
-    assert store.missing(photos, files.find_pictures(photos))[1] == len(PHOTOS)
+    assert store.missing(photos, finding.find_pictures(photos))[1] == len(PHOTOS)
     for name, entry in fill(store, photos).items():
         expected = reading.read_covering((photos / name).read_bytes(), BOX)
         np.testing.assert_array_equal(whole(store, entry.record), expected)
@@ -157,17 +156,17 @@ def test_names_that_are_not_utf8_are_read(photos, open_cache, no_decoding):
 
 def test_what_was_decoded_before_a_stop_is_kept(photos, open_cache):
     stopped = open_cache(BOX)
-    filling = stopped.add(photos, files.find_pictures(photos))
+    filling = stopped.add(photos, finding.find_pictures(photos))
     next(filling), next(filling)
     filling.close()
-    total, new = open_cache(BOX).missing(photos, files.find_pictures(photos))
+    total, new = open_cache(BOX).missing(photos, finding.find_pictures(photos))
     assert new <= total - 2
 
 
 def test_two_can_fill_one_cache_at_once(photos, open_cache):
     one, other = open_cache(BOX), open_cache(BOX)
     other._index.execute("PRAGMA busy_timeout = 100")  # ms: do not wait long to fail
-    filling = one.add(photos, files.find_pictures(photos))
+    filling = one.add(photos, finding.find_pictures(photos))
     next(filling)
     entries = fill(other, photos)
     assert [entry.name for entry in filling] == list(PHOTOS)[1:]

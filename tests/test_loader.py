@@ -7,11 +7,11 @@ import tensorflow as tf
 from conftest import PHOTOS
 from PIL import Image
 
-from colorize import color, files
+from colorize import color
 from colorize.config import TrainConfig
 from colorize.datasets import augmentation, loader
 from colorize.errors import ColorizeError
-from colorize.pictures import reading
+from colorize.pictures import finding, reading
 
 PLAIN = {"random_crop": False, "flip": False}
 BUSY = {"shear": 0.2, "zoom": 0.2, "rotation": 20.0, "flip": True}
@@ -77,7 +77,7 @@ def test_a_picture_stays_on_its_side_when_others_come_and_go(photos, prepare, dr
     assert digests(before.train) <= digests(more.train)
     assert digests(before.val) <= digests(more.val)
 
-    for entry in list(more.cache.add(photos, files.find_pictures(photos))):
+    for entry in list(more.cache.add(photos, finding.find_pictures(photos))):
         if entry.record["digest"] in before.val["digest"][1:]:
             (photos / entry.name).unlink()
         if entry.name.startswith("new"):

@@ -10,10 +10,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from colorize import color, files
+from colorize import color
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.pictures import reading, sheets, writing
+from colorize.pictures import formats, reading, sheets, writing
 from colorize.pictures.metadata import Provenance
 from colorize.prediction import contact_sheets, dry_run, pipeline, steps
 from colorize.prediction.job import Settings, plan
@@ -175,7 +175,7 @@ def test_an_original_is_never_its_own_output(colorizer, grey_photos, tmp_path):
     assert content(grey_photos) == before
 
 
-@pytest.mark.parametrize("format, suffix", files.SUFFIXES.items())
+@pytest.mark.parametrize("format, suffix", formats.SUFFIXES.items())
 def test_every_format_can_be_asked_for(format, suffix, colorizer, tmp_path):
     Image.new("L", (20, 10), 128).save(tmp_path / "a.jpeg")
     done = run(colorizer, tmp_path / "a.jpeg", tmp_path / "out", format=format)

@@ -7,7 +7,7 @@ from typing import NoReturn
 import click
 from tqdm import tqdm
 
-from colorize import files, quiet, run_folder
+from colorize import quiet, run_folder
 from colorize.cli.shared import (
     advance,
     cache_option,
@@ -20,6 +20,7 @@ from colorize.cli.shared import (
 )
 from colorize.datasets import cache
 from colorize.errors import UsageError
+from colorize.pictures import finding
 
 _MOST_HINTS = 10_000  # in a picture of 256x256, whose 7x7 patches they then all cover
 
@@ -90,7 +91,7 @@ def evaluate(
         check_finite({"saturation": saturation, "colourfulness": colourfulness})
         if saturation is not None and colourfulness is not None:
             raise UsageError("--colourfulness finds the saturation; name one of both")
-        files.count_pictures(data)
+        finding.count_pictures(data)
         sources = [model_path(one) for one in named or (None,)]
         labels = run_folder.labels(sources)
         out = out or run_folder.evaluation_folder(sources) / data.resolve().name

@@ -28,6 +28,7 @@ from colorize.cli.shared import (
     size_option,
 )
 from colorize.errors import UsageError
+from colorize.pictures import finding, formats
 from colorize.prediction import MAX_MEMORY, shards
 
 
@@ -56,7 +57,7 @@ from colorize.prediction import MAX_MEMORY, shards
 )
 @click.option(
     "--format",
-    type=click.Choice(list(files.SUFFIXES)),
+    type=click.Choice(list(formats.SUFFIXES)),
     default="keep",
     show_default=True,
     help="Of the coloured copies; GIF and BMP become PNG.",
@@ -137,7 +138,7 @@ def predict(
         total = _check_predict(source, target, options["format"], part)
         _check_outputs(source, target, sheet, report)
         if compare:
-            if files.is_picture(target.name) and not target.is_dir():
+            if formats.is_picture(target.name) and not target.is_dir():
                 raise UsageError("--compare writes several sheets: name a folder")
             options["format"] = "png"
         model = model_path(named)
@@ -172,7 +173,7 @@ def predict(
                 result = survey(colorizer, advancing(jobs, bar), settings)
             click.echo(result.describe())
             return
-        if not files.is_picture(target.name):
+        if not formats.is_picture(target.name):
             files.make_folder(target)
         way = contact_sheets.compare if compare else pipeline.predict
         events = way(colorizer, jobs, settings)
@@ -206,15 +207,15 @@ def _check_predict(
         if source.is_dir() or target.is_dir():
             raise UsageError("- is for a single picture, not for a folder")
         if target != _STANDARD and format == "keep":
-            files.suffix_of(target)
+            formats.suffix_of(target)
         return 1
     if source.is_dir() and target.is_file():
         raise UsageError(f"{target}: a file; name a folder for those of {source}")
-    if source.is_file() and files.is_picture(target.name):
+    if source.is_file() and formats.is_picture(target.name):
         if not target.is_dir() and format != "keep":
             raise UsageError("--format goes with a folder; the output has a name")
-        files.suffix_of(target)
-    return files.count_pictures(source, target, part)
+        formats.suffix_of(target)
+    return finding.count_pictures(source, target, part)
 
 
 def _check_outputs(
@@ -222,7 +223,7 @@ def _check_outputs(
 ) -> None:
     """Raises UsageError where a sheet or a report might replace a picture."""
     if sheet is not None:
-        files.suffix_of(sheet)
+        formats.suffix_of(sheet)
         own = source.resolve() if source.is_dir() else source.resolve().parent
         inside = sheet.resolve().is_relative_to(own)
         if (
@@ -231,7 +232,7 @@ def _check_outputs(
             and not sheet.resolve().is_relative_to(target.resolve())
         ):
             raise UsageError(f"{sheet}: there already, among the originals")
-    if report is not None and files.is_picture(report.name):
+    if report is not None and formats.is_picture(report.name):
         raise UsageError(f"{report}: a picture's name; reports are lines of JSON")
 
 
@@ -248,7 +249,7 @@ def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -
     if target != _STANDARD:
         check_target(target, overwrite=settings.overwrite)
     if target != _STANDARD and settings.format == "keep":
-        settings = dataclasses.replace(settings, format=files.format_of(target))
+        settings = dataclasses.replace(settings, format=formats.format_of(target))
     coloured, lost = steps.predict_bytes(colorizer, data, settings)
     for warning in lost:
         say(f"{source}: {warning}")

@@ -20,10 +20,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from colorize import color, files
+from colorize import color
 from colorize.config import TrainConfig, show_size
 from colorize.datasets import augmentation, cache, hints
 from colorize.errors import ColorizeError
+from colorize.pictures import finding
 
 _VALIDATED = 16  # pictures a batch of validation
 
@@ -181,11 +182,11 @@ def look_through(
     Raises:
         ColorizeError: there are none, or the disk has no room for them.
     """
-    total, new = store.missing(folder, files.find_pictures(folder))
+    total, new = store.missing(folder, finding.find_pictures(folder))
     yield Decoding(0, total, _announce(store, new))
     listing = Listing(np.empty(total, cache.RECORD), np.empty(total))
     used = 0
-    names = itertools.islice(files.find_pictures(folder), total)
+    names = itertools.islice(finding.find_pictures(folder), total)
     for entry in store.add(folder, names):
         listing.found += 1
         if entry.record is None:
@@ -216,7 +217,7 @@ def decode_share(
         path = Path(folder)
         # Found twice: names are too many to keep.
         once, again = (
-            itertools.islice(files.find_pictures(path), index, None, workers)
+            itertools.islice(finding.find_pictures(path), index, None, workers)
             for _ in range(2)
         )
         total, new = store.missing(path, once)

@@ -21,7 +21,7 @@ from PIL import Image
 import colorize
 from colorize import color, files, quiet, run_folder, runtimes
 from colorize.errors import ColorizeError, UsageError, first_line
-from colorize.pictures import reading
+from colorize.pictures import finding, reading
 
 # What ab may differ from Keras in float32, in Lab units: at most, and on average.
 # float32 differs by the order of sums, float16 by what rounding takes from weights that
@@ -265,7 +265,7 @@ def _shown_of(
     folder: Path, network: runtimes.Network, fixed: tuple[int, int] | None
 ) -> tuple[list[np.ndarray], list[tuple[str, str]]]:
     """Pictures of a folder, evenly chosen, as `_shown` has them; what is unreadable."""
-    names = list(files.find_pictures(folder))
+    names = list(finding.find_pictures(folder))
     seen, unreadable = [], []
     for name in names[:: max(1, -(-len(names) // MOST))]:
         try:

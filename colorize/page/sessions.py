@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from colorize import files
 from colorize.errors import ColorizeError
+from colorize.pictures import finding, formats
 from colorize.prediction.job import Job
 
 AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
@@ -110,7 +110,8 @@ class Photo:
     @property
     def suffix(self) -> str:
         """Of its copy: that which `colorize predict` would give it."""
-        return os.path.splitext(files.output_names([self.upload.name], "")[0])[1]
+        folder, name = self.upload.parent, self.upload.name
+        return os.path.splitext(finding.output_names([name], "", folder)[0])[1]
 
     def delete(self) -> None:
         """Deletes all its files."""
@@ -131,7 +132,7 @@ def new_photo(name: str, folder: Path) -> Photo:
     id = secrets.token_hex(8)
     suffix = os.path.splitext(name)[1]
     # The name decides on the format of the copy, and never leads to another file.
-    own = suffix if suffix.lower() in files.PICTURE_SUFFIXES else ""
+    own = suffix if formats.by_suffix(suffix) else ""
     return Photo(id, shown_name(name), folder / f"{id}{own}")
 
 
@@ -140,8 +141,8 @@ def copy_names(photos: Sequence[Photo]) -> list[str]:
     taken: set[str] = set()
     names = []
     for photo in photos:
-        name = files.output_names([file_name(photo.name)], "")[0]
-        if not files.is_picture(name):
+        name = file_name(photo.name)
+        if formats.canonical(Path(name).suffix) != formats.canonical(photo.suffix):
             name += photo.suffix
         stem, suffix = os.path.splitext(name)
         number = 2

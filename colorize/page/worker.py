@@ -4,7 +4,6 @@ Photos are coloured in the order of their uploads, whichever page they come from
 goes wrong with one is noted with it, and the next one's turn comes.
 """
 
-import contextlib
 import dataclasses
 import threading
 import time
@@ -18,7 +17,7 @@ from colorize import config, files
 from colorize.errors import ColorizeError
 from colorize.page import preview
 from colorize.page.sessions import Photo, Result
-from colorize.pictures import reading
+from colorize.pictures import formats, reading
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Origin, Settings
 
@@ -151,10 +150,6 @@ class Worker:
 
     def _color(self, photo: Photo) -> None:
         """Run the network on a photo, and make its previews."""
-        if not photo.upload.suffix:  # what it is decides, if its name does not
-            with contextlib.suppress(ColorizeError):
-                suffix = files.canonical(f".{reading.Document(photo.upload).kind}")
-                photo.upload = photo.upload.rename(photo.upload.with_suffix(suffix))
         photo.size = size = photo.size or self.size or config.SHORT_SIDE
         job = Job(photo.name, photo.upload, photo.file(photo.suffix))
         settings = self._settings(size, photo.saturation)
@@ -251,7 +246,7 @@ class Worker:
         with np.load(result.ab, allow_pickle=False) as stored:
             ab = [stored[name] for name in stored.files]
         settings = self._settings(result.size, saturation)
-        suffix = files.suffix_of(job.output)
+        suffix = formats.suffix_of(job.output)
         picture = steps.open_picture(job.input, settings, suffix=suffix)
         steps.load(picture)
         with files.atomic(job.output) as part, open(part, "w+b") as file:

@@ -31,7 +31,8 @@ from PIL import Image
 
 from colorize import color
 from colorize.errors import ColorizeError
-from colorize.pictures import MAX_MEGAPIXELS, metadata
+from colorize.pictures import MAX_MEGAPIXELS, formats, metadata
+from colorize.pictures.formats import Format
 from colorize.pictures.metadata import Metadata
 
 Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
@@ -42,17 +43,6 @@ ROWS = 64  # of a strip: its planes stay in the processor's cache
 _FETCHED = 256  # rows decoded at a time, where a picture is not held whole
 _MOST_ASPECT = 8  # to learn from, a strip is cut to eight times as long as wide
 
-# How a file of each kind begins; WebP has its length in between.
-_BEGINNINGS = (
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"II*\0", "tiff"),
-    (b"MM\0*", "tiff"),
-    (b"II+\0", "tiff"),
-    (b"MM\0+", "tiff"),
-    (b"GIF8", "gif"),
-    (b"BM", "bmp"),
-)
 # What makes rows and columns upright that are stored in an EXIF orientation.
 _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: lambda x: x,
@@ -227,7 +217,7 @@ class Document:
         max_megapixels: pages with more are refused.
 
     Attributes:
-        kind: `jpeg`, `png`, `webp`, `tiff`, `gif` or `bmp`, by its first bytes.
+        format: what it is by its first bytes, whatever its name.
         pages: how many pictures it holds.
 
     Raises:
@@ -242,7 +232,7 @@ class Document:
         self._max_megapixels = max_megapixels
         with self._opened() as file:
             self._version = _version(file)
-            self.kind = _kind(file.read(16))
+            self.format = _format(file.read(formats.HEAD))
         with explained():
             header = self._header(0)
         self.pages: int = header.get_n_pages()
@@ -270,12 +260,12 @@ class Document:
 
     def _header(self, number: int, **options: Any) -> pyvips.Image:
         """A page as libvips opens it, nothing decoded yet."""
-        if self.kind == "bmp":
+        if self.format.kind == "bmp":
             with self._opened() as file:
                 return _bmp(file, self._max_megapixels)
-        if self.kind in ("tiff", "gif", "webp"):
+        if self.format.kind in ("tiff", "gif", "webp"):
             options["page"] = number
-        load = getattr(pyvips.Image, f"{self.kind}load_source")
+        load = getattr(pyvips.Image, f"{self.format.kind}load_source")
         image = load(self._vips_source(), fail_on="error", **options)
         _check_size(image.width, image.height, self._max_megapixels)
         return image
@@ -297,10 +287,10 @@ class Document:
             turned = _field(image, "orientation") or 1
             turned = turned if turned in _UPRIGHT else 1
             lost: list[str] = []
-            if self.pages > 1 and self.kind != "tiff":
+            if self.pages > 1 and self.format.kind != "tiff":
                 lost.append(f"only the first of its {self.pages} pictures")
             tags = None
-            if self.kind == "tiff":
+            if self.format.kind == "tiff":
                 try:
                     tags = self._tags(number)
                 except ValueError as e:
@@ -338,7 +328,7 @@ class Document:
             released: whether, of several, to keep none open: each is opened again
                 when its pixels are wanted.
         """
-        count = self.pages if self.kind == "tiff" else 1
+        count = self.pages if self.format.kind == "tiff" else 1
         for number in range(count):
             page = self.page(number)
             if released and count > 1:
@@ -398,14 +388,18 @@ def _version(file: BinaryIO) -> tuple[int, ...]:
     return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns
 
 
-def _kind(beginning: bytes) -> str:
-    if beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP":
-        return "webp"
-    for signature, kind in _BEGINNINGS:
-        if beginning.startswith(signature):
-            return kind
+def _format(head: bytes) -> Format:
+    """Return the format of a file by its first bytes.
+
+    Raises:
+        ColorizeError: it is none that is read.
+    """
+    if name := formats.unsupported_by_content(head):
+        raise ColorizeError(f"{name} is not supported")
+    if format := formats.by_content(head):
+        return format
     raise ColorizeError(
-        "not a picture, or damaged at its very start" if beginning else "an empty file"
+        "not a picture, or damaged at its very start" if head else "an empty file"
     )
 
 
@@ -638,7 +632,7 @@ def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
     """
     document = Document(data)
     page = document.page(described=False)
-    if document.kind == "jpeg":
+    if document.format.kind == "jpeg":
         # JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost; twice the box
         # leaves the resampling below enough to work with.
         spare = min(page.height, page.width) // (2 * max(box))

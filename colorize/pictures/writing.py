@@ -19,9 +19,8 @@ import numpy as np
 import pyvips
 import tifffile
 
-from colorize import files
 from colorize.errors import ColorizeError
-from colorize.pictures import metadata, reading
+from colorize.pictures import formats, metadata, reading
 from colorize.pictures.metadata import Metadata
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -32,20 +31,10 @@ _SAVE: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("pngsave_target", {"compression": 4, "filter": "sub"}),
     ".webp": ("webpsave_target", {"Q": 93}),
 }
-_WITH_ALPHA = frozenset({".png", ".webp", ".tif"})
-_WITH_16_BITS = frozenset({".png", ".tif"})
-_WITH_IPTC = frozenset({".jpg", ".tif"})
-_LONGEST = {".jpg": 65_535, ".webp": 16_383}  # pixels, by their definitions
 _KEPT = "xmp:iptc:icc:other"  # of what libvips may write: EXIF is put in by ourselves
 _HEAD = 64  # bytes that hold the place in a JPEG or PNG file where EXIF belongs
 _JPEG_SEGMENT = 65_000  # bytes of metadata that fit a segment of JPEG, name and all
 _TIFF_BYTES = 4_000_000_000  # beyond, its offsets need 64 bits
-
-
-def suffix_for(kind: str) -> str:
-    """The suffix for what was a `jpeg`, `png`, ...: what is not written becomes PNG."""
-    suffix = files.canonical(f".{kind}")
-    return suffix if suffix in files.SUFFIXES.values() else ".png"
 
 
 @dataclass(frozen=True)
@@ -87,15 +76,16 @@ def fitted(
         ColorizeError: it cannot hold a picture as large.
     """
     lost = []
+    format = formats.of_suffix(suffix)
     longest = max(page.height, page.width)
-    if longest > _LONGEST.get(suffix, longest):
+    if format.longest and longest > format.longest:
         raise ColorizeError(
             f"{longest} pixels long, more than {suffix} can hold; use --format png"
         )
-    bits = page.bits if suffix in _WITH_16_BITS else 8
+    bits = min(page.bits, format.bits)
     if bits < page.bits:
         lost.append("16 bits a channel reduced to 8")
-    alpha = page.alpha and suffix in _WITH_ALPHA
+    alpha = page.alpha and format.alpha
     if alpha < page.alpha:
         lost.append("transparency left out")
     carried = page.metadata
@@ -104,9 +94,9 @@ def fitted(
     except ValueError as e:
         lost.append(f"{e} left out")
         carried = metadata.rewritten(replace(carried, xmp=b""), provenance)
-    if carried.photoshop and suffix not in _WITH_IPTC:
+    if carried.photoshop and not format.iptc:
         lost.append("IPTC left out")
-    if carried.texts and suffix != ".png":
+    if carried.texts and not format.texts:
         lost.append("PNG's texts left out")
     if suffix == ".jpg" and len(carried.xmp) > _JPEG_SEGMENT:
         lost.append("XMP left out: too long for JPEG")
@@ -124,8 +114,9 @@ def canvas_bytes(page: reading.Page, suffix: str) -> int:
     """What a page takes painted, while it is encoded: TIFF is written by the strip."""
     if suffix == ".tif":
         return 0
-    channels = 4 if page.alpha and suffix in _WITH_ALPHA else 3
-    depth = page.bits // 8 if suffix in _WITH_16_BITS else 1
+    format = formats.of_suffix(suffix)
+    channels = 4 if page.alpha and format.alpha else 3
+    depth = min(page.bits, format.bits) // 8
     return page.height * page.width * channels * depth
 
 
@@ -361,7 +352,7 @@ def _ends_of_tiff(file: BinaryIO) -> Iterator[int]:
 def is_whole(path: Path) -> bool:
     """Whether a picture file was written to its end, told without decoding it."""
     try:
-        kind = reading.Document(path).kind
+        kind = reading.Document(path).format.kind
         size = path.stat().st_size
         with open(path, "rb") as file:
             if kind == "webp":

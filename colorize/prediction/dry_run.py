@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from colorize import files
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
+from colorize.pictures import formats
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings
 
@@ -78,7 +78,7 @@ def survey(colorizer: Colorizer, jobs: Iterable[Job], settings: Settings) -> Sur
     seconds, written, seen = 0.0, 0, 0.0
     for job, size in sample:
         begun = time.monotonic()
-        named = replace(settings, format=files.format_of(job.output))
+        named = replace(settings, format=formats.format_of(job.output))
         with contextlib.suppress(ColorizeError, OSError):
             copy, _ = steps.predict_bytes(colorizer, job.input.read_bytes(), named)
             written += len(copy)

@@ -15,7 +15,7 @@ import colorize
 from colorize import files, run_folder
 from colorize.config import SHORT_SIDE
 from colorize.errors import ColorizeError
-from colorize.pictures import MAX_MEGAPIXELS, metadata, writing
+from colorize.pictures import MAX_MEGAPIXELS, finding, formats, metadata, writing
 from colorize.prediction import MAX_MEMORY
 
 
@@ -26,7 +26,7 @@ class Settings:
     Attributes:
         size: short side shown to the network, in pixels.
         saturation: what the predicted ab is multiplied by.
-        format: a key of `files.SUFFIXES`.
+        format: a key of `formats.SUFFIXES`.
         overwrite: whether to colour again what is there already.
         preserve_times: whether a copy gets the dates of its original.
         provenance: what a copy says about the making of its colours; None for nothing.
@@ -171,21 +171,21 @@ def plan(
         source: a picture or a folder.
         target: the folder for the coloured copies, with the same tree; or, for a
             single picture, a file name with a picture's suffix.
-        format: a key of `files.SUFFIXES`.
+        format: a key of `formats.SUFFIXES`.
         shard: (i, n) for the i-th of n parts of the pictures, from 1.
 
     Yields:
         Job for each picture, in order; a failed one for each folder that cannot be
         read.
     """
-    if source.is_file() and files.is_picture(target.name) and not target.is_dir():
+    if source.is_file() and formats.is_picture(target.name) and not target.is_dir():
         yield Job(source.name, source, target)
         return
     unreadable: list[tuple[str, str]] = []
-    names = files.find_pictures(source, leave_out=target, unreadable=unreadable)
+    names = finding.find_pictures(source, leave_out=target, unreadable=unreadable)
     for _, group in itertools.groupby(names, os.path.dirname):
         inputs = list(group)
-        outputs = files.output_names(inputs, files.SUFFIXES[format])
+        outputs = finding.output_names(inputs, formats.SUFFIXES[format], source)
         for name, output in zip(inputs, outputs, strict=True):
             if files.in_shard(name, shard):
                 yield Job(name, files.picture_path(source, name), target / output)

@@ -18,10 +18,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from colorize import files
 from colorize.colorizer import Colorizer, painted, seen_at
 from colorize.errors import ColorizeError
-from colorize.pictures import reading, writing
+from colorize.pictures import formats, reading, writing
+from colorize.pictures.formats import Format
 from colorize.prediction.job import Job, Settings
 
 _SMALLEST = 64  # short side: with no memory for less, a picture has failed
@@ -33,7 +33,7 @@ class Picture:
 
     Attributes:
         pages: of the file; at least one.
-        kind: of the file, as `reading.Document` has it.
+        format: of the file, by its content.
         suffix: of the copy's format.
         bytes: that its pixels take, decoded and painted; 0 if it goes through strip
             by strip.
@@ -41,7 +41,7 @@ class Picture:
     """
 
     pages: Sequence[reading.Page]
-    kind: str
+    format: Format
     suffix: str
     bytes: int
     canvas: int
@@ -81,14 +81,14 @@ def open_picture(
         ColorizeError: it is not a picture, or too large.
     """
     document = reading.Document(source, max_megapixels=settings.max_megapixels)
-    asked = suffix or files.SUFFIXES[settings.format]
-    suffix = asked or writing.suffix_for(document.kind)
     pages = list(document.all_pages(released=True))
+    suffix = suffix or formats.SUFFIXES[settings.format]
+    suffix = suffix or formats.kept(document.format, pages[0].bits).suffix
     canvas = writing.canvas_bytes(pages[0], suffix)
     total = pages[0].bytes + canvas
     if len(pages) > 1 or total > settings.max_memory:
         total = canvas = 0
-    return Picture(pages, document.kind, suffix, total, canvas)
+    return Picture(pages, document.format, suffix, total, canvas)
 
 
 def open_input(job: Job, settings: Settings) -> tuple[Job, Picture]:
@@ -100,12 +100,12 @@ def open_input(job: Job, settings: Settings) -> tuple[Job, Picture]:
     Raises:
         ColorizeError: it is not a picture, or too large.
     """
-    suffix = files.suffix_of(job.output)
+    suffix = formats.suffix_of(job.output)
     picture = open_picture(job.input, settings, suffix=suffix)
-    named = job.input.suffix
-    same = files.canonical(named) == files.canonical(f".{picture.kind}")
-    if settings.format == "keep" and not same:
-        job = job.warned(f"{picture.kind.upper()} by its content, not {named}")
+    named = formats.by_suffix(job.input.suffix)
+    if settings.format == "keep" and named not in (None, picture.format):
+        content = picture.format.name
+        job = job.warned(f"{content} by its content, not {job.input.suffix}")
     first = picture.pages[0]
     job = replace(
         job,

@@ -1,0 +1,225 @@
+"""Picture files found below a folder, in order, and the names of their copies.
+
+Of a file whose name does not tell its format, the first bytes are looked at; nothing
+is decoded.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from colorize import files
+from colorize.errors import ColorizeError, UsageError
+from colorize.pictures import formats
+from colorize.pictures.formats import Format
+
+_AVIF_HEAD = 1 << 16  # bytes within which an AVIF file says how deep it is
+NO_SUFFIX = "no suffix"  # in counts by suffix
+
+
+def find_pictures(
+    folder: Path,
+    *,
+    leave_out: Path | None = None,
+    unreadable: list[tuple[str, str]] | None = None,
+    passed_over: Counter[str] | None = None,
+) -> Iterator[str]:
+    """Yield the pictures below a folder, folder by folder, each sorted by name.
+
+    A folder's own pictures come before those of the folders in it. A file is a picture
+    by its suffix, and without one by its first bytes. Hidden files and folders are
+    passed over. Links are followed, but a link back to a folder above it is not.
+    Memory grows with the largest single folder only.
+
+    Args:
+        folder: where to look; a single file yields its own name.
+        leave_out: a folder not to enter, such as the output inside the input.
+        unreadable: gets the name of each folder in it that cannot be read, and why;
+            None to make that an error.
+        passed_over: counts, by suffix, the files that are not taken and could be
+            pictures: those of formats that are not read, and those whose content is
+            a picture's and whose name is not; None to save looking at the latter.
+
+    Yields:
+        Paths relative to `folder`, with `/` between their parts.
+
+    Raises:
+        UsageError: the folder does not exist.
+        ColorizeError: it cannot be read, or without `unreadable` one in it.
+    """
+    if folder.is_file():
+        yield folder.name
+        return
+    if not folder.exists():
+        raise UsageError(f"{folder}: no such file or folder")
+    leave_out = leave_out and leave_out.resolve()
+    yield from _Walk(leave_out, unreadable, passed_over).below(folder, "", ())
+
+
+class _Walk:
+    """A walk through folders; its attributes are arguments of `find_pictures`."""
+
+    def __init__(
+        self,
+        leave_out: Path | None,
+        unreadable: list[tuple[str, str]] | None,
+        passed_over: Counter[str] | None,
+    ) -> None:
+        self._leave_out = leave_out
+        self._unreadable = unreadable
+        self._passed_over = passed_over
+
+    def below(
+        self, folder: Path, prefix: str, above: tuple[Path, ...]
+    ) -> Iterator[str]:
+        real = folder.resolve()
+        if real == self._leave_out or real in above:
+            return
+        try:
+            with os.scandir(folder) as entries:
+                listing = sorted((entry.name, _is_folder(entry)) for entry in entries)
+        except OSError as e:
+            if self._unreadable is None or not prefix:
+                raise ColorizeError(f"{folder}: cannot be read: {e.strerror}") from e
+            self._unreadable.append((prefix, f"cannot be read: {e.strerror}"))
+            return
+        for name, is_folder in listing:
+            if not is_folder and self._takes(folder / name):
+                yield prefix + name
+        for name, is_folder in listing:
+            if is_folder and not name.startswith("."):
+                yield from self.below(folder / name, f"{prefix}{name}/", (*above, real))
+
+    def _takes(self, path: Path) -> bool:
+        """Return whether a file is taken; count it where it could have been."""
+        if path.name.startswith("."):
+            return False
+        suffix = path.suffix.lower()
+        if formats.by_suffix(suffix):
+            return True
+        if suffix and self._passed_over is None:
+            return False
+        head = b"" if formats.unsupported_by_suffix(suffix) else _head(path)
+        format = formats.by_content(head)
+        if format and not suffix:
+            return True
+        if self._passed_over is not None and (
+            format
+            or formats.unsupported_by_suffix(suffix)
+            or formats.unsupported_by_content(head)
+        ):
+            self._passed_over[suffix or NO_SUFFIX] += 1
+        return False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _head(path: Path, size: int = formats.HEAD) -> bytes:
+    """Return the first bytes of a file; b"" of what cannot be read, or is a device."""
+    try:
+        if not path.is_file():
+            return b""
+        with open(path, "rb") as file:
+            return file.read(size)
+    except OSError:
+        return b""
+
+
+def count_pictures(
+    source: Path,
+    target: Path | None = None,
+    shard: tuple[int, int] = (1, 1),
+    passed_over: Counter[str] | None = None,
+) -> int:
+    """Count what there is to do, and check that it is safe.
+
+    Args:
+        source: a folder, or a single picture.
+        target: where the results go.
+        shard: which part of the pictures to count, of those that `in_shard` tells of.
+        passed_over: as of `find_pictures`.
+
+    Raises:
+        UsageError: there is no such source, or the target is the source.
+        ColorizeError: there are no pictures.
+    """
+    if target is not None and target.resolve() in (
+        source.resolve(),
+        source.resolve().parent if source.is_file() else source.resolve(),
+    ):
+        raise UsageError(f"{target}: the output is the input; name another folder")
+    if target is not None and target.resolve() in source.resolve().parents:
+        if source.is_dir():
+            raise UsageError(
+                f"{target}: the output holds the input, and might replace it; name "
+                "another folder"
+            )
+    total = 0
+    count = 0
+    for name in find_pictures(
+        source, leave_out=target, unreadable=[], passed_over=passed_over
+    ):
+        total += 1
+        count += files.in_shard(name, shard)
+    if not total:
+        raise ColorizeError(f"{source}: no pictures in it")
+    return count
+
+
+def output_names(
+    names: Sequence[str], suffix: str, folder: Path | None = None
+) -> list[str]:
+    """Return the names of the copies of one folder's pictures.
+
+    A copy is named as its original, and where the format changes by its suffix too:
+    `photo.tif` as PNG is `photo.tif.png`. So a name never depends on what else is in
+    the folder, now or later, but where two differ in case only, or where an original
+    has no suffix.
+
+    Args:
+        names: of pictures in one folder, in order.
+        suffix: of the copies, such as `.png`; empty to keep that of each picture,
+            unless its format is not written: then it becomes `.png`.
+        folder: what the names are relative to, to look into those files whose name
+            does not tell what they become; None to go by the name alone.
+    """
+    taken: set[str] = set()
+    outputs: dict[str, str] = {}
+    # Those without a suffix come last: `a` must not take the name of `a.jpg`.
+    for name in sorted(names, key=lambda name: _format_by_name(name) is None):
+        wanted = suffix or _suffix_kept(name, folder)
+        same = formats.canonical(os.path.splitext(name)[1]) == formats.canonical(wanted)
+        output = name if same else name + wanted
+        while output.casefold() in taken:
+            output += wanted
+        taken.add(output.casefold())
+        outputs[name] = output
+    return [outputs[name] for name in names]
+
+
+def _format_by_name(name: str) -> Format | None:
+    return formats.by_suffix(os.path.splitext(name)[1])
+
+
+def _suffix_kept(name: str, folder: Path | None) -> str:
+    """Return the suffix of a copy for which no format was asked."""
+    format, bits = _format_by_name(name), 8
+    if folder is not None and format in (None, formats.AVIF):
+        head = _head(files.picture_path(folder, name), _AVIF_HEAD)
+        format = format or formats.by_content(head)
+        bits = 16 if b"av1C" in head and _is_deep(head) else 8
+    own = os.path.splitext(name)[1]
+    becomes = formats.kept(format or formats.PNG, bits)
+    return own if becomes.suffix == formats.canonical(own) else becomes.suffix
+
+
+def _is_deep(avif: bytes) -> bool:
+    """Return whether an AVIF file has more than 8 bits, by AV1's configuration box."""
+    place = avif.index(b"av1C")
+    return bool(avif[place + 6 : place + 7] and avif[place + 6] & 0x40)
