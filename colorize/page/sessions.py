@@ -188,7 +188,8 @@ class Sessions:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Deletes everything, whatever signal comes meanwhile."""
-        numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+        names = ("SIGHUP", "SIGINT", "SIGTERM")  # Windows lacks the first
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
         before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
         for session in list(self._open.values()):
             self.close(session)
