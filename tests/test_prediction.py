@@ -16,7 +16,8 @@ from colorize.errors import ColorizeError
 from colorize.pictures import formats, reading, sheets, writing
 from colorize.pictures.metadata import Provenance
 from colorize.prediction import contact_sheets, dry_run, pipeline, steps
-from colorize.prediction.job import Settings, plan
+from colorize.prediction.job import Settings
+from colorize.prediction.places import plan
 from colorize.runtimes.keras import KerasNetwork
 
 
@@ -48,7 +49,7 @@ def grey_photos(tmp_path):
 
 def run(colorizer, source, target, shard=(1, 1), **options):
     settings = Settings(size=32, **options)
-    jobs = plan(source, target, settings.format, shard)
+    jobs = plan([source], target, settings.format, shard)
     return list(pipeline.predict(colorizer, jobs, settings))
 
 
@@ -214,7 +215,7 @@ def test_stopping_leaves_whole_files_only(colorizer, grey_photos, tmp_path):
     for i in range(20):
         Image.new("L", (64, 64), i).save(grey_photos / f"n{i}.png")
     settings = Settings(size=32)
-    jobs = plan(grey_photos, tmp_path / "out")
+    jobs = plan([grey_photos], tmp_path / "out")
     events = pipeline.predict(colorizer, jobs, settings)
     next(events)
     events.close()
@@ -327,7 +328,7 @@ def test_a_fault_of_the_program_costs_one_picture_and_is_told(
             return colorizer.batch_ab(small)
 
     settings = Settings(size=32)
-    jobs = plan(grey_photos, tmp_path / "out")
+    jobs = plan([grey_photos], tmp_path / "out")
     done = list(pipeline.predict(Faulty(), jobs, settings))
     told = {d.name: d for d in done}
     assert told["a.png"].outcome == "failed"
@@ -351,7 +352,7 @@ def test_many_pages_do_not_hold_many_files_open(colorizer, tmp_path):
             return colorizer.batch_ab(small)
 
     settings = Settings(size=32)
-    jobs = plan(tmp_path / "in", tmp_path / "out")
+    jobs = plan([tmp_path / "in"], tmp_path / "out")
     (done,) = pipeline.predict(Watching(), jobs, settings)
     assert done.pages == 120 and most < 20
 
@@ -380,7 +381,7 @@ def test_without_memory_for_it_the_network_sees_a_smaller_picture(
 ):
     settings = Settings(size=512)
     poor = Forgetful(colorizer, 300 * 400)
-    jobs = plan(grey_photos, tmp_path / "out")
+    jobs = plan([grey_photos], tmp_path / "out")
     done = list(pipeline.predict(poor, jobs, settings))
     sizes = {d.name: d.size for d in done}
     assert sizes == {
@@ -399,7 +400,7 @@ def test_with_no_memory_at_all_nothing_grey_is_passed_off_as_coloured(
     colorizer, grey_photos, tmp_path
 ):
     poor = Forgetful(colorizer, 0)
-    jobs = plan(grey_photos, tmp_path / "out")
+    jobs = plan([grey_photos], tmp_path / "out")
     done = list(pipeline.predict(poor, jobs, Settings()))
     assert {(d.outcome, d.reason) for d in done} == {
         ("failed", "out of memory in the network")
@@ -489,7 +490,7 @@ def test_a_folder_that_cannot_be_read_fails_alone(
 
 
 def test_a_picture_that_disappears_fails_alone(colorizer, grey_photos, tmp_path):
-    jobs = list(plan(grey_photos, tmp_path / "out"))
+    jobs = list(plan([grey_photos], tmp_path / "out"))
     (grey_photos / "b.png").unlink()
     done = list(pipeline.predict(colorizer, jobs, Settings(size=32)))
     assert outcomes(done)["b.png"] == "failed"
@@ -509,7 +510,7 @@ def test_bytes_in_bytes_out(colorizer, kind):
 
 def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
     (grey_photos / "bad.jpg").write_text("text")
-    jobs = plan(grey_photos, tmp_path / "out")
+    jobs = plan([grey_photos], tmp_path / "out")
     found = dry_run.survey(colorizer, jobs, Settings(size=32))
     assert found.counts == {"coloured": 4, "failed": 1}
     assert found.megapixels == pytest.approx((37 * 53 + 200 * 11 + 81 + 1) / 1e6)
@@ -520,7 +521,7 @@ def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
 
 def test_a_comparison_shows_sizes_and_saturations(colorizer, grey_photos, tmp_path):
     before = content(grey_photos)
-    jobs = plan(grey_photos / "a.png", tmp_path / "out")
+    jobs = plan([grey_photos / "a.png"], tmp_path / "out")
     (done,) = contact_sheets.compare(colorizer, jobs, Settings())
     page = reading.read_rgb(done.output)
     assert done.output.name == "a.compare.png"

@@ -303,6 +303,11 @@ def rewritten(metadata: Metadata, provenance: Provenance | None) -> Metadata:
         raise ValueError("damaged XMP") from e
 
 
+def names_colorize(xmp: bytes) -> bool:
+    """Return whether an XMP packet says that this program made the picture."""
+    return b'CreatorTool="colorize ' in xmp
+
+
 _one_at_a_time = threading.Lock()
 
 

@@ -2,7 +2,8 @@
 
 `steps` reads, colors and writes one picture; the rest decides which, and when.
 
-Files import in this order: shards, job, steps, pipeline, dry_run, contact_sheets.
+Files import in this order: shards, job, places, steps, pipeline, dry_run,
+contact_sheets.
 May import: colorizer and what is below it. Nothing of training or evaluation.
 """
 

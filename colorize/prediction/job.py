@@ -2,20 +2,17 @@
 
 import dataclasses
 import hashlib
-import itertools
-import os
 import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import colorize
-from colorize import files, run_folder
+from colorize import run_folder
 from colorize.config import SHORT_SIDE
 from colorize.errors import ColorizeError
-from colorize.pictures import MAX_MEGAPIXELS, finding, formats, metadata, writing
+from colorize.pictures import MAX_MEGAPIXELS, metadata, writing
 from colorize.prediction import MAX_MEMORY
 
 
@@ -160,34 +157,3 @@ class Origin:
             parameters=f"model={self.name} sha256={self.sha256} size={settings.size} "
             f"saturation={settings.saturation:g} precision={self.precision}",
         )
-
-
-def plan(
-    source: Path, target: Path, format: str = "keep", shard: tuple[int, int] = (1, 1)
-) -> Iterator[Job]:
-    """Pair inputs with outputs, folder by folder.
-
-    Args:
-        source: a picture or a folder.
-        target: the folder for the coloured copies, with the same tree; or, for a
-            single picture, a file name with a picture's suffix.
-        format: a key of `formats.SUFFIXES`.
-        shard: (i, n) for the i-th of n parts of the pictures, from 1.
-
-    Yields:
-        Job for each picture, in order; a failed one for each folder that cannot be
-        read.
-    """
-    if source.is_file() and formats.is_picture(target.name) and not target.is_dir():
-        yield Job(source.name, source, target)
-        return
-    unreadable: list[tuple[str, str]] = []
-    names = finding.find_pictures(source, leave_out=target, unreadable=unreadable)
-    for _, group in itertools.groupby(names, os.path.dirname):
-        inputs = list(group)
-        outputs = finding.output_names(inputs, formats.SUFFIXES[format], source)
-        for name, output in zip(inputs, outputs, strict=True):
-            if files.in_shard(name, shard):
-                yield Job(name, files.picture_path(source, name), target / output)
-    for name, reason in unreadable:
-        yield Job(name, source / name, target / name, "failed", reason)
