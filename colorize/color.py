@@ -9,6 +9,7 @@ Each conversion is written once, over a namespace `xp`: `numpy` by default,
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,22 +39,48 @@ _BISECTIONS = 10  # chroma to 1/1024 of itself: under 0.15 Lab units at the most
 
 
 def _decode(rgb: Array, xp: Any) -> Array:
-    """Linear light from sRGB, both in [0, 1]."""
+    """Return linear light from sRGB, both in [0, 1]."""
     above = xp.power((xp.maximum(rgb, 0.04045) + 0.055) / 1.055, 2.4)
     return xp.where(rgb > 0.04045, above, rgb / 12.92)
 
 
 def _encode(linear: Array, xp: Any) -> Array:
-    """Gamma-encoded sRGB from linear light, both in [0, 1]; the rest is clipped."""
+    """Return gamma-encoded sRGB of linear light, which is clipped to [0, 1]."""
     linear = xp.clip(linear, 0.0, 1.0)
     above = 1.055 * xp.power(xp.maximum(linear, 0.0031308), 1 / 2.4) - 0.055
     return xp.where(linear > 0.0031308, above, linear * 12.92)
 
 
+def _f(share: Array, xp: Any = np) -> Array:
+    """Return CIE's f of X, Y or Z as a share of white's."""
+    cube_root = (
+        xp.cbrt(share) if xp is np else xp.power(xp.maximum(share, _KNEE), 1 / 3)
+    )
+    return xp.where(share > _KNEE, cube_root, _SLOPE * share + _OFFSET)
+
+
+def _f_inverse(f: Array, xp: Any = np, out: np.ndarray | None = None) -> Array:
+    """Return the share of white's X, Y or Z that CIE's f was made of.
+
+    Args:
+        f: of any shape.
+        xp: `numpy`, or `keras.ops` for tensors.
+        out: in NumPy, what to write it to; None for a new array.
+    """
+    if xp is not np:
+        return xp.where(f > _F_KNEE, f * f * f, (f - _OFFSET) / _SLOPE)
+    # As `where` would, without three more arrays as large: painting waits for this.
+    share = np.empty_like(f) if out is None else out
+    np.multiply(f, f, out=share)
+    share *= f
+    flat = np.reshape(f, -1)
+    dark = np.flatnonzero(flat <= _F_KNEE)
+    share.reshape(-1)[dark] = (flat[dark] - _OFFSET) / _SLOPE
+    return share
+
+
 def _linear_to_lab(linear: Array, xp: Any) -> Array:
-    xyz = xp.matmul(linear, _TO_XYZ)
-    root = xp.power(xp.maximum(xyz, _KNEE), 1 / 3)
-    f = xp.where(xyz > _KNEE, root, _SLOPE * xyz + _OFFSET)
+    f = _f(xp.matmul(linear, _TO_XYZ), xp)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return xp.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
@@ -61,12 +88,11 @@ def _linear_to_lab(linear: Array, xp: Any) -> Array:
 def _lab_to_linear(lab: Array, xp: Any) -> Array:
     y = (lab[..., 0] + 16) / 116
     f = xp.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
-    xyz = xp.where(f > _F_KNEE, f * f * f, (f - _OFFSET) / _SLOPE)
-    return xp.matmul(xyz, _FROM_XYZ)
+    return xp.matmul(_f_inverse(f, xp), _FROM_XYZ)
 
 
 def rgb_to_lab(rgb: Array, *, xp: Any = np) -> Array:
-    """Lab of sRGB.
+    """Return Lab of sRGB.
 
     Args:
         rgb: (..., 3), float in [0, 1], or, in NumPy, uint8.
@@ -83,7 +109,7 @@ def rgb_to_lab(rgb: Array, *, xp: Any = np) -> Array:
 
 
 def lab_to_rgb(lab: Array, *, xp: Any = np) -> Array:
-    """The sRGB of Lab, in [0, 1]; out of gamut, each channel is clipped by itself.
+    """Return sRGB of Lab, in [0, 1]; out of gamut, each channel is clipped by itself.
 
     Clipping changes L and hue: call `into_gamut` first where they matter.
 
@@ -100,7 +126,7 @@ def lab_to_rgb(lab: Array, *, xp: Any = np) -> Array:
 
 
 def into_gamut(lab: Array, *, xp: Any = np) -> Array:
-    """Lab with chroma lowered, at constant L and hue, until sRGB can show it.
+    """Return Lab with chroma lowered, at constant L and hue, until sRGB can show it.
 
     The largest displayable share of each pixel's chroma is found by bisection.
 
@@ -109,79 +135,93 @@ def into_gamut(lab: Array, *, xp: Any = np) -> Array:
         xp: `numpy`, or `keras.ops` for tensors.
 
     Returns:
-        (..., 3) Lab, unchanged wherever the colour was inside the gamut.
+        (..., 3) Lab, unchanged wherever the color was inside the gamut.
     """
     if xp is np:
         lab = lab.astype(np.float32, copy=False)
-    return xp.where(_displayable(lab, xp)[..., None], lab, _lower_chroma(lab, xp))
-
-
-def _displayable(lab: Array, xp: Any) -> Array:
-    linear = _lab_to_linear(lab, xp)
-    low, high = -GAMUT_TOLERANCE, 1 + GAMUT_TOLERANCE
-    return xp.all((linear >= low) & (linear <= high), axis=-1)
-
-
-def _lower_chroma(lab: Array, xp: Any) -> Array:
     lightness, ab = lab[..., :1], lab[..., 1:]
-    share = xp.zeros_like(lightness)  # the largest share known to be displayable
+
+    def fits(share: Array) -> Array:
+        paler = xp.concatenate([lightness, ab * share], axis=-1)
+        return ~_outside(_lab_to_linear(paler, xp), -1, xp)[..., None]
+
+    share = _largest_share(fits, xp.zeros_like(lightness), xp)
+    paler = xp.concatenate([lightness, ab * share], axis=-1)
+    return xp.where(_outside(_lab_to_linear(lab, xp), -1, xp)[..., None], paler, lab)
+
+
+def _outside(linear: Array, axis: int, xp: Any = np) -> Array:
+    """Return which colors in linear light, channels on an axis, sRGB cannot show."""
+    low, high = xp.min(linear, axis=axis), xp.max(linear, axis=axis)
+    return (low < -GAMUT_TOLERANCE) | (high > 1 + GAMUT_TOLERANCE)
+
+
+def _largest_share(
+    fits: Callable[[Array], Array], nothing: Array, xp: Any = np
+) -> Array:
+    """Return how much of each color's chroma sRGB can show, by bisection.
+
+    Args:
+        fits: says which shares are within the gamut.
+        nothing: zeros, of the shape that shares have.
+        xp: `numpy`, or `keras.ops` for tensors.
+    """
+    share = nothing
     for step in range(1, _BISECTIONS + 1):
-        tried = share + 0.5**step
-        fits = _displayable(xp.concatenate([lightness, ab * tried], axis=-1), xp)
-        share = xp.where(fits[..., None], tried, share)
-    return xp.concatenate([lightness, ab * share], axis=-1)
+        larger = share + 0.5**step
+        share = xp.where(fits(larger), larger, share)
+    return share
 
 
 def to_uint8(rgb: np.ndarray) -> np.ndarray:
-    """8-bit levels of sRGB in [0, 1], rounded to the nearest."""
+    """Return 8-bit levels of sRGB in [0, 1], rounded to the nearest."""
     return np.rint(rgb * 255).astype(np.uint8)
 
 
 def grey_levels(pixels: np.ndarray) -> np.ndarray:
-    """The sRGB levels of the greys that are as light as pixels are.
+    """Return the sRGB levels of the greys that are as light as pixels are.
 
     Args:
         pixels: (H, W, 1) grey or (H, W, 3) sRGB, uint8 or uint16.
 
     Returns:
-        (H, W): grey as it is, colours as uint16; a colour that is a grey keeps its
+        (H, W): grey as it is, colors as uint16; a color that is a grey keeps its
         level exactly.
     """
     red = pixels[..., 0]
     if pixels.shape[-1] == 1:
         return red
     green, blue = pixels[..., 1], pixels[..., 2]
-    own = to_depth(red, 16)
-    coloured = (red != green) | (red != blue)
-    if not coloured.any():
-        return own
+    as_grey = to_depth(red, 16)
+    colored = (red != green) | (red != blue)
+    if not colored.any():
+        return as_grey
     linear = _linear_levels(pixels.dtype)
     y = sum(
         np.take(linear, plane) * weight
         for plane, weight in zip((red, green, blue), _TO_XYZ[:, 1], strict=True)
     )
     levels = np.rint(65535 * _encode(y, np)).astype(np.uint16)
-    return np.where(coloured, levels, own)
+    return np.where(colored, levels, as_grey)
 
 
 def lightness_of(levels: np.ndarray) -> np.ndarray:
-    """L (...) in [0, 100], float32, of the sRGB levels (...) of greys, 8 or 16 bits."""
+    """Return L (...) in [0, 100], float32, of sRGB levels (...) of 8 or 16 bits."""
     return (116 * _grey_roots(levels.dtype)[levels] - 16).astype(np.float32, copy=False)
 
 
 @functools.cache
 def _linear_levels(dtype: np.dtype[Any]) -> np.ndarray:
-    """Linear light of every sRGB level of a type."""
+    """Return linear light of every sRGB level of a type."""
     top = np.iinfo(dtype).max
     return _decode(np.arange(top + 1) / top, np).astype(np.float32)
 
 
 @functools.cache
 def _grey_roots(dtype: np.dtype[Any]) -> np.ndarray:
-    """(L + 16) / 116 of every grey level: what CIE Lab makes of its Y."""
+    """Return (L + 16) / 116 of every grey level: what CIE Lab makes of its Y."""
     y = _linear_levels(dtype)
-    roots = np.where(y > _KNEE, np.cbrt(y), _SLOPE * y + _OFFSET)
-    return roots.astype(np.float32, copy=False)
+    return _f(y).astype(np.float32, copy=False)
 
 
 # Pixels in one product of matrices, few enough that OpenBLAS starts no threads of its
@@ -192,12 +232,12 @@ _FINE = 65535  # steps of linear light: a 20th of an 8-bit level where sRGB is s
 
 @functools.cache
 def _encoded_8bit() -> np.ndarray:
-    """The 8-bit sRGB level of every step of linear light."""
+    """Return the 8-bit sRGB level of every step of linear light."""
     return to_uint8(_encode(np.arange(_FINE + 1) / _FINE, np))
 
 
 def to_depth(levels: np.ndarray, bits: int) -> np.ndarray:
-    """The same greys at 8 or 16 bits, rounded to the nearest."""
+    """Return the same greys at 8 or 16 bits, rounded to the nearest."""
     if levels.dtype.itemsize * 8 == bits:
         return levels
     if bits == 16:
@@ -206,7 +246,7 @@ def to_depth(levels: np.ndarray, bits: int) -> np.ndarray:
 
 
 def paint(levels: np.ndarray, ab: np.ndarray, *, bits: int = 8) -> np.ndarray:
-    """Greys given colour, as sRGB; their L and its hue survive, chroma gives way.
+    """Return greys given color, as sRGB; their L and its hue survive, chroma gives way.
 
     The same as `lab_to_rgb(into_gamut(...))`, by tables where those are exact enough:
     whole photographs come through here.
@@ -227,14 +267,14 @@ def paint(levels: np.ndarray, ab: np.ndarray, *, bits: int = 8) -> np.ndarray:
     a = ab[..., 0].reshape(-1) * np.float32(1 / 500)
     b = ab[..., 1].reshape(-1) * np.float32(1 / 200)
     linear = _linear(y, f, a, b)
-    outside = np.flatnonzero(_outside(linear))
+    outside = np.flatnonzero(_outside(linear, 0))
     if outside.size:
         y, f, a, b = y[outside], f[outside], a[outside], b[outside]
-        share = np.zeros_like(y)  # the largest share known to be displayable
-        for step in range(1, _BISECTIONS + 1):
-            tried = share + np.float32(0.5**step)
-            fits = ~_outside(_linear(y, f, a * tried, b * tried))
-            share[fits] = tried[fits]
+
+        def fits(share: np.ndarray) -> np.ndarray:
+            return ~_outside(_linear(y, f, a * share, b * share), 0)
+
+        share = _largest_share(fits, np.zeros_like(y))
         linear[:, outside] = _linear(y, f, a * share, b * share)
     painted = np.empty((flat.size, 3), np.uint8 if bits == 8 else np.uint16)
     for channel, plane in enumerate(linear):
@@ -243,7 +283,7 @@ def paint(levels: np.ndarray, ab: np.ndarray, *, bits: int = 8) -> np.ndarray:
 
 
 def levels_of_light(linear: np.ndarray, bits: int) -> np.ndarray:
-    """The sRGB levels of linear light, which is clipped to [0, 1]."""
+    """Return the sRGB levels of linear light, which is clipped to [0, 1]."""
     if bits == 16:
         return np.rint(65535 * _encode(linear, np)).astype(np.uint16)
     steps = np.clip(linear, 0, 1) * np.float32(_FINE) + np.float32(0.5)
@@ -251,13 +291,10 @@ def levels_of_light(linear: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _linear(y: np.ndarray, f: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Linear light (3, n) of Y (n,), its root f, and a / 500 and b / 200."""
+    """Return linear light (3, n) of Y (n,), its root f, and a / 500 and b / 200."""
     xyz = np.empty((3, y.size), np.float32)
-    for out, root in ((xyz[0], f + a), (xyz[2], f - b)):
-        np.multiply(root, root, out=out)
-        out *= root
-        dark = np.flatnonzero(root <= _F_KNEE)
-        out[dark] = (root[dark] - _OFFSET) / _SLOPE
+    _f_inverse(f + a, out=xyz[0])
+    _f_inverse(f - b, out=xyz[2])
     xyz[1] = y
     rgb = np.empty_like(xyz)
     for start in range(0, y.size, _ALONE):
@@ -266,14 +303,8 @@ def _linear(y: np.ndarray, f: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.nd
     return rgb
 
 
-def _outside(linear: np.ndarray) -> np.ndarray:
-    """Which of (3, n) linear colours sRGB cannot show: (n,)."""
-    low, high = linear.min(axis=0), linear.max(axis=0)
-    return (low < -GAMUT_TOLERANCE) | (high > 1 + GAMUT_TOLERANCE)
-
-
 def join(lightness: np.ndarray, ab: np.ndarray) -> np.ndarray:
-    """8-bit sRGB of lightness and colour; L and hue survive, chroma gives way.
+    """Return 8-bit sRGB of lightness and color; L and hue survive, chroma gives way.
 
     Args:
         lightness: (H, W) in [0, 100].
@@ -287,7 +318,7 @@ def join(lightness: np.ndarray, ab: np.ndarray) -> np.ndarray:
 
 
 def lightness(rgb: np.ndarray) -> np.ndarray:
-    """L of 8-bit sRGB: what is left of a colour picture when it is turned grey.
+    """Return L of 8-bit sRGB: what is left of a color picture when it is turned grey.
 
     Args:
         rgb: (..., 3) uint8.
@@ -296,29 +327,36 @@ def lightness(rgb: np.ndarray) -> np.ndarray:
         (...) float32 in [0, 100].
     """
     y = _linear_levels(rgb.dtype)[rgb] @ _TO_XYZ[:, 1]
-    f = np.where(y > _KNEE, np.cbrt(y), _SLOPE * y + _OFFSET)
-    return (116 * f - 16).astype(np.float32, copy=False)
+    return (116 * _f(y) - 16).astype(np.float32, copy=False)
 
 
-def grey_level(lightness: Array, *, xp: Any = np) -> Array:
-    """The sRGB level in [0, 1] that all three channels of a grey pixel have.
+def luminance(lightness: Array, *, xp: Any = np) -> Array:
+    """Return Y in [0, 1] of L (...) in [0, 100].
 
     Args:
         lightness: (...) in [0, 100].
         xp: `numpy`, or `keras.ops` for tensors.
     """
-    f = (lightness + 16) / 116
-    linear = xp.where(f > _F_KNEE, f * f * f, (f - _OFFSET) / _SLOPE)
-    return _encode(linear, xp)
+    return _f_inverse((lightness + 16) / 116, xp)
+
+
+def grey_level(lightness: Array, *, xp: Any = np) -> Array:
+    """Return the sRGB level in [0, 1] that all three channels of a grey pixel have.
+
+    Args:
+        lightness: (...) in [0, 100].
+        xp: `numpy`, or `keras.ops` for tensors.
+    """
+    return _encode(luminance(lightness, xp=xp), xp)
 
 
 def grey(lightness: np.ndarray) -> np.ndarray:
-    """8-bit sRGB (..., 3) of lightness (...) in [0, 100] without colour."""
+    """Return 8-bit sRGB (..., 3) of lightness (...) in [0, 100] without color."""
     return join(lightness, np.zeros((*lightness.shape, 2), np.float32))
 
 
 def ab_bins(step: int = 10) -> np.ndarray:
-    """The colours that a network chooses among: ab on a grid, where sRGB reaches it.
+    """Return the colors that a network chooses among: a grid of ab within sRGB.
 
     Args:
         step: of the grid, in Lab units.

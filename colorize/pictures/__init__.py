@@ -1,7 +1,8 @@
 """A picture file's pixels and all it carries.
 
-Files import in this order: formats, finding, metadata,
-reading, writing, sheets.
+Files import in this order: formats, finding, sources, containers, ifd, resolution,
+photoshop, xmp, texts, parts, metadata, inventory, profiles, tiff_pages, decoding,
+reading, embedding, tiff, writing, sheets.
 May import: errors, quiet, color, files, metrics, config, run_folder. No TensorFlow.
 """
 

@@ -16,14 +16,10 @@ What pixels mean:
 """
 
 import contextlib
-import dataclasses
-import functools
-import io
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyvips
@@ -31,9 +27,18 @@ from PIL import Image
 
 from colorize import color
 from colorize.errors import ColorizeError
-from colorize.pictures import MAX_MEGAPIXELS, formats, metadata
+from colorize.pictures import (
+    MAX_MEGAPIXELS,
+    decoding,
+    formats,
+    metadata,
+    parts,
+    profiles,
+)
+from colorize.pictures.decoding import image_of
 from colorize.pictures.formats import Format
 from colorize.pictures.metadata import Metadata
+from colorize.pictures.sources import Source
 
 Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
 pyvips.cache_set_max(0)  # files change, and what was decoded is used once
@@ -55,8 +60,6 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     8: lambda x: x.swapaxes(0, 1)[::-1],
 }
 _COLOURS = {"b-w": 1, "grey16": 1, "cmyk": 4}  # channels; all others have three
-_SPACES = {1: b"GRAY", 3: b"RGB ", 4: b"CMYK"}  # in the header of an ICC profile
-BLOB = pyvips.GValue.blob_type
 
 
 class Page:
@@ -228,45 +231,18 @@ class Document:
     def __init__(
         self, source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS
     ) -> None:
-        self._source = source
+        self._source = Source(source)
         self._max_megapixels = max_megapixels
-        with self._opened() as file:
-            self._version = _version(file)
+        with self._source.opened() as file:
             self.format = _format(file.read(formats.HEAD))
         with explained():
-            header = self._header(0)
-        self.pages: int = header.get_n_pages()
-        self._places: list[int | None] = [None]  # of the tags of TIFF pages
+            self._decoder = decoding.decoder(self._source, self.format)
+            self._header(0)
+        self.pages = self._decoder.pages
 
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
-        if isinstance(self._source, bytes):
-            yield io.BytesIO(self._source)
-            return
-        try:
-            file = open(self._source, "rb")
-        except OSError as e:
-            raise ColorizeError(e.strerror or str(e)) from e
-        with file:
-            yield file
-
-    def _vips_source(self) -> pyvips.Source:
-        if isinstance(self._source, bytes):
-            return pyvips.Source.new_from_memory(self._source)
-        with self._opened() as file:
-            if _version(file) != self._version:
-                raise ColorizeError("changed while it was read")
-            return pyvips.Source.new_from_descriptor(file.fileno())  # it duplicates it
-
-    def _header(self, number: int, **options: Any) -> pyvips.Image:
-        """A page as libvips opens it, nothing decoded yet."""
-        if self.format.kind == "bmp":
-            with self._opened() as file:
-                return _bmp(file, self._max_megapixels)
-        if self.format.kind in ("tiff", "gif", "webp"):
-            options["page"] = number
-        load = getattr(pyvips.Image, f"{self.format.kind}load_source")
-        image = load(self._vips_source(), fail_on="error", **options)
+    def _header(self, number: int) -> pyvips.Image:
+        """Return a page of which nothing is decoded yet, if it is not too large."""
+        image = self._decoder.header(number)
         _check_size(image.width, image.height, self._max_megapixels)
         return image
 
@@ -281,45 +257,44 @@ class Document:
         Raises:
             ColorizeError: it cannot be read, or is too large.
         """
-        options = {"shrink": shrink} if shrink > 1 else {}
         with explained():
-            image = self._header(number, access="sequential", **options)
-            turned = _field(image, "orientation") or 1
-            turned = turned if turned in _UPRIGHT else 1
-            lost: list[str] = []
-            if self.pages > 1 and self.format.kind != "tiff":
-                lost.append(f"only the first of its {self.pages} pictures")
-            tags = None
-            if self.format.kind == "tiff":
-                try:
-                    tags = self._tags(number)
-                except ValueError as e:
-                    lost.append(f"{e} left out")
-            carried = self._metadata(image, tags, lost) if described else None
-            if carried and carried.dpi and turned > 4:
-                carried = dataclasses.replace(carried, dpi=carried.dpi[::-1])
+            image = self._header(number)
+            carried = self._carried(number, image)
+            turned, extra = carried.orientation, carried.extra_samples
+            written, lost = metadata.of_parts(carried) if described else (None, [])
+            pictures = carried.pictures
+            if self.format is not formats.TIFF:
+                pictures = max(pictures, self.pages)
+            if pictures > 1:
+                lost.append(f"only the first of its {pictures} pictures")
+            lost += self._decoder.lost(number)
             if image.format in ("float", "double"):
-                header = self._header(number)
-                if header.min() < 0 or header.max() > 1:
+                values = self._decoder.image(number, access="sequential").stats()
+                if values(0, 0)[0] < 0 or values(1, 0)[0] > 1:  # least and most
                     lost.append("values outside of [0, 1] clipped")
-            extra = tags.extra_samples if tags else (2,)
+            if shrink > 1:
+                image = self._decoder.image(number, access="sequential", shrink=shrink)
             image, alpha = _normalised(image, lost, extra)
+            image = _oriented(image, turned)
 
         def again() -> pyvips.Image:
             # Turned, its rows are not read from top to bottom: libvips then puts
             # large pictures into a temporary file.
             access = "random" if turned > 1 else "sequential"
-            image = self._header(number, access=access, **options)
-            return _normalised(image, [], extra)[0]
+            image = self._decoder.image(number, access=access, shrink=shrink)
+            return _oriented(_normalised(image, [], extra)[0], turned)
 
-        return Page(
+        page = Page(
             image,
             turned=turned,
             alpha=alpha,
-            metadata=carried,
+            metadata=written,
             lost=lost,
             again=again,
         )
+        if self._decoder.is_whole(number):
+            page.release()
+        return page
 
     def all_pages(self, *, released: bool = False) -> Iterator[Page]:
         """All pages of a TIFF file, and the first picture of any other.
@@ -335,57 +310,17 @@ class Document:
                 page.release()
             yield page
 
-    def _tags(self, number: int) -> metadata.TiffTags:
-        """The tags of a page of a TIFF file; each page tells where the next one's are.
-
-        Raises:
-            ValueError: they are damaged.
-        """
-        with self._opened() as file:
-            while len(self._places) <= number:
-                read = metadata.tiff_tags_at(file, self._places[-1])
-                self._places.append(read.following)
-            read = metadata.tiff_tags_at(file, self._places[number])
-            if len(self._places) == number + 1:
-                self._places.append(read.following)
-            return read
-
-    def _metadata(
-        self, image: pyvips.Image, tags: metadata.TiffTags | None, lost: list[str]
-    ) -> Metadata:
-        """What a page carries; what is damaged of it goes on the list."""
-        exif = tags.exif if tags else b""
-        if data := _field(image, "exif-data"):
-            try:
-                exif = metadata.upright_exif(data)
-            except ValueError as e:
-                lost.append(f"{e} left out")
-        photoshop = _field(image, "iptc-data") or b""
-        if tags:
-            photoshop = tags.photoshop
-        elif b"8BIM" in photoshop:
-            photoshop = photoshop[photoshop.index(b"8BIM") :]
-        words = (
-            (name.split("-", 3)[3], image.get(name))
-            for name in image.get_fields()
-            if name.startswith("png-comment-")
-        )
-        dpi = (round(25.4 * image.xres, 2), round(25.4 * image.yres, 2))
-        return Metadata(
-            exif=exif,
-            xmp=_field(image, "xmp-data") or b"",
-            photoshop=photoshop,
-            texts=tuple(words),
-            dpi=None if dpi == (25.4, 25.4) else dpi,  # libvips says 1 / mm for none
-        )
-
-
-def _version(file: BinaryIO) -> tuple[int, ...]:
-    """What tells a file from another one under its name."""
-    if isinstance(file, io.BytesIO):
-        return ()
-    told = os.fstat(file.fileno())
-    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns
+    def _carried(self, number: int, image: pyvips.Image) -> parts.Parts:
+        """Return what a page carries beside its pixels, as it stands in the file."""
+        kind = self.format.kind
+        with self._source.opened() as file:
+            if kind not in parts.KINDS:
+                exif, xmp = (_field(image, f"{name}-data") for name in ("exif", "xmp"))
+                bits = 8 if image.format == "uchar" else 16
+                return parts.with_blobs(
+                    parts.Parts(bits=bits), exif=exif or b"", xmp=xmp or b""
+                )
+            return parts.read(file, kind, self._decoder.place(number))
 
 
 def _format(head: bytes) -> Format:
@@ -411,16 +346,6 @@ def _check_size(width: int, height: int, most: float) -> None:
         )
 
 
-def _bmp(file: BinaryIO, max_megapixels: float) -> pyvips.Image:
-    try:
-        with Image.open(file, formats=("BMP",)) as image:
-            _check_size(image.width, image.height, max_megapixels)
-            pixels = np.asarray(image.convert("L" if image.mode in "1L" else "RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError) as e:
-        raise ColorizeError(f"damaged or incomplete ({e})") from e
-    return image_of(pixels if pixels.ndim == 3 else pixels[..., None])
-
-
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
     """What libvips finds wrong with a file becomes a ColorizeError."""
@@ -436,21 +361,18 @@ def _field(image: pyvips.Image, name: str) -> Any:
     return image.get(name) if image.get_typeof(name) else None
 
 
+def _oriented(image: pyvips.Image, turned: int) -> pyvips.Image:
+    """Return an image that says how it is to be turned, as `autorot` goes by."""
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", turned)
+    return image
+
+
 def _array(image: pyvips.Image) -> np.ndarray:
     """The pixels (H, W, channels) of an image of 8 or 16 bits."""
     dtype = np.uint8 if image.format == "uchar" else np.uint16
     shape = (image.height, image.width, image.bands)
     return np.ndarray(shape, dtype, image.write_to_memory())
-
-
-def image_of(pixels: np.ndarray) -> pyvips.Image:
-    """An image of (H, W, channels) uint8 or uint16, which it shares."""
-    height, width, bands = pixels.shape
-    kind = "uchar" if pixels.dtype == np.uint8 else "ushort"
-    colours = 1 if bands < 3 else 3
-    space = {(1, 8): "b-w", (1, 16): "grey16", (3, 8): "srgb", (3, 16): "rgb16"}
-    image = pyvips.Image.new_from_memory(pixels.data, width, height, bands, kind)
-    return image.copy(interpretation=space[colours, pixels.itemsize * 8])
 
 
 def _normalised(
@@ -478,7 +400,7 @@ def _normalised(
     bits = 8 if image.format == "uchar" else 16
     seen = image[:colours] if image.bands > colours else image
     if colours == 4 or profile:
-        seen = _to_srgb(seen, profile, colours, bits, lost)
+        seen = profiles.to_srgb(seen, profile, colours, bits, lost)
     return (seen.bandjoin(image[colours]) if alpha else seen), alpha
 
 
@@ -499,119 +421,6 @@ def _whole_numbers(image: pyvips.Image, lost: list[str]) -> pyvips.Image:
             "save it with 8 or 16 bits a channel"
         )
     return levels.cast("ushort").copy(interpretation=colours)
-
-
-def _to_srgb(
-    image: pyvips.Image,
-    profile: bytes | None,
-    colours: int,
-    bits: int,
-    lost: list[str],
-) -> pyvips.Image:
-    """Converts an image by its profile, unless that is sRGB or does not fit."""
-    fits = _profile_says(profile, colours) if profile else "nothing"
-    if fits == "sRGB":
-        return image
-    if fits == "another" and colours == 1:
-        levels = _grey_table(profile or b"", bits)
-        table = pyvips.Image.new_from_memory(
-            levels.data, len(levels), 1, 1, "uchar" if bits == 8 else "ushort"
-        )
-        return image.maplut(table).copy(interpretation=image.interpretation)
-    if fits == "nothing" and profile:
-        lost.append("a colour profile that does not fit was ignored")
-        if colours != 4:
-            return image
-        image = image.copy()
-        image.remove("icc-profile-data")
-    return image.icc_transform(
-        "srgb",
-        embedded=fits == "another",
-        input_profile="cmyk" if colours == 4 else "srgb",
-        depth=bits,
-        intent="perceptual",
-    )
-
-
-@functools.lru_cache(maxsize=64)
-def _profile_says(profile: bytes, colours: int) -> str:
-    """Whether a profile means `sRGB`, `another` space, or `nothing` for such pixels.
-
-    Told by what it makes of some colours, whatever it calls itself.
-    """
-    # libvips takes its own profile, without a word, where it cannot read this one.
-    if profile[16:20] != _SPACES[colours] or profile[36:40] != b"acsp":
-        return "nothing"
-    if colours == 1:
-        try:
-            off = np.abs(_grey_table(profile, 8).astype(int) - np.arange(256))
-        except ValueError:
-            return "nothing"
-        return "sRGB" if off.max() <= 1 else "another"
-    levels = np.linspace(0, 255, 18).round().astype(np.uint8)
-    pixels = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)
-    if colours == 4:
-        pixels = np.concatenate([pixels, pixels[..., :1]], -1)
-    try:
-        tried = pyvips.Image.new_from_memory(
-            np.ascontiguousarray(pixels).data, pixels.shape[1], 1, colours, "uchar"
-        ).copy(interpretation="srgb" if colours == 3 else "cmyk")
-        tried.set_type(BLOB, "icc-profile-data", profile)
-        seen = _array(
-            tried.icc_transform("srgb", embedded=True, depth=8, intent="perceptual")
-        )
-    except pyvips.Error:
-        return "nothing"
-    if colours == 4 or np.abs(seen.astype(int) - pixels).max() > 1:
-        return "another"
-    return "sRGB"
-
-
-@functools.lru_cache(maxsize=4)
-def _grey_table(profile: bytes, bits: int) -> np.ndarray:
-    """The sRGB level of every level of a grey profile, by its tone curve.
-
-    Little CMS samples it too coarsely: with a linear profile it is off by 10 of 255.
-
-    Raises:
-        ValueError: its tone curve cannot be read.
-
-    Reference:
-        ICC.1:2010, 10.5 (curveType) and 10.15 (parametricCurveType).
-    """
-    count = min(int.from_bytes(profile[128:132], "big"), 100)
-    tags = (profile[132 + 12 * i : 144 + 12 * i] for i in range(count))
-    places = [tag[4:] for tag in tags if tag[:4] == b"kTRC"]
-    if not places or len(places[0]) < 8:
-        raise ValueError("no tone curve")
-    start = int.from_bytes(places[0][:4], "big")
-    curve = profile[start : start + int.from_bytes(places[0][4:], "big")]
-    top = 2**bits - 1
-    linear = _tone_curve(curve, np.arange(top + 1) / top)
-    return color.levels_of_light(linear, bits)
-
-
-def _tone_curve(curve: bytes, x: np.ndarray) -> np.ndarray:
-    """Linear light of levels x in [0, 1] by a curve as ICC profiles hold it."""
-    if curve[:4] == b"curv":
-        count = int.from_bytes(curve[8:12], "big")
-        entries = np.frombuffer(curve[12 : 12 + 2 * count], ">u2")
-        if len(entries) != count:
-            raise ValueError("a tone curve that is cut off")
-        if count == 0:
-            return x
-        if count == 1:
-            return x ** (entries[0] / 256)
-        return np.interp(x, np.linspace(0, 1, count), entries / 65535)
-    if curve[:4] == b"para":
-        values = np.frombuffer(curve[12 : len(curve) // 4 * 4], ">i4") / 65536
-        kind = int.from_bytes(curve[8:10], "big")
-        if kind == 0 and len(values) >= 1:
-            return x ** values[0]
-        if kind == 3 and len(values) >= 5:
-            g, a, b, c, d = values[:5]
-            return np.where(x >= d, np.maximum(a * x + b, 0) ** g, c * x)
-    raise ValueError("a tone curve of another kind")
 
 
 def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:

@@ -3,13 +3,14 @@
 import collections
 import itertools
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from colorize import files
 from colorize.errors import ColorizeError, UsageError
-from colorize.pictures import finding, formats, metadata, reading
+from colorize.pictures import finding, formats, reading
 from colorize.prediction.job import Job
 
 
@@ -96,7 +97,7 @@ def _replaceable(path: Path) -> bool:
         xmp = reading.Document(path).page().metadata.xmp
     except (ColorizeError, OSError):
         return False
-    return metadata.names_colorize(xmp)
+    return re.search(rb"""CreatorTool(>|=["'])colorize """, xmp) is not None
 
 
 def _check_names(inputs: Sequence[Path], target: Path, format: str) -> None:

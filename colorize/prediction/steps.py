@@ -20,7 +20,7 @@ import numpy as np
 
 from colorize.colorizer import Colorizer, painted, seen_at
 from colorize.errors import ColorizeError
-from colorize.pictures import formats, reading, writing
+from colorize.pictures import formats, inventory, reading, writing
 from colorize.pictures.formats import Format
 from colorize.prediction.job import Job, Settings
 
@@ -48,8 +48,8 @@ class Picture:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Return what could not be kept in reading."""
-        return self.pages[0].lost
+        """Return what could not be kept in reading, in words."""
+        return inventory.by_page([page.lost for page in self.pages])
 
 
 @dataclass(frozen=True)
@@ -229,6 +229,7 @@ def write(
         OSError: the disk is full.
     """
     lost: list[str] = []
+    damaged: list[list[str]] = []
     pages = picture.pages
     if picture.suffix != ".tif" and len(pages) > 1:
         lost.append(f"only the first of its {len(pages)} pages")
@@ -238,7 +239,7 @@ def write(
         bits, alpha, carried, missing = writing.fitted(
             page, picture.suffix, settings.provenance
         )
-        lost.extend(missing)
+        damaged.append(missing)
         strips = painted(page, settings.saturation * ab, bits=bits, alpha=alpha)
         size = (page.height, page.width)
         return writing.Coloured(*size, bits, alpha, _checked(strips, check), carried)
@@ -250,7 +251,7 @@ def write(
         hold=picture.canvas,
         check=check,
     )
-    return tuple(dict.fromkeys(lost))
+    return tuple(dict.fromkeys((*inventory.by_page(damaged), *lost)))
 
 
 def _checked(
