@@ -5,3 +5,5 @@ photoshop, xmp, texts, parts, metadata, inventory, profiles, tiff_pages, decodin
 reading, embedding, encoding, tiff, writing, sheets.
 May import: errors, quiet, color, files, metrics, config, run_folder. No TensorFlow.
 """
+
+MAX_MEGAPIXELS = 300  # a larger header is taken for a decompression bomb
