@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from colorize import config, runs
+from colorize import config, run_folder
 
 # What each run changes of the recipe, by its name in the table.
 CHANGES: dict[str, dict[str, Any]] = {
@@ -69,7 +69,7 @@ def train(
     recipe = config.recipe(flags["model"])
     settings = config.load(recipe, {**flags, "data": str(photos)})
     told = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
-    if runs.states(run):
+    if run_folder.states(run):
         check_same(settings, run)
         told = ["--resume"]
     if len(history(run)) < settings.epochs:
@@ -92,7 +92,7 @@ def history(run: Path) -> list[dict[str, float]]:
 
 def check_same(asked: config.TrainConfig, run: Path) -> None:
     """Ends the program where a run was begun with other settings."""
-    begun = config.load(run / runs.CONFIG, {})
+    begun = config.load(run / run_folder.CONFIG, {})
     for field in dataclasses.fields(asked):
         before, now = getattr(begun, field.name), getattr(asked, field.name)
         if before != now and field.name != "precision":  # chosen as the run began

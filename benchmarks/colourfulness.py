@@ -17,7 +17,9 @@ quiet.import_tensorflow()
 import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from colorize import color, files, images, metrics, recognition  # noqa: E402
+from colorize import color, files, metrics  # noqa: E402
+from colorize.evaluation import recognition  # noqa: E402
+from colorize.pictures import reading  # noqa: E402
 
 SIDE = 256
 BATCH = 16
@@ -36,7 +38,7 @@ def see(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
     for start in tqdm(range(0, count, BATCH), folder.name, unit=" batches"):
         pictures = []
         for name in names[start : start + BATCH]:
-            rgb = images.read_covering((folder / name).read_bytes(), (SIDE, SIDE))
+            rgb = reading.read_covering((folder / name).read_bytes(), (SIDE, SIDE))
             pictures.append(rgb[:SIDE, :SIDE])
         colourful += [metrics.colourfulness(rgb) for rgb in pictures]
         grey = [color.grey(color.lightness(rgb)) for rgb in pictures]

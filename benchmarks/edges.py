@@ -26,8 +26,10 @@ import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 from scipy.ndimage import uniform_filter  # noqa: E402
 
-from colorize import checkpoint, color, files, images, metrics, upsampling  # noqa: E402
+from colorize import color, files, metrics, upsampling  # noqa: E402
 from colorize.colorizer import Colorizer, paint  # noqa: E402
+from colorize.models import saved  # noqa: E402
+from colorize.pictures import reading  # noqa: E402
 from colorize.runtimes.keras import KerasNetwork  # noqa: E402
 
 Resampling = Image.Resampling
@@ -195,7 +197,7 @@ def ways() -> dict[str, dict[str, Way]]:
 def pictures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """RGB (H, W, 3), true ab (H, W, 2) and the edge band (H, W) of each picture."""
     for name in files.find_pictures(folder):
-        rgb = images.read_rgb(files.picture_path(folder, name))
+        rgb = reading.read_rgb(files.picture_path(folder, name))
         ab = color.rgb_to_lab(rgb)[..., 1:]
         slopes = np.stack(np.gradient(ab, axis=(0, 1)))
         steepness = np.sqrt((slopes**2).sum(axis=(0, -1)))
@@ -217,7 +219,7 @@ def root_mean(errors: list[tuple[float, float]]) -> np.ndarray:
 
 def enlarge(folder: Path, sizes: list[int]) -> None:
     """Prints a table for true ab, and one for each size that the model is shown."""
-    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(Path("default"))))
+    colorizer = Colorizer(KerasNetwork(saved.open_model(Path("default"))))
     for size in (0, *sizes):
         errors: dict[str, dict[str, list[tuple[float, float]]]]
         errors = defaultdict(lambda: defaultdict(list))
@@ -250,7 +252,7 @@ def enlarge(folder: Path, sizes: list[int]) -> None:
 
 def sizes(folder: Path, tried: list[int]) -> None:
     """Prints what each size of the network's input brings, and its time."""
-    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(Path("default"))))
+    colorizer = Colorizer(KerasNetwork(saved.open_model(Path("default"))))
     errors, colourfulness = defaultdict(list), defaultdict(list)
     seconds = dict.fromkeys(tried, 0.0)
     for rgb, true, band in pictures(folder):

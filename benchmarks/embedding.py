@@ -16,20 +16,22 @@ quiet.import_tensorflow()
 
 import numpy as np  # noqa: E402
 
-from colorize import checkpoint, config, dataset, metrics, models, runs  # noqa: E402
-from colorize.cache import PictureCache  # noqa: E402
+from colorize import config, metrics, models, run_folder  # noqa: E402
+from colorize.datasets import loader  # noqa: E402
+from colorize.datasets.cache import PictureCache  # noqa: E402
+from colorize.models import saved  # noqa: E402
 
 
 def main() -> None:
     """Prints the ab RMSE of each way, and that of all grey."""
     run, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    model = checkpoint.open_model(run)
-    box = config.load(run / runs.CONFIG, {}).box
+    model = saved.open_model(run)
+    box = config.load(run / run_folder.CONFIG, {}).box
     with (
         tempfile.TemporaryDirectory() as cache,
         contextlib.closing(PictureCache(Path(cache), box)) as store,
     ):
-        looking = dataset.look_through(folder, store)
+        looking = loader.look_through(folder, store)
         while True:
             try:
                 next(looking)
@@ -41,7 +43,7 @@ def main() -> None:
         np.random.default_rng(0).shuffle(records)
         batches = [
             (lightness.numpy()[real > 0], ab.numpy()[real > 0])
-            for lightness, ab, real in dataset.validation_batches(store, records, box)
+            for lightness, ab, real in loader.validation_batches(store, records, box)
         ]
     embed = models.embedder(model)
     own = np.concatenate([embed(lightness).numpy() for lightness, _ in batches])

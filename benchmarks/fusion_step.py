@@ -24,7 +24,9 @@ import tensorflow as tf  # noqa: E402
 from skimage.color import gray2rgb, rgb2gray  # noqa: E402
 from skimage.transform import resize  # noqa: E402
 
-from colorize import losses, models, precision  # noqa: E402
+from colorize import models  # noqa: E402
+from colorize.runtimes import precision  # noqa: E402
+from colorize.training import losses  # noqa: E402
 
 BATCH, SIZE = 20, 256
 

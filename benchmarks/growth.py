@@ -24,21 +24,22 @@ def one(folder: Path) -> None:
     from colorize import quiet
 
     quiet.import_tensorflow()
-    from colorize import config, distribution, training
+    from colorize import config
+    from colorize.training import devices, loop
 
     flags = {
         "data": str(folder), "size": "128", "batch_size": 16, "epochs": 1,
         "steps_per_epoch": WARM + STEPS, "min_colourfulness": 0,
     }  # fmt: skip
-    events = training.train(
+    events = loop.train(
         config.load(config.recipe("beta"), flags),
         folder.parent / "run",
         cache_folder=folder.parent / "cache",
-        devices=distribution.choose("auto", None),
+        devices=devices.choose("auto", None),
     )
     ends = []
     for event in events:
-        if isinstance(event, training.Step):
+        if isinstance(event, loop.Step):
             ends.append(time.monotonic())
             if len(ends) == WARM + STEPS:
                 break

@@ -22,8 +22,10 @@ import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 from skimage.color import rgb2lab  # noqa: E402
 
-from colorize import config, dataset, files, losses, models  # noqa: E402
-from colorize.cache import PictureCache  # noqa: E402
+from colorize import config, files, models  # noqa: E402
+from colorize.datasets import loader  # noqa: E402
+from colorize.datasets.cache import PictureCache  # noqa: E402
+from colorize.training import losses  # noqa: E402
 
 BATCH, SIZE, SECONDS = 10, 256, 15.0
 
@@ -48,14 +50,14 @@ def ours(folder: Path, cache: Path) -> Iterator[object]:
     flags = {"data": str(folder), "min_colourfulness": 0.0, "batch_size": BATCH}
     settings = config.load(config.recipe("beta"), flags)
     with contextlib.closing(PictureCache(cache, (SIZE, SIZE))) as store:
-        preparing = dataset.prepare(settings, store)
+        preparing = loader.prepare(settings, store)
         while True:
             try:
                 next(preparing)
             except StopIteration as end:
                 pictures = end.value
                 break
-        yield from dataset.training_batches(pictures, settings, batch_size=BATCH)
+        yield from loader.training_batches(pictures, settings, batch_size=BATCH)
 
 
 def training() -> Iterator[None]:

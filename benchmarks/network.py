@@ -17,7 +17,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from colorize import checkpoint, models, precision
+from colorize import models
+from colorize.models import saved
+from colorize.runtimes import precision
 
 SIDE, BATCH, RUNS = 256, 16, 10
 
@@ -76,7 +78,7 @@ def gflop(model: keras.Model) -> float:
 
 def main() -> None:
     """Prints the times and their ratios."""
-    gamma = checkpoint.open_model(Path("default"))
+    gamma = saved.open_model(Path("default"))
     policy, why = precision.choose()
     networks = {
         "plain, float32": plain(),

@@ -135,12 +135,12 @@ def large(root: Path) -> None:
 
 def small(root: Path) -> None:
     """Prints the ratio to the tutorials' loop on small pictures."""
-    from colorize import models, runs
+    from colorize import models, run_folder
 
     few, many = folders(root, (256, 256), (SMALL_FEW, SMALL_MANY), quality=90)
     more = SMALL_MANY - SMALL_FEW
     models.find("beta").build().save(root / "beta.keras")  # any weights take as long
-    for model in (root / "beta.keras", runs.WEIGHTS):
+    for model in (root / "beta.keras", run_folder.WEIGHTS):
         for _ in range(2):
             ours = (predict(many, str(model)) - predict(few, str(model))) / more
             theirs = script(TUTORIAL, str(many), str(model))
@@ -179,9 +179,11 @@ def huge(root: Path) -> None:
 def split(root: Path) -> None:
     """Prints the seconds of each part of a 12-megapixel picture, on one thread."""
     os.environ["VIPS_CONCURRENCY"] = "1"
-    from colorize import checkpoint, color, encoding, images, upsampling
-    from colorize import precision as precisions
+    from colorize import color, upsampling
     from colorize.colorizer import Colorizer, seen_at
+    from colorize.models import saved
+    from colorize.pictures import reading, writing
+    from colorize.runtimes import precision as precisions
     from colorize.runtimes.keras import KerasNetwork
 
     (image,) = photos((4000, 3000), 1)
@@ -189,7 +191,7 @@ def split(root: Path) -> None:
     image.save(data, "jpeg", quality=90)
     policy, _ = precisions.choose()
     colorizer = Colorizer(
-        KerasNetwork(checkpoint.open_model(Path("default")), policy=policy)
+        KerasNetwork(saved.open_model(Path("default")), policy=policy)
     )
     best: dict[str, float] = {}
 
@@ -198,7 +200,7 @@ def split(root: Path) -> None:
 
     for _ in range(4):
         begun = time.perf_counter()
-        page = images.Document(data.getvalue()).page()
+        page = reading.Document(data.getvalue()).page()
         page.load()
         timed("decode", begun)
         begun = time.perf_counter()
@@ -209,7 +211,7 @@ def split(root: Path) -> None:
         timed("network (all threads)", begun)
         begun = time.perf_counter()
         size = (page.height, page.width)
-        colours = [own for _, own in upsampling.strips(ab, size, rows=images.ROWS)]
+        colours = [own for _, own in upsampling.strips(ab, size, rows=reading.ROWS)]
         timed("enlarge", begun)
         begun = time.perf_counter()
         strips = [
@@ -218,8 +220,8 @@ def split(root: Path) -> None:
         ]
         timed("paint", begun)
         begun = time.perf_counter()
-        coloured = encoding.Coloured(*size, 8, False, iter(strips), page.metadata)
-        encoding.write(io.BytesIO(), ".jpg", [coloured], hold=1 << 30)
+        coloured = writing.Coloured(*size, 8, False, iter(strips), page.metadata)
+        writing.write(io.BytesIO(), ".jpg", [coloured], hold=1 << 30)
         timed("encode", begun)
     for name, taken in best.items():
         print(f"{name}: {taken * 1e3:.0f} ms")

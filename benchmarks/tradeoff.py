@@ -3,8 +3,8 @@
 Each model colours each picture once, and what it says is made stronger or weaker, as
 `predict --saturation` does. PSNR rewards dull colours, so one model beats another only
 where it is above it at the same colourfulness: a table tells it at 32. Pictures are
-those of the protocol of `colorize evaluate`, a part of FOLDER taken evenly, and each
-model sees them at its own size, or all at the same.
+made ready as by `colorize evaluate`, a part of FOLDER taken evenly, and each model sees
+them at its own size, or all at the same.
 
 Usage: python benchmarks/tradeoff.py FOLDER CURVES.png PICTURES MODEL... [--size 256]
 """
@@ -19,26 +19,20 @@ quiet.import_tensorflow()
 import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from colorize import (  # noqa: E402
-    checkpoint,
-    files,
-    images,
-    metrics,
-    protocols,
-    runs,
-    sheet,
-)
+from colorize import files, metrics, run_folder  # noqa: E402
 from colorize.colorizer import Colorizer, paint  # noqa: E402
+from colorize.evaluation.evaluation import SIDE  # noqa: E402
+from colorize.models import saved  # noqa: E402
+from colorize.pictures import reading, sheets  # noqa: E402
 from colorize.runtimes.keras import KerasNetwork  # noqa: E402
 
 SATURATIONS = np.arange(9) / 4
 LEVEL = 32.0  # of colourfulness, to compare models at
-SIDE = protocols.PROTOCOLS[protocols.DEFAULT].side
 
 
 def centre(file: Path) -> np.ndarray:
-    """The picture of a file as the protocol wants it: (SIDE, SIDE, 3) uint8."""
-    rgb = images.read_covering(file.read_bytes(), (SIDE, SIDE))
+    """The picture of a file as `colorize evaluate` takes it: (SIDE, SIDE, 3) uint8."""
+    rgb = reading.read_covering(file.read_bytes(), (SIDE, SIDE))
     top, left = ((length - SIDE + 1) // 2 for length in rgb.shape[:2])
     return rgb[top : top + SIDE, left : left + SIDE]
 
@@ -72,11 +66,11 @@ def main() -> None:
     names = list(files.find_pictures(folder))
     count = min(asked.pictures, len(names))
     names = [names[i * len(names) // count] for i in range(count)]
-    labels = runs.labels(sources)
+    labels = run_folder.labels(sources)
     colorizers = [
-        Colorizer(KerasNetwork(checkpoint.open_model(source))) for source in sources
+        Colorizer(KerasNetwork(saved.open_model(source))) for source in sources
     ]
-    sizes = [asked.size or checkpoint.network_size(source) for source in sources]
+    sizes = [asked.size or saved.network_size(source) for source in sources]
     figures: dict[str, list[list[tuple[float, float]]]] = {one: [] for one in labels}
     truly = []
     for name in tqdm(names, "measuring", unit=" pictures"):
@@ -98,7 +92,7 @@ def main() -> None:
     grey = means[labels[0]][0, 1]  # saturation 0 is grey, whatever the model
     widest = max(points[:, 0].max() for points in means.values())
     lines["all grey"] = [(0.0, grey), (widest, grey)]
-    sheet.curves(
+    sheets.curves(
         {"PSNR in dB": lines},
         asked.curves,
         title=f"Saturation 0 to {SATURATIONS[-1]:g}, {count} pictures",

@@ -59,7 +59,8 @@ def tutorial(folder: Path) -> None:
 
 def ours(folder: Path, precision: str) -> None:
     """Our loop."""
-    from colorize import config, distribution, training
+    from colorize import config
+    from colorize.training import devices, loop
 
     flags = {
         "data": str(folder), "precision": precision, "batch_size": BATCH, "epochs": 1,
@@ -67,18 +68,18 @@ def ours(folder: Path, precision: str) -> None:
     }  # fmt: skip
     ends = []
     with tempfile.TemporaryDirectory() as run:
-        events = training.train(
+        events = loop.train(
             config.load(config.recipe("beta"), flags),
             Path(run) / "run",
             cache_folder=folder.parent / "cache",
-            devices=distribution.choose("auto", None),
+            devices=devices.choose("auto", None),
         )
         for event in events:
-            if isinstance(event, training.Note):
+            if isinstance(event, loop.Note):
                 print(event.text, file=sys.stderr)
-            if isinstance(event, training.Step):
+            if isinstance(event, loop.Step):
                 ends.append(time.monotonic())
-            if isinstance(event, training.Finished):
+            if isinstance(event, loop.Finished):
                 waiting, network = list(event.seconds.values())[:2]
     report(ends, network / (waiting + network))
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from colorize import color, images, runtimes, upsampling
+from colorize import color, runtimes, upsampling
 from colorize.config import SHORT_SIDE
 from colorize.errors import ColorizeError
+from colorize.pictures import reading
 from colorize.runtimes import Network
 
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
@@ -133,7 +134,7 @@ class Colorizer:
             ColorizeError: the array or the hints have another shape or type, or the
                 network takes no hints.
         """
-        page = images.page_of(rgb)
+        page = reading.page_of(rgb)
         if hints is not None:
             _check_hints(hints, page.height, page.width)
         small = page.shrunk(*seen_at(page, size or self.size))
@@ -220,7 +221,7 @@ def mean_hints(hints: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack([a / share, b / share, sure], axis=-1)
 
 
-def seen_at(page: images.Page, size: int) -> tuple[int, int]:
+def seen_at(page: reading.Page, size: int) -> tuple[int, int]:
     """The height and width that the network sees a page at, its short side `size`."""
     height, width = page.height, page.width
     scale = min(size / min(height, width), _LONGEST * size / max(height, width))
@@ -237,11 +238,11 @@ def paint(rgb: np.ndarray, ab: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) uint8.
     """
-    return np.concatenate(list(painted(images.page_of(rgb), ab, bits=8)))
+    return np.concatenate(list(painted(reading.page_of(rgb), ab, bits=8)))
 
 
 def painted(
-    page: images.Page, ab: np.ndarray, *, bits: int, alpha: bool = False
+    page: reading.Page, ab: np.ndarray, *, bits: int, alpha: bool = False
 ) -> Iterator[np.ndarray]:
     """Joins a page with ab of any smaller size, strip by strip.
 
@@ -255,9 +256,9 @@ def painted(
         (rows, width, 3 or 4) uint8 or uint16.
     """
     size = (page.height, page.width)
-    colours = upsampling.strips(ab, size, rows=images.ROWS)
+    colours = upsampling.strips(ab, size, rows=reading.ROWS)
     for (_, pixels), (_, own) in zip(
-        page.strips(rows=images.ROWS), colours, strict=True
+        page.strips(rows=reading.ROWS), colours, strict=True
     ):
         rgb = color.paint(page.levels(pixels), own, bits=bits)
         if alpha:

@@ -27,8 +27,9 @@ NEARLY_GREY = 15.0  # colourfulness: below it BigColor (ECCV 2022) leaves pictur
 OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names
 SCHEDULES = ("constant", "cosine")
 FREEZABLE = ("none", "embedding", "encoder")
-# Of `losses`, known here before TensorFlow is.
-LOSSES = ("mse", "huber", "bins", "perceptual", "adversarial")
+# Of `training.losses`, known here before TensorFlow is.
+LOSSES = ("mse", "huber", "bins", "perceptual", "adversarial", "features")
+ENCODERS = ("efficientnet-lite0", "efficientnet-lite2")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 
@@ -48,6 +49,15 @@ class TrainConfig:
     )
     embedding_weights: str | None = _setting(
         None, "Its weights: imagenet, none (random) or a .weights.h5 FILE  [imagenet]"
+    )
+    encoder: str | None = _setting(
+        None,
+        f"Pretrained encoder of gamma: {' or '.join(ENCODERS)}  [efficientnet-lite0]",
+    )
+    hints: float = _setting(
+        0.0,
+        "Share of the training pictures of which some colours are told, so that the "
+        "model takes hints; 0 for a model that takes none.",
     )
     cache_embeddings: bool = _setting(
         False,
@@ -107,7 +117,8 @@ class TrainConfig:
         f"What is minimised: {', '.join(LOSSES)}, or a sum: `bins + 0.1 huber`. "
         "bins is for models that choose among colours; perceptual, which compares what "
         "a classifier sees, and adversarial, which asks a critic that learns to tell "
-        "repaintings from photos, go beside another and nearly double a step.",
+        "repaintings from photos, go beside another and nearly double a step. features "
+        "teaches the encoder alone: to see in grey what it saw in colour.",
     )
     rebalance: float = _setting(
         0.5, "How much the loss bins favours rare colours, from 0 to 1."
@@ -154,6 +165,7 @@ class TrainConfig:
             raise UsageError("cache_embeddings goes with a frozen embedding only")
         for name, known in (
             ("freeze", (None, *FREEZABLE)),
+            ("encoder", (None, *ENCODERS)),
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
@@ -170,7 +182,7 @@ class TrainConfig:
             raise UsageError(
                 f"devices must be auto, cpu or a number, got {self.devices!r}"
             )
-        for name in ("age", "average", "rebalance", "encoder_rate"):
+        for name in ("age", "average", "hints", "rebalance", "encoder_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         if self.clip is not None and not self.clip > 0:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorize.cache import PictureCache
+from colorize.datasets.cache import PictureCache
 
 Draw = Callable[..., np.ndarray]
 

@@ -1,6 +1,6 @@
 """Opens model files with something changed in them, and tells what harm that did.
 
-Run by test_trust.py in a process of its own, which a file might crash:
+Run by test_untrusted.py in a process of its own, which a file might crash:
     open_mutated_models.py COUNT SEED FILE...
 
 The last line it prints is JSON: how many were opened and refused, and a list of harm:
@@ -20,8 +20,8 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from colorize import checkpoint
 from colorize.errors import ColorizeError
+from colorize.models import saved
 
 SECONDS = 5
 MEMORY = 2 << 30  # bytes beside what Keras takes from the start
@@ -141,7 +141,7 @@ def opened(path):
     start = time.thread_time()
     watching = True
     try:
-        checkpoint.open_model(path)
+        saved.open_model(path)
         outcome = "opened"
     except ColorizeError as e:
         outcome = "refused" if "\n" not in str(e) else f"several lines: {e}"
@@ -159,7 +159,7 @@ count, seed, *sources = sys.argv[1:]
 random.seed(int(seed))
 warnings.simplefilter("ignore")
 for source in sources:
-    checkpoint.open_model(Path(source))  # what is imported late is imported now
+    saved.open_model(Path(source))  # what is imported late is imported now
 used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
 sys.addaudithook(watch)

@@ -1,6 +1,6 @@
 """Reads picture files with something changed in them, and tells what harm that did.
 
-Run by test_images.py in a process of its own, which a file might crash:
+Run by test_reading.py in a process of its own, which a file might crash:
     read_mutated_pictures.py COUNT SEED
 
 The last line it prints is JSON: how many were read and refused, and a list of harm:
@@ -24,8 +24,8 @@ import pyvips
 import tifffile
 from PIL import Image, ImageCms
 
-from colorize import encoding, images
 from colorize.errors import ColorizeError
+from colorize.pictures import reading, writing
 
 SECONDS = 5
 MEMORY = 2 << 30  # bytes beside what is taken from the start
@@ -117,21 +117,21 @@ def read(path):
     written.clear()
     watching = True
     try:
-        document = images.Document(path, max_megapixels=MEGAPIXELS)
+        document = reading.Document(path, max_megapixels=MEGAPIXELS)
         for number, page in enumerate(document.all_pages()):
             if number % 2:
                 page.load()
             page.shrunk(16, 16)
             for _ in page.strips():
                 pass
-        images.read_covering(path.read_bytes(), (16, 16))
+        reading.read_covering(path.read_bytes(), (16, 16))
         outcome = "read"
     except ColorizeError as e:
         outcome = "refused" if "\n" not in str(e) else f"several lines: {e}"
         refusals[str(e)[:60]] += 1
     except BaseException:
         outcome = traceback.format_exc()[-1500:]
-    encoding.is_whole(path)
+    writing.is_whole(path)
     watching = False
     return f"{outcome}, and wrote {written}" if written else outcome
 

@@ -2,15 +2,17 @@ import keras
 import numpy as np
 import pytest
 
-from colorize import blending, checkpoint, models
+from colorize import models
 from colorize.errors import ColorizeError, UsageError
+from colorize.models import blending
+from colorize.models import saved as model_files
 
 
 def saved(folder, name, architecture="beta"):
     """A small model of random weights, and its file."""
     model = models.find(architecture).build(width=4)
     path = folder / f"{name}.keras"
-    checkpoint.save_model(model, path)
+    model_files.save_model(model, path)
     return path, model
 
 
@@ -35,18 +37,18 @@ def test_what_is_equal_stays_equal_to_the_bit(name, tmp_path):
     mean = blending.blend([(path, 0.7), (again, 0.3)])
     for found, weight in zip(mean.weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(found, weight)
-    checkpoint.save_model(mean, tmp_path / "mean.keras")
+    model_files.save_model(mean, tmp_path / "mean.keras")
     assert (tmp_path / "mean.keras").stat().st_size < 1.1 * path.stat().st_size
 
 
 @pytest.mark.parametrize("name", sorted(models.ARCHITECTURES))
 def test_a_blend_may_be_more_vivid_and_one_of_blends_too(name, tmp_path, lightness):
     path, model = saved(tmp_path, "first", name)
-    checkpoint.save_model(blending.blend([(path, 1)], 1.5), tmp_path / "vivid.keras")
+    model_files.save_model(blending.blend([(path, 1)], 1.5), tmp_path / "vivid.keras")
     twice = blending.blend([(tmp_path / "vivid.keras", 1), (path, 1)], 2.0)
-    checkpoint.save_model(twice, tmp_path / "twice.keras")
+    model_files.save_model(twice, tmp_path / "twice.keras")
     np.testing.assert_allclose(
-        checkpoint.open_model(tmp_path / "twice.keras")(lightness),
+        model_files.open_model(tmp_path / "twice.keras")(lightness),
         3 * model(lightness).numpy(),
         rtol=1e-3,
         atol=1e-4,

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from conftest import PHOTOS
 
-from colorize import cache, files, images
+from colorize import files
+from colorize.datasets import cache
 from colorize.errors import ColorizeError
+from colorize.pictures import reading
 
 BOX = (32, 40)
 
@@ -47,7 +49,7 @@ def no_decoding(monkeypatch):
     def refuse(data, box):
         pytest.fail("a picture was decoded again")
 
-    return lambda: monkeypatch.setattr(images, "read_covering", refuse)
+    return lambda: monkeypatch.setattr(reading, "read_covering", refuse)
 
 
 def test_entries_come_in_order_with_the_pictures_pixels(photos, open_cache):
@@ -55,7 +57,7 @@ def test_entries_come_in_order_with_the_pictures_pixels(photos, open_cache):
     entries = fill(store, photos)
     assert list(entries) == list(PHOTOS)
     for name, entry in entries.items():
-        expected = images.read_covering((photos / name).read_bytes(), BOX)
+        expected = reading.read_covering((photos / name).read_bytes(), BOX)
         np.testing.assert_array_equal(whole(store, entry.record), expected)
 
 
@@ -67,7 +69,7 @@ def test_crops_are_those_of_the_picture(photos, open_cache):
     corners[0], corners[1], corners[2] = 0, 0.5, 1 - 1e-9
     crops = store.read(records, corners, size)
     for crop, name, corner in zip(crops, entries, corners, strict=True):
-        picture = images.read_covering((photos / name).read_bytes(), BOX)
+        picture = reading.read_covering((photos / name).read_bytes(), BOX)
         room = np.array(picture.shape[:2]) - size
         top, left = ((room + 1) * corner).astype(int)
         expected = picture[top : top + size[0], left : left + size[1]]
@@ -124,7 +126,7 @@ def test_a_lost_pack_is_noticed(photos, open_cache, harm):
     store = open_cache(BOX)
     assert store.missing(photos, files.find_pictures(photos))[1] == len(PHOTOS)
     for name, entry in fill(store, photos).items():
-        expected = images.read_covering((photos / name).read_bytes(), BOX)
+        expected = reading.read_covering((photos / name).read_bytes(), BOX)
         np.testing.assert_array_equal(whole(store, entry.record), expected)
 
 
@@ -170,7 +172,7 @@ def test_two_can_fill_one_cache_at_once(photos, open_cache):
     entries = fill(other, photos)
     assert [entry.name for entry in filling] == list(PHOTOS)[1:]
     for name in ("a.jpg", "z/j.png"):
-        expected = images.read_covering((photos / name).read_bytes(), BOX)
+        expected = reading.read_covering((photos / name).read_bytes(), BOX)
         np.testing.assert_array_equal(whole(other, entries[name].record), expected)
 
 

@@ -14,8 +14,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from colorize import checkpoint, runs, training
+from colorize import run_folder
 from colorize.cli import cli, shared
+from colorize.models import saved
+from colorize.training import loop
 
 TINY = "--width 4 --size 32 --batch-size 2 --epochs 2 --steps-per-epoch 2".split()
 
@@ -103,9 +105,11 @@ def test_several_models_are_compared_in_one_table(photos, tmp_path):
 
 def test_weights_that_came_along_damaged_are_refused(photos, tmp_path, monkeypatch):
     damaged = tmp_path / "gamma.keras"
-    damaged.write_bytes(runs.WEIGHTS.read_bytes()[:-1])
-    shutil.copy(runs.checksum_file(runs.WEIGHTS), runs.checksum_file(damaged))
-    monkeypatch.setattr(runs, "WEIGHTS", damaged)
+    damaged.write_bytes(run_folder.WEIGHTS.read_bytes()[:-1])
+    shutil.copy(
+        run_folder.checksum_file(run_folder.WEIGHTS), run_folder.checksum_file(damaged)
+    )
+    monkeypatch.setattr(run_folder, "WEIGHTS", damaged)
     result = run("predict", photos, "out")
     assert result.exit_code == 1
     assert "gamma.keras: damaged; install colorize anew" in error(result)
@@ -130,7 +134,6 @@ for line in sys.argv[1:]:
         "train nowhere",
         "predict nowhere out",
         "evaluate nowhere",
-        "evaluate . --protocol full",
         "blend nowhere elsewhere mean.keras",
     ]
     told = subprocess.run(
@@ -213,7 +216,6 @@ def test_cache_is_shown_and_cleared(photos, tmp_path):
         ("predict photos out --model recipe.toml", 1, "not a Keras model"),
         ("evaluate nowhere", 2, "nowhere: no such file or folder"),
         ("evaluate empty", 1, "empty: no pictures in it"),
-        ("evaluate photos --protocol full", 2, "'full' is not 'imagenet-256'"),
         ("evaluate photos --model default --model default", 2, "default: named twice"),
         ("blend mean.keras --saturation 2", 2, "blend needs two models or more"),
         ("blend default mean.keras", 2, "blend needs two models or more"),
@@ -320,7 +322,7 @@ def test_copies_name_their_maker_unless_told_not_to(photos, tmp_path):
     run("predict", photos / "a.jpg", "out", "--saturation", "0.5")
     run("predict", photos / "a.jpg", "plain", "--no-provenance")
     said = (tmp_path / "out" / "a.jpg").read_bytes()
-    digest = runs.checksum_file(runs.WEIGHTS).read_text().split()[0]
+    digest = run_folder.checksum_file(run_folder.WEIGHTS).read_text().split()[0]
     assert f"model=gamma.keras sha256={digest} size=256 saturation=0.5".encode() in said
     assert b"colorize" not in (tmp_path / "plain" / "a.jpg").read_bytes()
 
@@ -416,9 +418,9 @@ def test_ctrl_c_is_heard_where_python_loses_it(number, code, photos, monkeypatch
         with contextlib.suppress(KeyboardInterrupt):  # as it is in a destructor
             os.kill(os.getpid(), number)
             time.sleep(1)
-        yield from (training.Note("on and on") for _ in range(3))
+        yield from (loop.Note("on and on") for _ in range(3))
 
-    monkeypatch.setattr(training, "train", lost)
+    monkeypatch.setattr(loop, "train", lost)
     stopped = run("train", photos, "--model", "beta", *TINY)
     assert stopped.exit_code == code
     assert "on and on" not in stopped.stderr and "stopped" in stopped.stderr
@@ -458,7 +460,7 @@ def test_two_models_are_blended_as_told(photos, tmp_path):
     assert blended.stdout.strip() == os.path.join("new", "mean.keras")
     assert "PHOTOS --size=32 --model=one --model=new/mean.keras" in blended.stderr
     one, two, mean = (
-        checkpoint.open_model(tmp_path / name).get_weights()
+        saved.open_model(tmp_path / name).get_weights()
         for name in ("one", "two", "new/mean.keras")
     )
     for a, b, found in zip(one, two, mean, strict=True):

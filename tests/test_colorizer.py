@@ -7,10 +7,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 import colorize
-from colorize import color, images, models
+from colorize import color, models
 from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
+from colorize.pictures import reading
 from colorize.runtimes.keras import KerasNetwork
 
 
@@ -35,7 +36,7 @@ def test_arrays_are_coloured_as_files_are(colorizer, draw, tmp_path):
     Image.fromarray(grey).save(tmp_path / "a.png")
     out = tmp_path / "out.png"
     CliRunner().invoke(cli, ["predict", str(tmp_path / "a.png"), str(out)])
-    np.testing.assert_array_equal(colorizer.colorize(grey), images.read_rgb(out))
+    np.testing.assert_array_equal(colorizer.colorize(grey), reading.read_rgb(out))
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,8 @@ def test_every_setting_has_help():
 
 
 def test_losses_are_those_that_exist():
-    from colorize import config, losses  # losses imports TensorFlow
+    from colorize import config
+    from colorize.training import losses  # losses imports TensorFlow
 
     assert set(config.LOSSES) == {*losses.LOSSES, losses.bins.__name__}
 

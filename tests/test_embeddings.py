@@ -3,8 +3,8 @@ import sqlite3
 import numpy as np
 import pytest
 
-from colorize import cache
-from colorize.embeddings import EmbeddingCache
+from colorize.datasets import cache
+from colorize.datasets.embeddings import EmbeddingCache
 from colorize.errors import ColorizeError
 
 DIGESTS = np.array([b"one", b"two", b"three"], cache.RECORD["digest"])

@@ -5,16 +5,17 @@ import keras
 import numpy as np
 import pytest
 import skimage.color
+from click.testing import CliRunner
 from PIL import Image
 
-from colorize import evaluation, images
+from colorize import color, runtimes
+from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError, UsageError
-from colorize.evaluation import Candidate
-from colorize.protocols import Protocol
+from colorize.evaluation import evaluation
+from colorize.evaluation.candidates import Candidate
+from colorize.pictures import reading
 from colorize.runtimes.keras import KerasNetwork
-
-SMALL = Protocol("small", 64)
 
 
 def constant(a, b):
@@ -38,7 +39,7 @@ def report(models, photos, tmp_path, out=None, **options):
 
 
 def test_a_model_that_predicts_grey_has_the_figures_of_all_grey(photos, tmp_path):
-    told = report({"dull": constant(0, 0)}, photos, tmp_path, protocol=SMALL)
+    told = report({"dull": constant(0, 0)}, photos, tmp_path, side=64)
     assert told.figures["dull"] == pytest.approx(told.figures["all grey"], abs=1e-3)
     np.testing.assert_array_equal(told.chroma["dull"], told.chroma["all grey"])
 
@@ -71,12 +72,16 @@ def test_files_tell_the_same_as_the_report(photos, tmp_path):
     out = tmp_path / "out"
     (photos / "fake.jpg").write_text("text")
     models = {"red": constant(20, 5), "blue": constant(0, -20)}
-    told = report(models, photos, tmp_path, out, protocol=SMALL)
+    told = report(models, photos, tmp_path, out, side=64)
     saved = json.loads((out / "figures.json").read_text())
     assert saved["figures"] == told.figures
     assert saved["pictures"] == told.pictures
-    assert saved["protocol"] == "small"
-    assert saved["models"]["blue"] == {"model": "blue", "network_size": 64}
+    assert saved["protocol"] == "imagenet-64"
+    assert saved["models"]["blue"] == {
+        "model": "blue",
+        "network_size": 64,
+        "saturation": 1.0,
+    }
     pixels = saved["chroma"]["pixels"]
     assert list(pixels) == ["true", "red", "blue", "all grey", "mean ab"]
     assert {sum(counts) for counts in pixels.values()} == {told.pictures * 64 * 64}
@@ -88,8 +93,8 @@ def test_files_tell_the_same_as_the_report(photos, tmp_path):
         for name in ("psnr", "same_class"):
             mean = np.mean([float(row[name]) for row in own])
             assert mean == pytest.approx(told.figures[label][name])
-    assert images.read_rgb(out / "sheet.png").shape[1] > 4 * 64
-    assert images.read_rgb(out / "chroma.png").shape[1] > 64
+    assert reading.read_rgb(out / "sheet.png").shape[1] > 4 * 64
+    assert reading.read_rgb(out / "chroma.png").shape[1] > 64
     assert [name for name, _ in told.unreadable] == ["fake.jpg"]
     lines = told.table().splitlines()
     assert lines[0].startswith(f"| N = {told.pictures} |")
@@ -107,3 +112,155 @@ def test_a_folder_without_a_readable_picture_is_named(tmp_path):
     (tmp_path / "in" / "fake.png").write_text("text")
     with pytest.raises(ColorizeError, match="fake.png: not a picture"):
         report({"dull": constant(0, 0)}, tmp_path / "in", tmp_path)
+
+
+class Painter:
+    """A network that colours by lightness, and where there is a hint as it says."""
+
+    stride, size, fixed, precision = 32, 100, None, "float32"
+
+    def __init__(self, strength=1.0, takes_hints=True):
+        self.strength = strength
+        self.takes_hints = takes_hints
+        self.looks = []  # lightness and hints of each picture that it was shown
+
+    def __call__(self, lightness, hints=None):
+        assert lightness.shape[1] % self.stride == lightness.shape[2] % self.stride == 0
+        ab = self.strength * np.concatenate([lightness - 50, 50 - lightness], axis=-1)
+        if hints is not None:
+            assert hints.shape == (*lightness.shape[:3], 3)
+            self.looks.append((lightness[0], hints[0]))
+            ab = np.where(hints[..., 2:] > 0, hints[..., :2], ab)
+        return ab.astype(np.float32)
+
+
+NETWORKS = {
+    "weak": Painter(0.2),
+    "strong": Painter(0.9),
+    "dull": Painter(0),
+    "deaf": Painter(takes_hints=False),
+}
+
+
+@pytest.fixture
+def run(photos, tmp_path, monkeypatch):
+    """`run(flags)`: evaluates networks named in the flags; the result, the figures."""
+    monkeypatch.chdir(tmp_path)
+    for name in NETWORKS:
+        (tmp_path / f"{name}.keras").touch()
+    monkeypatch.setattr(
+        runtimes, "open_network", lambda source, precision: NETWORKS[source.stem]
+    )
+
+    def run(flags):
+        arguments = ["evaluate", str(photos), "--out", "out", *flags.split()]
+        result = CliRunner().invoke(cli, arguments)
+        figures = tmp_path / "out" / "figures.json"
+        return result, json.loads(figures.read_text()) if figures.exists() else {}
+
+    return run
+
+
+def first_row(result):
+    """The first model's line of the table, by heading."""
+    headings, _, row, *_ = result.stdout.splitlines()
+    cells = (line.strip("| ").split(" | ") for line in (headings, row))
+    return dict(zip(*cells, strict=True))
+
+
+def test_without_saturation_every_model_is_grey(run):
+    result, saved = run("--model strong.keras --saturation 0")
+    assert result.exit_code == 0, result.output
+    assert saved["figures"]["strong"] == saved["figures"]["all grey"]
+    assert saved["figures"]["mean ab"]["colourfulness"] > 1
+    assert saved["models"]["strong"]["saturation"] == 0
+
+
+def test_each_model_is_made_as_colourful_as_asked(run):
+    models = "--model weak.keras --model strong.keras"
+    result, saved = run(f"{models} --colourfulness 25")
+    assert result.exit_code == 0, result.output
+    figures = saved["figures"]
+    for label in ("weak", "strong"):
+        assert figures[label]["colourfulness"] == pytest.approx(25, abs=0.1)
+    saturations = [saved["models"][label]["saturation"] for label in ("weak", "strong")]
+    assert saturations[0] > 2 * saturations[1]
+    row = first_row(result)
+    assert row["saturation"] == f"{saturations[0]:.3f}"
+    assert float(row["true colourfulness"]) == pytest.approx(
+        figures["weak"]["true_colourfulness"], abs=0.01
+    )
+    again, same = run(f"--model weak.keras --saturation {saturations[0]}")
+    assert again.exit_code == 0, again.output
+    assert same["figures"]["weak"] == pytest.approx(figures["weak"], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        ("weak.keras --saturation 1 --colourfulness 9", 2, "name one of both"),
+        ("weak.keras --colourfulness nan", 2, "--colourfulness must be a number"),
+        ("weak.keras --colourfulness 400", 1, "weak: a colourfulness of 400 is out of"),
+        ("dull.keras --colourfulness 9", 1, "these pictures reach 0.00"),
+        ("deaf.keras --hints 3", 2, "deaf: takes no hints"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_in_one_line(flags, code, message, run):
+    result, saved = run(f"--model {flags}")
+    assert (result.exit_code, saved) == (code, {})
+    (line,) = [one for one in result.stderr.splitlines() if one.startswith("Error: ")]
+    assert message in line
+
+
+def test_hints_improve_what_a_model_does_with_them(run):
+    result, shown = run("--model dull.keras --hints 40")
+    assert result.exit_code == 0, result.output
+    ours, grey = (shown["figures"][way] for way in ("dull", "all grey"))
+    assert ours["ab_at_hints"] < 2 < 5 < grey["ab_at_hints"]
+    assert ours["psnr"] > grey["psnr"] + 0.1
+    assert shown["hints"] == 40
+    first, _, dull, *_ = result.stdout.splitlines()
+    row = dict(
+        zip(first.strip("| ").split(" | "), dull[2:-2].split(" | "), strict=True)
+    )
+    assert row["hints"] == "40"
+    assert row["ab at hinted places"] == f"{ours['ab_at_hints']:.2f}"
+
+
+def test_hints_show_true_colours_and_depend_on_the_name_alone(photos, tmp_path):
+    truth = color.rgb_to_lab(reading.read_rgb(photos / "c d.webp"))  # 64x64 already
+
+    def measure(out):
+        model = Painter()
+        *_, _ = evaluation.evaluate(
+            {"ours": Candidate(Colorizer(model), 64)},
+            photos,
+            out,
+            cache_folder=tmp_path / "cache",
+            side=64,
+            hints=3,
+        )
+        with open(out / "pictures.csv", newline="") as file:
+            rows = {row["picture"]: row for row in csv.DictReader(file)}
+        return {hints.tobytes(): lightness for lightness, hints in model.looks}, rows
+
+    looks, rows = measure(tmp_path / "one")
+    assert len(looks) == len(rows)
+    for name in ("a.jpg", "album/E.JPG"):
+        (photos / name).unlink()
+    fewer, fewer_rows = measure(tmp_path / "two")
+    assert fewer.keys() < looks.keys()
+    assert {name: rows[name] for name in fewer_rows} == fewer_rows
+
+    (hints,) = (
+        np.frombuffer(key, np.float32).reshape(64, 64, 3)
+        for key, lightness in looks.items()
+        if np.allclose(lightness[..., 0], truth[..., 0], atol=0.01)
+    )
+    sure = hints[..., 2] == 1
+    assert 49 < sure.sum() <= 3 * 49
+    top, left = np.argwhere(sure)[0]
+    patch = (slice(top, top + 7), slice(left, left + 7))
+    assert sure[patch].all()
+    mean = truth[patch][..., 1:].mean((0, 1))
+    np.testing.assert_allclose(hints[top, left, :2], mean, atol=0.01)

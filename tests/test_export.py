@@ -13,9 +13,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 import colorize
-from colorize import checkpoint, export, models, runs, runtimes
+from colorize import export, models, run_folder, runtimes
 from colorize.cli import cli
 from colorize.errors import ColorizeError, UsageError
+from colorize.models import saved as model_files
 from colorize.runtimes.keras import KerasNetwork
 
 FORMATS = [
@@ -35,7 +36,7 @@ def small_photos(monkeypatch, draw):
         return (draw(*size, seed) for seed, size in enumerate([(64, 96), (96, 64)]))
 
     monkeypatch.setattr(export, "_photos", shrunk)
-    monkeypatch.setattr(checkpoint, "network_size", lambda source: 64)
+    monkeypatch.setattr(model_files, "network_size", lambda source: 64)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_every_model_goes_through_every_format(
     network = runtimes.open_network(path)
     stride = models.find(name).stride
     assert (network.stride, network.size, network.fixed) == (stride, 64, None)
-    keras_network = KerasNetwork(checkpoint.open_model(saved(name)))
+    keras_network = KerasNetwork(model_files.open_model(saved(name)))
     for shape in ((2, 2 * stride, 3 * stride, 1), (1, 5 * stride, stride, 1)):
         lightness = np.random.default_rng(0).uniform(0, 100, shape).astype(np.float32)
         ab = network(lightness)
@@ -99,7 +100,9 @@ def test_the_model_that_is_shipped_goes_through_every_format(
     suffix, precision, tmp_path, monkeypatch
 ):
     monkeypatch.undo()
-    done = export.export(runs.SHIPPED, tmp_path / f"g{suffix}", precision=precision)
+    done = export.export(
+        run_folder.SHIPPED, tmp_path / f"g{suffix}", precision=precision
+    )
     assert done.largest <= export.TOLERANCES[precision][0]
 
 

@@ -10,10 +10,12 @@ from click.testing import CliRunner
 from keras import layers
 
 import colorize
-from colorize import blending, checkpoint, color, export, models, runtimes
+from colorize import color, export, models, runtimes
 from colorize.cli import cli
 from colorize.colorizer import Colorizer, mean_hints
 from colorize.errors import ColorizeError
+from colorize.models import blending
+from colorize.models import saved as model_files
 from colorize.runtimes.keras import KerasNetwork
 
 
@@ -61,7 +63,7 @@ def hints(*shape):
 def saved(tmp_path):
     """The file of a network that takes hints."""
     keras.utils.set_random_seed(0)
-    checkpoint.save_model(tiny(), tmp_path / "tiny.keras")
+    model_files.save_model(tiny(), tmp_path / "tiny.keras")
     return tmp_path / "tiny.keras"
 
 
@@ -69,16 +71,16 @@ def saved(tmp_path):
 def saved_without(tmp_path):
     """The file of the same network without hints."""
     keras.utils.set_random_seed(1)
-    checkpoint.save_model(tiny(hinted=False), tmp_path / "without.keras")
+    model_files.save_model(tiny(hinted=False), tmp_path / "without.keras")
     return tmp_path / "without.keras"
 
 
 def test_the_stride_is_that_of_both_inputs(saved):
-    assert checkpoint.stride_of(checkpoint.open_model(saved)) == 4
+    assert model_files.stride_of(model_files.open_model(saved)) == 4
 
 
 def test_without_hints_it_sees_zeros_and_one_trace_does_for_all_sizes(saved):
-    network = KerasNetwork(checkpoint.open_model(saved))
+    network = KerasNetwork(model_files.open_model(saved))
     assert network.takes_hints
     for shape in ((1, 8, 16), (2, 12, 8)):
         none = network(lightness(*shape), np.zeros((*shape, 3), np.float32))
@@ -89,7 +91,7 @@ def test_without_hints_it_sees_zeros_and_one_trace_does_for_all_sizes(saved):
 
 
 def test_hints_for_a_network_that_takes_none_are_refused(saved_without):
-    network = KerasNetwork(checkpoint.open_model(saved_without))
+    network = KerasNetwork(model_files.open_model(saved_without))
     assert not network.takes_hints
     with pytest.raises(ColorizeError, match="this model takes no hints; ") as caught:
         network(lightness(1, 8, 16), hints(1, 8, 16))
@@ -97,28 +99,28 @@ def test_hints_for_a_network_that_takes_none_are_refused(saved_without):
 
 
 def test_reduced_precision_keeps_both_inputs(saved):
-    model = checkpoint.open_model(saved)
+    model = model_files.open_model(saved)
     exact, fast = (KerasNetwork(model, policy=p) for p in ("float32", "mixed_bfloat16"))
     x = lightness(1, 8, 16), hints(1, 8, 16)
     assert 0 < np.abs(fast(*x) - exact(*x)).mean() < 0.02 * np.abs(exact(*x)).max()
 
 
 def test_an_encoder_that_hints_do_not_reach_can_be_frozen(saved):
-    model = checkpoint.open_model(saved)
+    model = model_files.open_model(saved)
     models.freeze(model, "encoder")
     frozen = [layer.name for layer in models.leaves(model) if not layer.trainable]
     assert frozen == ["encoded"]
 
 
 def test_a_hinted_place_keeps_its_colour_in_a_more_vivid_model(saved, tmp_path):
-    before = KerasNetwork(checkpoint.open_model(saved))
+    before = KerasNetwork(model_files.open_model(saved))
     vivid = blending.blend([(saved, 1)], 1.5)
-    checkpoint.save_model(vivid, tmp_path / "vivid.keras")
-    vivid = checkpoint.open_model(tmp_path / "vivid.keras")  # in safe mode
+    model_files.save_model(vivid, tmp_path / "vivid.keras")
+    vivid = model_files.open_model(tmp_path / "vivid.keras")  # in safe mode
     again = tmp_path / "twice.keras"
-    checkpoint.save_model(blending.blend([(tmp_path / "vivid.keras", 1)], 2.0), again)
+    model_files.save_model(blending.blend([(tmp_path / "vivid.keras", 1)], 2.0), again)
     x = lightness(1, 8, 16)
-    for model, factor in ((vivid, 1.5), (checkpoint.open_model(again), 3.0)):
+    for model, factor in ((vivid, 1.5), (model_files.open_model(again), 3.0)):
         network = KerasNetwork(model)
         np.testing.assert_allclose(network(x), factor * before(x), rtol=1e-5)
         ab = network(x, hints(1, 8, 16))
@@ -131,11 +133,11 @@ def test_a_hinted_place_keeps_its_colour_in_a_more_vivid_model(saved, tmp_path):
 def test_a_model_with_hints_begins_from_the_weights_of_one_without(saved_without):
     model = tiny()
     before = model.get_layer("hint_cells").get_weights()
-    fresh = checkpoint.load_weights(model, saved_without)
+    fresh = model_files.load_weights(model, saved_without)
     assert sorted(fresh) == ["hint_cells", "hint_whole"]
     np.testing.assert_array_equal(model.get_layer("hint_cells").get_weights(), before)
     x = lightness(1, 8, 16)
-    without = KerasNetwork(checkpoint.open_model(saved_without))
+    without = KerasNetwork(model_files.open_model(saved_without))
     np.testing.assert_array_equal(KerasNetwork(model)(x), without(x))
     table = models.summary(model, "loaded", "loaded", fresh=fresh).splitlines()
     assert [("new" in row, "loaded" in row) for row in table if "hint" in row] == [
@@ -147,21 +149,21 @@ def test_a_model_with_hints_begins_from_the_weights_of_one_without(saved_without
 
 def test_a_model_with_hints_goes_on_from_another(saved):
     model = tiny()
-    assert checkpoint.load_weights(model, saved) == []
+    assert model_files.load_weights(model, saved) == []
     for mine, theirs in zip(
-        model.get_weights(), checkpoint.open_model(saved).get_weights(), strict=True
+        model.get_weights(), model_files.open_model(saved).get_weights(), strict=True
     ):
         np.testing.assert_array_equal(mine, theirs)
 
 
 def test_a_model_without_hints_does_not_go_on_from_one_with_them(saved):
     with pytest.raises(ColorizeError, match="another architecture.*hint_cells"):
-        checkpoint.load_weights(tiny(hinted=False), saved)
+        model_files.load_weights(tiny(hinted=False), saved)
 
 
 @pytest.mark.parametrize("saturation", [1.0, 0.5])
 def test_an_array_is_coloured_as_hints_say(saved, saturation):
-    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    colorizer = Colorizer(KerasNetwork(model_files.open_model(saved)))
     grey = np.full((30, 50), 140, np.uint8)  # twice as large as the network sees it
     hints = np.zeros((30, 50, 3), np.float32)
     hints[8:16, 12:24] = (20, -30, 1)
@@ -174,7 +176,7 @@ def test_an_array_is_coloured_as_hints_say(saved, saturation):
 
 
 def test_a_hint_beyond_the_gamut_is_brought_into_it(saved):
-    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    colorizer = Colorizer(KerasNetwork(model_files.open_model(saved)))
     hints = np.broadcast_to(np.float32((100, 100, 1)), (20, 20, 3))
     grey = np.full((20, 20), 60, np.uint8)
     ab = colorizer.small_ab(grey, size=20, hints=hints)
@@ -193,7 +195,7 @@ def test_hints_are_averaged_by_how_sure_they_are():
 
 
 def test_hints_of_some_pictures_of_a_batch_are_theirs_alone(saved):
-    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    colorizer = Colorizer(KerasNetwork(model_files.open_model(saved)))
     small = [np.full((9, 12), 30000, np.uint16)] * 3
     hints = [None, np.float32([[[9, 9, 1]]]) * np.ones((9, 12, 1), np.float32), None]
     first, second, third = colorizer.batch_ab(small, hints)
@@ -213,14 +215,14 @@ def test_hints_of_some_pictures_of_a_batch_are_theirs_alone(saved):
     ],
 )
 def test_other_hints_are_refused(saved, hints):
-    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved)))
+    colorizer = Colorizer(KerasNetwork(model_files.open_model(saved)))
     with pytest.raises(ColorizeError, match="hints must be") as caught:
         colorizer.colorize(np.zeros((20, 30), np.uint8), hints=hints)
     assert "\n" not in str(caught.value)
 
 
 def test_a_colorizer_without_hints_refuses_them(saved_without):
-    colorizer = Colorizer(KerasNetwork(checkpoint.open_model(saved_without)))
+    colorizer = Colorizer(KerasNetwork(model_files.open_model(saved_without)))
     with pytest.raises(ColorizeError, match="takes no hints"):
         colorizer.colorize(
             np.zeros((8, 8), np.uint8), hints=np.zeros((8, 8, 3), np.float32)
@@ -243,7 +245,7 @@ def small_photos(monkeypatch, draw):
     monkeypatch.setattr(
         export, "_photos", lambda: (draw(*size, i) for i, size in enumerate(sizes))
     )
-    monkeypatch.setattr(checkpoint, "network_size", lambda source: 64)
+    monkeypatch.setattr(model_files, "network_size", lambda source: 64)
 
 
 def metadata(path):
@@ -267,7 +269,7 @@ def test_an_exported_file_takes_hints_on_request(
     assert metadata(path)["hints"] is True
     network = runtimes.open_network(path)
     assert network.takes_hints and network.stride == 4
-    before = KerasNetwork(checkpoint.open_model(saved))
+    before = KerasNetwork(model_files.open_model(saved))
     for shape in ((2, 8, 16), (1, 12, 8)):
         x = lightness(*shape)
         ab = network(x, hints(*shape))
@@ -292,7 +294,7 @@ def test_an_exported_file_takes_no_hints_else(
     network = runtimes.open_network(path)
     x = lightness(2, 8, 16)
     if precision != "int8":
-        before = KerasNetwork(checkpoint.open_model(saved))
+        before = KerasNetwork(model_files.open_model(saved))
         np.testing.assert_allclose(network(x), before(x), atol=0.3)
     with pytest.raises(ColorizeError, match="takes no hints"):
         network(x, hints(2, 8, 16))

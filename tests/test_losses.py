@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from colorize import color, losses
-from colorize.classifiers import efficientnet_lite0
-from colorize.critic import critic
+from colorize import color
+from colorize.models.backbones import efficientnet_lite
+from colorize.training import losses
+from colorize.training.critic import critic
 
 BINS = color.ab_bins()
 RNG = np.random.default_rng(0)
@@ -107,10 +108,10 @@ def lab():
 def look(see, lab, ab):
     """How repainted pictures (B, H, W, 3) look, (B,), and the gradient at `ab`."""
     predicted = tf.constant(ab, tf.float32)
-    outputs = {"true_features": see(lab[..., :1], lab[..., 1:])}
+    outputs = {"true_look": see(lab[..., :1], lab[..., 1:])}
     with tf.GradientTape() as tape:
         tape.watch(predicted)
-        outputs["features"] = see(lab[..., :1], predicted)
+        outputs["look"] = see(lab[..., :1], predicted)
         found = losses.perceptual(lab[..., 1:], outputs, ab_scale=128)
     return found.numpy(), tape.gradient(found, predicted).numpy()
 
@@ -128,8 +129,8 @@ def test_a_picture_looks_like_itself_alone(see, lab):
 
 
 def test_what_looks_different_is_what_the_classifier_says_of_8_bit_rgb(see, lab):
-    body = efficientnet_lite0.body(folded=True)
-    efficientnet_lite0.load_imagenet(body)
+    body = efficientnet_lite.body(folded=True)
+    efficientnet_lite.load_imagenet(body)
     names = ["blocks.2.add", "blocks.4.add", "blocks.10.add"]
     outputs = [body.get_layer(name).output for name in names]
     stages = keras.Model(body.input, [*outputs, body.get_layer("fc").input])
@@ -196,3 +197,23 @@ def test_what_the_critic_takes_for_a_photo_has_the_lower_loss(see, lab):
         for features in (true, dull)
     )
     assert (photo < repainting - 0.5).all()
+
+
+def test_an_encoder_that_sees_in_grey_what_it_saw_in_colour_has_nothing_to_learn():
+    variant = efficientnet_lite.LITE2
+    teach = losses.teaching("efficientnet-lite2")
+    lightness = np.full((2, 64, 64, 1), 60, np.float32)
+    lightness[:, 16:48, 16:48] = 30
+    ab = np.zeros((2, 64, 64, 2), np.float32)
+    ab[1, 16:48, 16:48] = 60, 40
+    body = efficientnet_lite.body(variant, folded=True)
+    efficientnet_lite.load_imagenet(body)
+    stages = keras.Model(
+        body.input, [body.get_layer(name).output for name in variant.taps[2:]]
+    )
+    grey = (255 * color.grey_level(lightness) - 127) / 128
+    features, encoded = stages(np.repeat(grey, 3, axis=-1).astype(np.float32))
+    outputs = {"features": features, "encoded": encoded, "taught": teach(lightness, ab)}
+    loss = np.asarray(losses.features(ab, outputs, ab_scale=128))
+    # The first picture is grey, the second is not.
+    assert loss[0] < 1e-3 and loss[1] > 0.01

@@ -2,8 +2,8 @@ import struct
 
 import pytest
 
-from colorize import metadata
-from colorize.metadata import Metadata, Provenance
+from colorize.pictures import metadata
+from colorize.pictures.metadata import Metadata, Provenance
 
 MADE = Provenance("colorize 1.0", "model=gamma sha256=abc size=256")
 SCANNER = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>

@@ -21,9 +21,11 @@ from click.testing import CliRunner
 from conftest import serving
 from PIL import Image
 
-from colorize import color, images, prediction
+from colorize import color
 from colorize.cli import cli
 from colorize.page import guard, preview, sessions
+from colorize.pictures import reading
+from colorize.prediction import pipeline
 
 FLAGS = ("--precision", "float32", "--no-provenance")  # which would tell the time
 LIMITS = ("--max-uploads", "7", "--max-upload-mb", "0.3")
@@ -124,7 +126,7 @@ def predicted(given, out, *flags):
     command = ["predict", given, out, "--report", report, *FLAGS, *flags]
     with pytest.MonkeyPatch.context() as patch:
         # Beside others a picture's sums may be taken in another order.
-        patch.setattr(prediction, "_BATCH", 1)
+        patch.setattr(pipeline, "_BATCH", 1)
         told = CliRunner().invoke(cli, [str(argument) for argument in command])
     assert told.exit_code == 1, told.output  # as some are broken
     lines = map(json.loads, same_words(report.read_text()).splitlines())
@@ -177,7 +179,7 @@ def test_what_comes_out_is_what_predict_writes(client, given, tmp_path):
 
 
 def test_the_preview_is_the_picture_made_smaller(draw):
-    page = images.page_of(draw(300, 401))
+    page = reading.page_of(draw(300, 401))
     seen = preview.original(page, 100)
     assert seen.shape == (75, 100, 3)
     expected = Image.fromarray(draw(300, 401)).resize((100, 75), Image.Resampling.BOX)

@@ -10,20 +10,14 @@ import pytest
 import tifffile
 from PIL import Image
 
-from colorize import (
-    color,
-    comparison,
-    encoding,
-    files,
-    images,
-    prediction,
-    sheet,
-    survey,
-)
+from colorize import color, files
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.jobs import Settings, plan
-from colorize.metadata import Provenance
+from colorize.pictures import reading, sheets, writing
+from colorize.pictures.metadata import Provenance
+from colorize.prediction import contact_sheets, dry_run
+from colorize.prediction import pipeline as prediction
+from colorize.prediction.job import Settings, plan
 from colorize.runtimes.keras import KerasNetwork
 
 
@@ -81,8 +75,8 @@ def test_the_tree_is_mirrored_and_the_originals_stay(colorizer, grey_photos, tmp
 def test_size_and_lightness_are_those_of_the_original(colorizer, grey_photos, tmp_path):
     run(colorizer, grey_photos, tmp_path / "out")
     for name in content(grey_photos):
-        given = images.read_rgb(grey_photos / name)
-        coloured = images.read_rgb(tmp_path / "out" / name)
+        given = reading.read_rgb(grey_photos / name)
+        coloured = reading.read_rgb(tmp_path / "out" / name)
         assert coloured.shape == given.shape
         change = np.abs(color.lightness(coloured) - color.lightness(given))
         assert change.mean() <= 0.3 and np.quantile(change, 0.999) <= 1.0
@@ -93,8 +87,8 @@ def test_saturation_0_gives_back_the_grey_picture(colorizer, grey_photos, tmp_pa
     run(colorizer, grey_photos, tmp_path / "out", saturation=0.0)
     for name in content(grey_photos):
         np.testing.assert_array_equal(
-            images.read_rgb(tmp_path / "out" / name),
-            images.read_rgb(grey_photos / name),
+            reading.read_rgb(tmp_path / "out" / name),
+            reading.read_rgb(grey_photos / name),
         )
 
 
@@ -117,7 +111,7 @@ def test_what_is_there_is_skipped_unless_it_is_to_be_overwritten(
     assert (out / "a.png").read_bytes() == mine
     done = outcomes(run(colorizer, grey_photos, out, overwrite=True))
     assert set(done.values()) == {"coloured"}
-    assert images.read_rgb(out / "a.png").shape == (37, 53, 3)
+    assert reading.read_rgb(out / "a.png").shape == (37, 53, 3)
 
 
 def test_what_is_there_and_not_whole_is_not_replaced_unasked(
@@ -187,13 +181,13 @@ def test_every_format_can_be_asked_for(format, suffix, colorizer, tmp_path):
     done = run(colorizer, tmp_path / "a.jpeg", tmp_path / "out", format=format)
     kept = suffix in ("", ".jpg")  # its own name for the same format
     assert done[0].output.name == ("a.jpeg" if kept else f"a.jpeg{suffix}")
-    assert images.read_rgb(done[0].output).shape == (10, 20, 3)
+    assert reading.read_rgb(done[0].output).shape == (10, 20, 3)
 
 
 def test_a_single_picture_can_be_given_a_name(colorizer, grey_photos, tmp_path):
     target = tmp_path / "new" / "named.webp"
     run(colorizer, grey_photos / "a.png", target)
-    assert images.read_rgb(target).shape == (37, 53, 3)
+    assert reading.read_rgb(target).shape == (37, 53, 3)
 
 
 def test_the_output_may_lie_inside_the_input(colorizer, grey_photos):
@@ -210,7 +204,7 @@ def test_a_full_disk_ends_it_with_nothing_half_written(
         file.write(b"the first bytes")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(encoding, "write", full)
+    monkeypatch.setattr(writing, "write", full)
     with pytest.raises(ColorizeError, match="the disk is full"):
         run(colorizer, grey_photos, tmp_path / "out", format=format)
     assert not content(tmp_path / "out")
@@ -226,15 +220,15 @@ def test_stopping_leaves_whole_files_only(colorizer, grey_photos, tmp_path):
     written = content(tmp_path / "out")
     assert 1 <= len(written) < 24
     for name in written:
-        images.read_rgb(tmp_path / "out" / name)
+        reading.read_rgb(tmp_path / "out" / name)
 
 
 def test_a_sheet_shows_the_truth_where_it_is_known(colorizer, grey_photos, tmp_path):
     rgb = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
     Image.fromarray(rgb).save(grey_photos / "colour.png")
     done = run(colorizer, grey_photos, tmp_path / "out")
-    comparison.write_sheet(done, tmp_path / "sheets" / "sheet.png")
-    page = images.read_rgb(tmp_path / "sheets" / "sheet.png")
+    contact_sheets.write_sheet(done, tmp_path / "sheets" / "sheet.png")
+    page = reading.read_rgb(tmp_path / "sheets" / "sheet.png")
     (row,) = {  # the true picture stands on the page, pixel for pixel
         y
         for y in range(page.shape[0] - 16)
@@ -247,8 +241,8 @@ def test_a_sheet_shows_the_truth_where_it_is_known(colorizer, grey_photos, tmp_p
 
 def test_a_sheet_has_no_column_for_what_is_not_known():
     rows = [[np.zeros((16, 16, 3), np.uint8)] * 2]
-    page = sheet.contact_sheet(rows, ("grey", "ours", "true"))
-    assert np.array_equal(page, sheet.contact_sheet(rows, ("grey", "ours")))
+    page = sheets.contact_sheet(rows, ("grey", "ours", "true"))
+    assert np.array_equal(page, sheets.contact_sheet(rows, ("grey", "ours")))
 
 
 GREYS16 = np.arange(0, 65536, 23, dtype=np.uint16)[: 37 * 53].reshape(37, 53)
@@ -263,16 +257,16 @@ def test_16_bits_stay_16(colorizer, tmp_path, suffix, grey):
     if suffix == ".tif":
         tifffile.imwrite(given, pixels)
     else:
-        page = encoding.Coloured(
-            37, 53, 16, False, iter([np.stack([GREYS16] * 3, -1)]), encoding.Metadata()
+        page = writing.Coloured(
+            37, 53, 16, False, iter([np.stack([GREYS16] * 3, -1)]), writing.Metadata()
         )
         with open(given, "w+b") as file:
-            encoding.write(file, suffix, [page], hold=1 << 20)
+            writing.write(file, suffix, [page], hold=1 << 20)
     for saturation in (0.0, 1.0):
         out = tmp_path / f"out{saturation}"
         (done,) = run(colorizer, given.parent, out, saturation=saturation)
         assert not done.warnings
-        found = images.Document(out / given.name).page().load()
+        found = reading.Document(out / given.name).page().load()
         assert found.dtype == np.uint16
         levels = color.grey_levels(found)
         off = color.lightness_of(levels) - color.lightness_of(GREYS16)
@@ -304,7 +298,7 @@ def test_pages_of_a_tiff_are_all_coloured(colorizer, tmp_path):
         tiff.write(np.full((20, 30), 128, np.uint8))
     (done,) = run(colorizer, tmp_path / "in", tmp_path / "out")
     assert done.pages == 2
-    pages = list(images.Document(tmp_path / "out" / "a.tif").all_pages())
+    pages = list(reading.Document(tmp_path / "out" / "a.tif").all_pages())
     assert [(p.height, p.width, p.bits) for p in pages] == [(37, 53, 16), (20, 30, 8)]
     lab = color.rgb_to_lab(pages[1].rgb())
     assert lab[..., 1].mean() == pytest.approx(12, abs=1)
@@ -318,7 +312,7 @@ def test_transparency_comes_back(colorizer, tmp_path):
     la = np.dstack([np.full_like(alpha, 99), alpha])
     Image.fromarray(la).save(tmp_path / "in" / "a.png")
     run(colorizer, tmp_path / "in", tmp_path / "out")
-    found = images.Document(tmp_path / "out" / "a.png").page().load()
+    found = reading.Document(tmp_path / "out" / "a.png").page().load()
     np.testing.assert_array_equal(found[..., 3], alpha)
 
 
@@ -395,7 +389,7 @@ def test_without_memory_for_it_the_network_sees_a_smaller_picture(
     }
     assert all("out of memory" in d.warnings[0] for d in done)
     assert set(outcomes(done).values()) == {"coloured"}
-    lab = color.rgb_to_lab(images.read_rgb(tmp_path / "out" / "a.png"))
+    lab = color.rgb_to_lab(reading.read_rgb(tmp_path / "out" / "a.png"))
     assert lab[..., 1].mean() == pytest.approx(12, abs=1)
 
 
@@ -435,9 +429,9 @@ def test_copies_say_what_coloured_them_or_not(colorizer, grey_photos, tmp_path):
     made = Provenance("colorize 1.0", "model=gamma")
     run(colorizer, grey_photos, tmp_path / "out", provenance=made)
     run(colorizer, grey_photos, tmp_path / "plain")
-    said = images.Document(tmp_path / "out" / "a.png").page().metadata.xmp
+    said = reading.Document(tmp_path / "out" / "a.png").page().metadata.xmp
     assert b"compositeWithTrainedAlgorithmicMedia" in said
-    assert not images.Document(tmp_path / "plain" / "a.png").page().metadata.xmp
+    assert not reading.Document(tmp_path / "plain" / "a.png").page().metadata.xmp
 
 
 def test_names_of_all_sorts(colorizer, tmp_path):
@@ -514,7 +508,7 @@ def test_bytes_in_bytes_out(colorizer, kind):
 def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
     (grey_photos / "bad.jpg").write_text("text")
     jobs = plan(grey_photos, tmp_path / "out")
-    *_, found = survey.survey(colorizer, jobs, Settings(size=32))
+    *_, found = dry_run.survey(colorizer, jobs, Settings(size=32))
     assert found.counts == {"coloured": 4, "failed": 1}
     assert found.megapixels == pytest.approx((37 * 53 + 200 * 11 + 81 + 1) / 1e6)
     assert found.seconds > 0 and found.bytes > 100 and found.tried == 3
@@ -525,9 +519,9 @@ def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
 def test_a_comparison_shows_sizes_and_saturations(colorizer, grey_photos, tmp_path):
     before = content(grey_photos)
     jobs = plan(grey_photos / "a.png", tmp_path / "out")
-    (done,) = comparison.compare(colorizer, jobs, Settings())
-    page = images.read_rgb(done.output)
+    (done,) = contact_sheets.compare(colorizer, jobs, Settings())
+    page = reading.read_rgb(done.output)
     assert done.output.name == "a.compare.png"
-    assert page.shape[0] > 37 * len(comparison.COMPARED_SIZES)
-    assert page.shape[1] > 53 * len(comparison.COMPARED_SATURATIONS)
+    assert page.shape[0] > 37 * len(contact_sheets.COMPARED_SIZES)
+    assert page.shape[1] > 53 * len(contact_sheets.COMPARED_SATURATIONS)
     assert content(grey_photos) == before

@@ -1,12 +1,13 @@
 import numpy as np
 
-from colorize import classifiers, recognition
+from colorize.evaluation import recognition
+from colorize.models import backbones
 
 
 def test_classes_are_those_of_the_classifier(draw):
     rgb = np.stack([draw(256, 256, seed) for seed in range(4)])
     features, classes = recognition.recogniser()(rgb)
     assert features.shape == (4, recognition.FEATURES)
-    logits = classifiers.find(classifiers.DEFAULT).build()(rgb.astype(np.float32))
+    logits = backbones.find(backbones.DEFAULT).build()(rgb.astype(np.float32))
     np.testing.assert_array_equal(classes, np.argmax(logits, axis=-1))
     assert len(set(classes.tolist())) > 1

@@ -1,6 +1,7 @@
-"""Imports run from a higher layer to a lower one only."""
+"""Imports run from a higher layer to a lower one only, and never to a room beside."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -8,32 +9,28 @@ import pytest
 import colorize
 
 PACKAGE = Path(colorize.__file__).parent
-LAYERS = [
-    {"errors", "__init__"},
-    {"files", "metadata", "trust", "quiet"},
-    {"color", "upsampling", "config", "runs", "classifiers", "precision"}
-    | {"cluster", "protocols"},
-    {"models", "losses", "critic", "metrics", "images", "augmentation", "distribution"}
-    | {"recognition"},
-    {"checkpoint", "cache", "embeddings", "sheet", "optimization", "encoding"},
-    {"runtimes", "dataset", "journal", "jobs"},
-    {"colorizer", "objective"},
-    {"training", "prediction", "comparison", "evaluation", "export", "blending"},
-    {"page", "survey"},
-    {"cli"},
-    {"__main__"},
+LAYERS = [  # from the bottom; a room is a file or a folder here
+    ["errors"],
+    ["files", "color", "metrics", "quiet"],
+    ["config", "run_folder"],
+    ["pictures"],
+    ["models", "datasets"],
+    ["runtimes", "upsampling"],
+    ["colorizer"],
+    ["prediction", "training"],
+    ["evaluation"],
+    ["export"],
+    ["page"],
+    ["cli"],
+    ["__main__"],
 ]
-LAYER = {module: i for i, modules in enumerate(LAYERS) for module in modules}
-SOURCES = sorted(PACKAGE.rglob("*.py"))
-
-
-def room(path):
-    """The module, or the folder of modules, that a source file belongs to."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+LAYER = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
+# The package itself leads to `colorizer`, when asked for it.
+SOURCES = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "__init__.py"})
 
 
 def imports(path):
-    """The rooms of this package that a source file imports from, wherever in it."""
+    """What a source file imports of this package, wherever in it: dotted names."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             dotted = [alias.name for alias in node.names]
@@ -42,23 +39,36 @@ def imports(path):
             dotted = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        for name in dotted:
-            package, *rest = name.split(".")
-            if package == "colorize":
-                yield rest[0] if rest and not rest[0].startswith("__") else "__init__"
+        yield from (name for name in dotted if re.match(r"colorize\.[a-z]", name))
 
 
-# The package itself leads to `colorizer`, when asked for it.
-INNER = [path for path in SOURCES if path != PACKAGE / "__init__.py"]
+def order(folder):
+    """The files of a folder, in the order that the docstring of its face says."""
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))
+    listed = re.search(r"Files import in this order:([^.]*)\.", text)
+    assert listed, f"{folder}: its docstring does not say in what order files import"
+    return [name.strip() for name in listed[1].split(",")]
 
 
-@pytest.mark.parametrize("path", INNER, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_imports_go_down(path):
-    own = room(path)
-    assert own in LAYER, f"{own} has no layer: give it one in the table above"
-    for other in set(imports(path)) - {own}:
-        assert LAYER[other] < LAYER[own], f"{own} imports {other}"
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imports(path):
+        other = name.split(".")[1]
+        assert other == room or LAYER[other] < LAYER[room], f"{path}: imports {name}"
 
 
-def test_the_table_lists_what_there_is():
-    assert {room(path) for path in SOURCES} >= set(LAYER)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_files_of_a_folder_import_in_its_order(path):
+    *folders, name = path.relative_to(PACKAGE).with_suffix("").parts
+    if name == "__init__":
+        return  # the face of a folder: all its files may import it, and it them
+    for depth in range(1, len(folders) + 1):
+        files = order(PACKAGE.joinpath(*folders[:depth]))
+        place = files.index([*folders, name][depth])
+        for imported in imports(path):
+            *inside, file = imported.split(".")[1 : depth + 2]
+            if inside == folders[:depth] and file in files:
+                other = files.index(file)
+                below = other == place and depth < len(folders)
+                assert below or other < place, f"{path}: imports {imported}"

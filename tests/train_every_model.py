@@ -9,7 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-from colorize import cluster, config, distribution, models, training
+from colorize import config, models
+from colorize.training import cluster, loop
+from colorize.training import devices as device_strategies
 
 FLAGS = {
     "width": 4, "size": "32", "batch_size": 6, "epochs": 20, "steps_per_epoch": 1,
@@ -22,7 +24,7 @@ RATES = {"gamma": 0.01, "colornet": 0.03}  # of the others: 0.3
 
 def main(photos: str, out: str, devices: str, *names: str) -> None:
     """Leaves a run folder in OUT for each model."""
-    chosen = distribution.choose(devices, cluster.find(os.environ))
+    chosen = device_strategies.choose(devices, cluster.find(os.environ))
     for name in names or models.ARCHITECTURES:
         rate = RATES.get(name, 0.3)
         flags = FLAGS | {
@@ -37,7 +39,7 @@ def main(photos: str, out: str, devices: str, *names: str) -> None:
             # More, and rounding grows where the classifier's units begin and end to
             # count: to 5e-4 in ColorNet's weights, from 1e-7 put in on one device.
             flags["loss"] = "mse + 0.0002 perceptual"
-        for _ in training.train(
+        for _ in loop.train(
             config.load(None, flags),
             Path(out) / name,
             cache_folder=Path(out) / "cache",

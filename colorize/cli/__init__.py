@@ -2,6 +2,9 @@
 
 The only room that knows click and tqdm. TensorFlow is imported inside the commands, so
 help and usage errors answer at once.
+
+Files import in this order: shared, blend, evaluate, export, lists, predict, serve,
+train. May import: everything.
 """
 
 import os

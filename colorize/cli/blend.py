@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from colorize import files, quiet, runs, runtimes
+from colorize import files, quiet, run_folder, runtimes
 from colorize.cli.shared import check_target, explained, say
 from colorize.errors import UsageError
 
@@ -64,19 +64,19 @@ def blend(
         for source in sources:
             if runtimes.is_exported(source):
                 raise UsageError(f"{source}: exported; name the model it was made from")
-            if runs.model_file(source).resolve() == target.resolve():
+            if run_folder.model_file(source).resolve() == target.resolve():
                 raise UsageError(f"{target}: one of the models; name another FILE")
-        runs.labels(sources)  # each once
+        run_folder.labels(sources)  # each once
     with explained():
         quiet.import_tensorflow()
-        from colorize import blending, checkpoint
+        from colorize.models import blending, saved
 
         parts = zip(sources, shares or [1.0] * len(sources), strict=True)
         blended = blending.blend(list(parts), saturation)
         files.make_folder(target.parent)
-        checkpoint.save_model(blended, target)
+        saved.save_model(blended, target)
         models = [f"--model={path}" for path in (sources[0], target)]
-        size = checkpoint.network_size(sources[0])
+        size = saved.network_size(sources[0])
         command = ["colorize", "evaluate", "PHOTOS", f"--size={size}", *models]
         say(f"compare: {shlex.join(command)}")
         click.echo(target)

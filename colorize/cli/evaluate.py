@@ -7,16 +7,21 @@ from typing import NoReturn
 import click
 from tqdm import tqdm
 
-from colorize import cache, files, protocols, quiet, runs
+from colorize import files, quiet, run_folder
 from colorize.cli.shared import (
     advance,
     cache_option,
+    check_finite,
     explained,
     model_path,
     progress_bar,
     say,
     size_option,
 )
+from colorize.datasets import cache
+from colorize.errors import UsageError
+
+_MOST_HINTS = 10_000  # in a picture of 256x256, whose 7x7 patches they then all cover
 
 
 @click.command()
@@ -31,12 +36,22 @@ from colorize.cli.shared import (
 )
 @size_option
 @click.option(
-    "--protocol",
-    type=click.Choice(list(protocols.PROTOCOLS)),
-    default=protocols.DEFAULT,
+    "--saturation",
+    type=click.FloatRange(min=0),
+    help="As for predict: strength of the models' colours; 0 is grey  [1]",
+)
+@click.option(
+    "--colourfulness",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Instead find for each model the saturation that makes these pictures so "
+    "colourful on average, and measure at it.",
+)
+@click.option(
+    "--hints",
+    type=click.IntRange(min=0, max=_MOST_HINTS),
+    default=0,
     show_default=True,
-    help="How pictures are made ready; that of the literature scales each to a short "
-    "side of 256 and takes its centre of 256x256.",
+    help="Show the models the true colour at so many random points of each picture.",
 )
 @click.option(
     "--out",
@@ -49,55 +64,69 @@ def evaluate(
     data: Path,
     named: tuple[Path, ...],
     size: int | None,
-    protocol: str,
+    saturation: float | None,
+    colourfulness: float | None,
+    hints: int,
     out: Path | None,
     cache_dir: Path | None,
 ) -> None:
     """Measures models on DATA, a folder of colour pictures they were not trained on.
 
-    Each picture is made ready as the protocol says, turned grey, coloured, and
-    compared. Beside the figures stand those of all grey, and of the mean colour of
-    DATA everywhere. OUT gets figures.json, pictures.csv with a line for each picture
-    and model, sheet.png with the best, the median and the worst, and chroma.png, how
-    strong the colours are.
+    Each picture is scaled to a short side of 256, as in the literature; its centre of
+    256x256 is turned grey, coloured, and compared. Beside the figures stand those of
+    all grey, and of the mean colour of DATA everywhere. OUT gets figures.json,
+    pictures.csv with a line for each picture and model, sheet.png with the best, the
+    median and the worst, and chroma.png, how strong the colours are.
 
     \b
     Fréchet-Lite0: distance of the features that EfficientNet-Lite0 sees, from
       those of the true pictures; to be compared at equal numbers of pictures only.
     Same class: how often it takes the coloured picture for what it takes the true
       one for.
+    Ab at hinted places: the median distance between the colour there and the hint's
+      nearest that can be shown at that lightness.
     """  # noqa: D301
     with explained():
+        check_finite({"saturation": saturation, "colourfulness": colourfulness})
+        if saturation is not None and colourfulness is not None:
+            raise UsageError("--colourfulness finds the saturation; name one of both")
         files.count_pictures(data)
         sources = [model_path(one) for one in named or (None,)]
-        labels = runs.labels(sources)
-        out = out or runs.evaluation_folder(sources) / data.resolve().name
+        labels = run_folder.labels(sources)
+        out = out or run_folder.evaluation_folder(sources) / data.resolve().name
     with explained():
         quiet.import_tensorflow()
-        from colorize import dataset, evaluation, runtimes
+        from colorize import runtimes
         from colorize.colorizer import Colorizer
+        from colorize.datasets import loader
+        from colorize.evaluation import evaluation
+        from colorize.evaluation.candidates import Candidate
 
         candidates = {}
         for label, source in zip(labels, sources, strict=True):
             exported = runtimes.is_exported(source)
             precision = "auto" if exported else "float32"
             network = runtimes.open_network(source, precision)
-            candidates[label] = evaluation.Candidate(
-                Colorizer(network), size or network.size, str(source)
+            candidates[label] = Candidate(
+                Colorizer(network),
+                size or network.size,
+                str(source),
+                1.0 if saturation is None else saturation,
             )
         events = evaluation.evaluate(
             candidates,
             data,
             out,
             cache_folder=cache_dir or cache.default_folder(),
-            protocol=protocols.PROTOCOLS[protocol],
+            colourfulness=colourfulness,
+            hints=hints,
         )
         with contextlib.closing(events), contextlib.ExitStack() as bars:
             bar: tqdm[NoReturn] | None = None
             unreadable = 0
             for event in events:
                 match event:
-                    case dataset.Decoding(done, total) | evaluation.Evaluated(
+                    case loader.Decoding(done, total) | evaluation.Evaluated(
                         done, total
                     ):
                         if not done:

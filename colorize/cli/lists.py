@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from colorize import cache, models, quiet
+from colorize import models, quiet
 from colorize.cli.shared import cache_option, explained
+from colorize.datasets import cache
 
 
 @click.command("models")

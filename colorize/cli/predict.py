@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from colorize import cluster, config, files
+from colorize import config, files
 from colorize.cli.shared import (
     check_finite,
     check_target,
@@ -27,6 +27,7 @@ from colorize.cli.shared import (
     size_option,
 )
 from colorize.errors import UsageError
+from colorize.prediction import shards
 
 
 @click.command()
@@ -119,7 +120,7 @@ def predict(
     colorize predict - - < grey.jpg > coloured.jpg
     """  # noqa: D301
     with explained():
-        part = cluster.shard(shard, os.environ) if shard else (1, 1)
+        part = shards.shard(shard, os.environ) if shard else (1, 1)
         check_finite({**options, "max_memory": max_memory})
         if _STANDARD in (source, target):
             _check_stream(
@@ -140,9 +141,11 @@ def predict(
             options["format"] = "png"
         model = model_path(named)
     with explained(lambda: "stopped; run the same command again for the rest"):
-        from colorize import comparison, prediction, runtimes, survey
+        from colorize import runtimes
         from colorize.colorizer import Colorizer
-        from colorize.jobs import Origin, Settings, plan
+        from colorize.prediction import contact_sheets, pipeline
+        from colorize.prediction.dry_run import survey
+        from colorize.prediction.job import Origin, Settings, plan
 
         network = runtimes.open_network(model, precision)
         if size and network.fixed:
@@ -164,18 +167,18 @@ def predict(
             return
         if dry_run:
             jobs = plan(source, target, settings.format, part)
-            _show_survey(survey.survey(colorizer, jobs, settings), total)
+            _show_survey(survey(colorizer, jobs, settings), total)
             return
         if not files.is_picture(target.name):
             files.make_folder(target)
         if compare:
             jobs = plan(source, target, settings.format, part)
-            events = comparison.compare(colorizer, jobs, settings)
+            events = contact_sheets.compare(colorizer, jobs, settings)
         else:
-            events = prediction.predict(colorizer, source, target, settings, shard=part)
+            events = pipeline.predict(colorizer, source, target, settings, shard=part)
         shown, failed = _show_predictions(events, total, target, report)
         if sheet is not None and shown:
-            comparison.write_sheet(shown, sheet)
+            contact_sheets.write_sheet(shown, sheet)
     if failed:
         raise SystemExit(1)
 
@@ -234,7 +237,7 @@ def _check_outputs(
 
 def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -> None:
     """Colours standard input, or into standard output."""
-    from colorize import prediction
+    from colorize.prediction import pipeline
 
     if source == _STANDARD:
         data = sys.stdin.buffer.read()
@@ -246,7 +249,7 @@ def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -
         check_target(target, overwrite=settings.overwrite)
     if target != _STANDARD and settings.format == "keep":
         settings = dataclasses.replace(settings, format=files.format_of(target))
-    coloured, lost = prediction.predict_bytes(colorizer, data, settings)
+    coloured, lost = pipeline.predict_bytes(colorizer, data, settings)
     for warning in lost:
         say(f"{source}: {warning}")
     if target == _STANDARD:
@@ -260,7 +263,7 @@ def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -
 
 def _show_survey(events: Any, total: int) -> None:
     """Draws how looking at pictures goes on, and prints what was found."""
-    from colorize.survey import Survey
+    from colorize.prediction.dry_run import Survey
 
     with progress_bar(total, "looking") as bar:
         for event in minding(events):
@@ -275,7 +278,7 @@ def _show_predictions(
     events: Any, total: int, target: Path, report: Path | None
 ) -> tuple[list[Any], int]:
     """Draws how predicting goes on; returns the first pictures done, and failures."""
-    from colorize.comparison import SHEET_PICTURES
+    from colorize.prediction.contact_sheets import SHEET_PICTURES
 
     counts = dict.fromkeys(("coloured", "skipped", "failed", "with warnings"), 0)
     shown: list[Any] = []

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 from tqdm import tqdm
 
-from colorize import config, files, runs
+from colorize import config, files, run_folder
 from colorize.errors import ColorizeError, UsageError
 
 
@@ -120,8 +120,8 @@ cache_option = click.option(
 
 def model_path(named: Path | None) -> Path:
     """The model to use: the one named, or the one that comes with this package."""
-    path = named or runs.SHIPPED
-    runs.model_file(path)
+    path = named or run_folder.SHIPPED
+    run_folder.model_file(path)
     return path
 
 

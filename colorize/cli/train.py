@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 from tqdm import tqdm
 
-from colorize import cache, cluster, config, models, quiet, runs
+from colorize import config, models, quiet, run_folder
 from colorize.cli.shared import (
     advance,
     cache_option,
@@ -22,7 +22,9 @@ from colorize.cli.shared import (
     progress_bar,
     say,
 )
+from colorize.datasets import cache
 from colorize.errors import UsageError
+from colorize.training import cluster
 
 FEW = 100  # training pictures: fewer are enough to try, not to learn
 
@@ -119,7 +121,7 @@ def train(
         if (resume or init is not None) and flags["embedding_weights"]:
             raise UsageError("--embedding-weights: the run brings its classifier along")
         if init is not None:
-            runs.model_file(init)
+            run_folder.model_file(init)
         elif not resume:
             architecture.check_weights(settings)
     with _ending_at_once(workers), explained(lambda: _after_stopping(out)):
@@ -128,13 +130,13 @@ def train(
             if chief:
                 say(f"waiting for {len(workers.workers) - 1} other workers")
         quiet.import_tensorflow()
-        from colorize import distribution, training
+        from colorize.training import devices, loop
 
-        events = training.train(
+        events = loop.train(
             settings,
             out,
             cache_folder=cache_dir or cache.default_folder(),
-            devices=distribution.choose(settings.devices, workers),
+            devices=devices.choose(settings.devices, workers),
             init=init,
             resume=resume,
         )
@@ -167,11 +169,11 @@ def _settings_of_old_run(
     flags: dict[str, Any], file: Path | None, out: Path | None
 ) -> tuple[config.TrainConfig, Path]:
     """The settings of a run that is to go on, and its folder."""
-    out = out or runs.latest(flags["model"] or "", holding=runs.STATES)
+    out = out or run_folder.latest(flags["model"] or "", holding=run_folder.STATES)
     if out is None:
         raise UsageError("nothing to resume in runs/; name a run with --out")
-    settings = config.load(file or out / runs.CONFIG, flags)
-    _check_same_network(flags, config.load(out / runs.CONFIG, {}), out)
+    settings = config.load(file or out / run_folder.CONFIG, flags)
+    _check_same_network(flags, config.load(out / run_folder.CONFIG, {}), out)
     return settings, out
 
 
@@ -179,8 +181,8 @@ def _settings_of_new_run(
     flags: dict[str, Any], file: Path | None, out: Path | None, init: Path | None
 ) -> tuple[config.TrainConfig, Path]:
     """The settings of a run that is to begin, and its folder."""
-    if init is not None and (init / runs.CONFIG).is_file():
-        begun = config.load(init / runs.CONFIG, {})
+    if init is not None and (init / run_folder.CONFIG).is_file():
+        begun = config.load(init / run_folder.CONFIG, {})
         flags["model"] = flags["model"] or begun.model
         if flags["model"] == begun.model:
             for name in ("width", "embedding"):
@@ -188,7 +190,7 @@ def _settings_of_new_run(
     if file is None:
         file = config.recipe(models.find(flags["model"] or "beta").name)
     settings = config.load(file, flags)
-    out = out or runs.new_run(models.find(settings.model).name)
+    out = out or run_folder.new_run(models.find(settings.model).name)
     if out.exists() and (not out.is_dir() or _holds_anything(out)):
         raise UsageError(
             f"{out}: already there; go on with it by --resume, or name "
@@ -198,11 +200,11 @@ def _settings_of_new_run(
 
 
 def _holds_anything(run: Path) -> bool:
-    return any(path.name != runs.LOCK for path in run.iterdir())
+    return any(path.name != run_folder.LOCK for path in run.iterdir())
 
 
 def _after_stopping(run: Path) -> str:
-    if not runs.states(run):
+    if not run_folder.states(run):
         return "stopped before anything was learnt"
     return f"stopped; go on with: colorize train --resume --out {run}"
 
@@ -227,13 +229,14 @@ def _check_same_network(
 
 def _show_training(events: Iterator[Any]) -> None:
     """Draws what happens in a training."""
-    from colorize import dataset, training
+    from colorize.datasets import loader
+    from colorize.training import loop
 
     with contextlib.ExitStack() as bars:
         bar: tqdm[NoReturn] | None = None
         for event in minding(events):
             match event:
-                case dataset.Decoding(done, total) | training.Embedding(done, total):
+                case loader.Decoding(done, total) | loop.Embedding(done, total):
                     if not done:
                         bars.close()
                         if message := getattr(event, "message", ""):
@@ -243,7 +246,7 @@ def _show_training(events: Iterator[Any]) -> None:
                     if done == total:
                         bars.close()
                         bar = None
-                case training.Prepared(pictures, run):
+                case loop.Prepared(pictures, run):
                     bars.close()
                     bar = None
                     say(pictures.describe())
@@ -254,11 +257,11 @@ def _show_training(events: Iterator[Any]) -> None:
                             "so few are enough to try, not to learn; your own folder: "
                             "colorize train path/to/photos"
                         )
-                case training.Note(text):
+                case loop.Note(text):
                     bars.close()
                     bar = None
                     say(text)
-                case training.Step():
+                case loop.Step():
                     if bar is None:
                         total = event.epochs * event.steps * event.pictures
                         done = event.before * event.pictures
@@ -269,9 +272,9 @@ def _show_training(events: Iterator[Any]) -> None:
                         refresh=False,
                     )
                     bar.update(event.pictures)
-                case training.Epoch():
+                case loop.Epoch():
                     if "val_loss" in event.figures:
                         say(event.describe())
-                case training.Finished():
+                case loop.Finished():
                     bars.close()
                     say(event.describe())

@@ -1,4 +1,8 @@
-"""Exporting: a model in, a file for another runtime out, compared before it is kept."""
+"""Exporting: a model in, a file for another runtime out, compared before it is kept.
+
+Files import in this order: graph, litert, onnx.
+May import: all but page and cli.
+"""
 
 import contextlib
 import hashlib
@@ -15,8 +19,9 @@ import numpy as np
 from PIL import Image
 
 import colorize
-from colorize import color, files, images, quiet, runs, runtimes
+from colorize import color, files, quiet, run_folder, runtimes
 from colorize.errors import ColorizeError, UsageError, first_line
+from colorize.pictures import reading
 
 # What ab may differ from Keras in float32, in Lab units: at most, and on average.
 # float32 differs by the order of sums, float16 by what rounding takes from weights that
@@ -108,13 +113,13 @@ def export(
     """
     check(source, target, precision, calibrate)
     quiet.import_tensorflow()
-    from colorize import checkpoint
+    from colorize.models import saved
 
     _require(target)
     from colorize.runtimes.keras import KerasNetwork
 
-    model = checkpoint.open_model(source)
-    size = checkpoint.network_size(source)
+    model = saved.open_model(source)
+    size = saved.network_size(source)
     network = KerasNetwork(model, size=size)
     if fixed and any(side % network.stride for side in fixed):
         raise UsageError(
@@ -125,7 +130,7 @@ def export(
         raise UsageError(f"--hints: {source} takes no hints; export it without")
     pictures = [_shown(rgb, network, fixed) for rgb in _photos()]
     samples = _inputs(pictures, hints)
-    known = SHIPPED_LICENCE if source == runs.SHIPPED else NOT_STATED
+    known = SHIPPED_LICENCE if source == run_folder.SHIPPED else NOT_STATED
     described = {
         "name": model.name,
         "version": colorize.__version__,
@@ -138,7 +143,7 @@ def export(
         "precision": precision,
         "licence": licence or known,
         "source_sha256": hashlib.sha256(
-            runs.model_file(source).read_bytes()
+            run_folder.model_file(source).read_bytes()
         ).hexdigest(),
     }
     unreadable: list[tuple[str, str]] = []
@@ -264,7 +269,7 @@ def _shown_of(
     seen, unreadable = [], []
     for name in names[:: max(1, -(-len(names) // MOST))]:
         try:
-            rgb = images.read_rgb(files.picture_path(folder, name))
+            rgb = reading.read_rgb(files.picture_path(folder, name))
         except ColorizeError as e:
             unreadable.append((name, str(e)))
         else:

@@ -5,6 +5,11 @@ any height and width its stride divides. Scales live inside, as first and last l
 One that can be told colours takes `hints` (B, H, W, 3) too: ab in Lab units, and how
 sure they are, from 0 (nothing is known) to 1. Layers with weights for them alone have
 names with "hint" in them.
+
+This file is the registry, which the others may import; it imports an architecture when
+one is built. Files import in this order: untrusted, backbones, blocks, alpha, beta,
+colornet, fusion, gamma, saved, blending.
+May import: pictures and what is below it. Nothing of datasets (next door) or training.
 """
 
 import difflib
@@ -13,9 +18,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from colorize import classifiers
 from colorize.config import TrainConfig
 from colorize.errors import UsageError
+from colorize.models import backbones
 
 if TYPE_CHECKING:
     import keras
@@ -35,6 +40,7 @@ class Architecture:
         summary: one line for `colorize models`.
         embeds: whether a classifier tells it what it sees.
         bins: whether it says how likely each of `color.ab_bins` is.
+        pretrained: whether it has a choice of pretrained encoders, and takes hints.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Architecture:
     summary: str
     embeds: bool = False
     bins: bool = False
+    pretrained: bool = False
 
     def build(self, *, policy: str = "float32", **options: Any) -> "keras.Model":
         """Builds the model; the options are those of its builder.
@@ -66,22 +73,32 @@ class Architecture:
 
     def options(self, config: TrainConfig) -> dict[str, Any]:
         """What `build` is told by the settings of a training."""
-        names = ("width", "embedding", "embedding_weights")
-        return {
+        names = ("width", "embedding", "embedding_weights", "encoder")
+        options = {
             name: getattr(config, name)
             for name in names
             if getattr(config, name) is not None
         }
+        return options | ({"hints": True} if config.hints else {})
 
     def check(self, config: TrainConfig) -> None:
         """Raises UsageError where settings do not go with this architecture."""
         self.check_size("size", config.size)
         self.check_size("resize", config.box)
-        if "bins" in config.loss_terms() and not self.bins:
-            fits = ", ".join(a.name for a in ARCHITECTURES.values() if a.bins)
-            raise UsageError(f"--loss bins: {self.name} has no bins: try {fits}")
+        terms = config.loss_terms()
+        for flag, wanted, able, lack in (
+            ("loss bins", "bins" in terms, "bins", "bins"),
+            ("loss features", "features" in terms, "pretrained", "pretrained encoder"),
+            ("encoder", config.encoder, "pretrained", "choice of encoders"),
+            ("hints", config.hints, "pretrained", "input for hints"),
+        ):
+            if wanted and not getattr(self, able):
+                fits = ", ".join(
+                    a.name for a in ARCHITECTURES.values() if getattr(a, able)
+                )
+                raise UsageError(f"--{flag}: {self.name} has no {lack}: try {fits}")
         if self.embeds:
-            classifiers.find(config.embedding or classifiers.DEFAULT)
+            backbones.find(config.embedding or backbones.DEFAULT)
             return
         asked = {
             "embedding": config.embedding,
@@ -100,7 +117,7 @@ class Architecture:
             ColorizeError: it cannot.
         """
         if self.embeds:
-            classifier = classifiers.find(config.embedding or classifiers.DEFAULT)
+            classifier = backbones.find(config.embedding or backbones.DEFAULT)
             classifier.check_weights(config.embedding_weights or "imagenet")
 
     def check_size(self, what: str, size: tuple[int, int]) -> None:
@@ -125,7 +142,12 @@ ARCHITECTURES = {
         ),
         Architecture("colornet", 8, 255, "decoder on half a ResNet-18: learns fast"),
         Architecture(
-            "gamma", 32, 128, "pretrained, chooses among colours: the best", bins=True
+            "gamma",
+            32,
+            128,
+            "pretrained, chooses among colours: the best",
+            bins=True,
+            pretrained=True,
         ),
     )
 }
@@ -199,11 +221,25 @@ def pretrained_weights(model: "keras.Model") -> "list[keras.Variable]":
 
 
 def outputs(model: "keras.Model") -> "dict[str, Any]":
-    """What losses look at: `ab`, and `logits` where the model chooses among bins."""
-    found = {"ab": model.output}
-    if any(layer.name == "logits" for layer in model.layers):
-        found["logits"] = model.get_layer("logits").output
-    return found
+    """What losses look at: `ab`, and what else the model has.
+
+    That may be `logits`, of its choice among bins; `features`, its encoder's at 1/16 of
+    the picture; and `encoded`, its encoder's last.
+    """
+    names = {layer.name for layer in model.layers}
+    others = [name for name in ("logits", "features", "encoded") if name in names]
+    return {"ab": model.output} | {n: model.get_layer(n).output for n in others}
+
+
+def without_hints(model: "keras.Model", lightness: Any) -> "Any | list[Any]":
+    """What a model is called with where nothing is told: L (B, H, W, 1), and zeros."""
+    from keras import ops
+
+    if not takes_hints(model):
+        return lightness
+    lightness = ops.convert_to_tensor(lightness)
+    nothing = ops.zeros_like(lightness)
+    return [lightness, ops.concatenate([nothing] * 3, axis=-1)]
 
 
 def in_policy(model: "keras.Model", policy: str) -> "keras.Model":

@@ -6,6 +6,7 @@ from keras import layers
 
 Tensor = Any  # keras.KerasTensor
 ENCODED = "encoded"  # the name of the last layer of every encoder
+FEATURES = "features"  # of the one that gives an encoder's features at 1/16
 
 
 def conv(

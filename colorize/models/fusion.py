@@ -8,14 +8,15 @@ feature grid, tells all of them what the picture shows.
 import keras
 from keras import layers, ops
 
-from colorize import classifiers, color
+from colorize import color
+from colorize.models import backbones
 from colorize.models.blocks import ENCODED, Tensor, ab_tanh, conv, up
 
 
 def fusion(
     *,
     width: int = 64,
-    embedding: str = classifiers.DEFAULT,
+    embedding: str = backbones.DEFAULT,
     embedding_weights: str = "imagenet",
 ) -> keras.Model:
     """Builds Fusion: 6,541,202 parameters of its own, a frozen classifier, stride 8.
@@ -40,7 +41,7 @@ def fusion(
     """
     lightness = keras.Input((None, None, 1), name="lightness")
     grey = 255 * color.grey_level(lightness, xp=ops)
-    classifier = classifiers.find(embedding).build(embedding_weights)
+    classifier = backbones.find(embedding).build(embedding_weights)
     vector = classifier(ops.repeat(grey, 3, axis=-1))
     vector = layers.Identity(name="vector")(vector)  # (B, 1000)
     ab = _head(width, vector.shape[-1])([lightness, vector])

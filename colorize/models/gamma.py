@@ -10,65 +10,144 @@ import numpy as np
 from keras import layers, ops
 
 from colorize import color
-from colorize.classifiers import efficientnet_lite0
-from colorize.models.blocks import ENCODED, Tensor, conv, up
+from colorize.models.backbones import efficientnet_lite
+from colorize.models.blocks import ENCODED, FEATURES, Tensor, conv, up
 
-# Where the encoder's features are taken from: 1/4, 1/8, 1/16 and 1/32 of the picture.
-_STAGES = ("blocks.2.add", "blocks.4.add", "blocks.10.add", "blocks.15.project_conv")
 _CELL = 4  # pixels that share one distribution, each way
+_HEADS = 4  # of attention
 
 
-def gamma(*, width: int = 128, temperature: float = 1.0) -> keras.Model:
+def gamma(
+    *,
+    width: int = 128,
+    temperature: float = 1.0,
+    encoder: str = "efficientnet-lite0",
+    hints: bool = False,
+) -> keras.Model:
     """Builds gamma: stride 32, its encoder with ImageNet weights, its decoder without.
 
     Args:
-        width: filters of the decoder's last convolutions.
+        width: filters of the decoder's last convolutions are three quarters of it.
         temperature: the likelihoods are raised to the power 1 / temperature before
             their mean is taken: 1 is the plain mean, towards 0 the likeliest colour.
+        encoder: a name of `efficientnet_lite.VARIANTS`.
+        hints: whether it takes a second input, hints (B, H, W, 3): ab in Lab units and
+            how sure it is, from 0 (nothing known) to 1.
 
     Returns:
-        A model from L (B, H, W, 1) in [0, 100] to ab (B, H, W, 2). Its layer `logits`
-        gives (B, H/4, W/4, 261), of the colours of `color.ab_bins`.
+        A model from L (B, H, W, 1) in [0, 100], and hints, to ab (B, H, W, 2). Its
+        layer `logits` gives (B, H/4, W/4, 261), of the colours of `color.ab_bins`.
 
     Reference:
         R. Zhang, P. Isola, A. Efros, «Colorful image colorization», 2016,
-        arXiv:1603.08511 (bins, temperature); O. Ronneberger et al., «U-Net», 2015,
-        arXiv:1505.04597 (skips); Z. Teed, J. Deng, «RAFT», 2020, arXiv:2003.12039
-        (enlarging by learned weights).
+        arXiv:1603.08511 (bins, temperature); R. Zhang et al., «Real-time user-guided
+        image colorization», 2017, arXiv:1705.02999 (hints); O. Ronneberger et al.,
+        «U-Net», 2015, arXiv:1505.04597 (skips); X. Wang et al., «Non-local neural
+        networks», 2018, arXiv:1711.07971 (attention among places); Z. Teed, J. Deng,
+        «RAFT», 2020, arXiv:2003.12039 (enlarging by learned weights).
     """
     w = width
     lightness = keras.Input((None, None, 1), name="lightness")
-    fourth, eighth, sixteenth, encoded = _encode(lightness)
-    x = conv(encoded, 2 * w)  # (B, H/32, W/32, 256)
-    x = layers.Add()([x, _whole_picture(encoded, 2 * w)])
-    x = layers.Concatenate()([up(x), sixteenth])
-    x = conv(conv(x, 2 * w), 2 * w)  # (B, H/16, W/16, 256)
-    x = layers.Concatenate()([up(x), eighth])
+    hint = keras.Input((None, None, 3), name="hints") if hints else None
+    scales = _Hints(hint) if hint is not None else None
+
+    def hinted(x: Tensor, scale: int) -> Tensor:
+        return x if scales is None else scales.added_to(x, scale)
+
+    fourth, eighth, sixteenth, encoded = _encode(lightness, encoder)
+    x = conv(hinted(encoded, 32), 2 * w)  # (B, H/32, W/32, 256)
+    x = layers.Add()([x, hinted(_whole_picture(encoded, 2 * w), 0)])
+    x = hinted(layers.Concatenate()([up(x), sixteenth]), 16)
+    x = _attend(conv(x, 2 * w))
+    x = _attend(conv(x, 2 * w))  # (B, H/16, W/16, 256)
+    x = hinted(layers.Concatenate()([up(_narrow(x, w)), eighth]), 8)
     x = conv(conv(x, 3 * w // 2), 3 * w // 2)  # (B, H/8, W/8, 192)
     # What the encoder has lost of edges, straight from the picture.
     edges = layers.Conv2D(w // 4, 8, _CELL, padding="same", activation="relu")(
         layers.Rescaling(1 / 50, offset=-1.0, dtype="float32")(lightness)
     )
-    x = layers.Concatenate()([up(x), fourth, edges])
-    x = conv(conv(x, w), w)  # (B, H/4, W/4, 128)
+    x = hinted(layers.Concatenate()([up(_narrow(x, 3 * w // 4)), fourth, edges]), 4)
+    x = conv(conv(x, 3 * w // 4), 3 * w // 4)  # (B, H/4, W/4, 96)
     bins = color.ab_bins()
     logits = _float32(layers.Conv2D(len(bins), 1)(x), name="logits")
     likelihoods = layers.Softmax(dtype="float32")(logits / temperature)
-    ab = ops.matmul(likelihoods, bins)  # (B, H/4, W/4, 2)
-    return keras.Model(lightness, _enlarge(ab, x), name="gamma")
+    ab = _enlarge(ops.matmul(likelihoods, bins), x)  # (B, H, W, 2)
+    if hint is None:
+        return keras.Model(lightness, ab, name="gamma")
+    # Where a hint is sure, it is the answer.
+    sure = hint[..., 2:]
+    return keras.Model(
+        [lightness, hint], ab + sure * (hint[..., :2] - ab), name="gamma"
+    )
 
 
-def _encode(lightness: Tensor) -> list[Tensor]:
-    """Features of EfficientNet-Lite0, its batch statistics ImageNet's for good."""
+class _Hints:
+    """The hints at every scale of the decoder.
+
+    Layers that look at them are named `hint…`. They begin as nothing, so that a network
+    which gets this input later begins as the network it was.
+    """
+
+    def __init__(self, hints: Tensor) -> None:
+        ab, sure = hints[..., :2] / 50, hints[..., 2:]
+        weighted = layers.Concatenate(dtype="float32")([ab * sure, sure])
+        self._pools = {1: weighted}  # by scale: means over cells of so many pixels
+
+    def added_to(self, x: Tensor, scale: int) -> Tensor:
+        """Features x (B, H/scale, W/scale, C), hints added; 0: of the whole picture."""
+        pool = self._pooled(scale)
+        sure = pool[..., 2:]
+        # The mean colour of what is hinted, and how much of the place is hinted.
+        y = layers.Concatenate(dtype="float32")(
+            [pool[..., :2] / (sure + 1e-4), ops.sqrt(sure)]
+        )
+        y = layers.Conv2D(
+            32,
+            3 if scale else 1,
+            padding="same",
+            activation="relu",
+            name=f"hint_{scale}_look",
+        )(y)
+        y = layers.Conv2D(
+            x.shape[-1],
+            1,
+            kernel_initializer="zeros",
+            use_bias=False,
+            name=f"hint_{scale}",
+        )(y)
+        return layers.Add()([x, y])
+
+    def _pooled(self, scale: int) -> Tensor:
+        if scale in self._pools:
+            return self._pools[scale]
+        if scale == 0:
+            pool = layers.GlobalAveragePooling2D(keepdims=True, dtype="float32")
+            self._pools[0] = pool(self._pooled(32))
+        else:
+            finer = 1 if scale == _CELL else scale // 2
+            mean = layers.AveragePooling2D(scale // finer, dtype="float32")
+            self._pools[scale] = mean(self._pooled(finer))
+        return self._pools[scale]
+
+
+def _encode(lightness: Tensor, name: str) -> list[Tensor]:
+    """Features of an EfficientNet-Lite, its batch statistics ImageNet's for good."""
+    variant = efficientnet_lite.VARIANTS[name]
     grey = 255 * color.grey_level(lightness, xp=ops)
     x = layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32")(
         ops.repeat(grey, 3, axis=-1)
     )
-    body = efficientnet_lite0.body(folded=True)
-    efficientnet_lite0.load_imagenet(body)
-    outputs = [body.get_layer(name).output for name in _STAGES]
+    body = efficientnet_lite.body(variant, folded=True)
+    efficientnet_lite.load_imagenet(body)
+    outputs = [body.get_layer(tap).output for tap in variant.taps]
     stages = keras.Model(body.input, outputs, name="encoder")(x)
-    return [*stages[:-1], layers.Identity(name=ENCODED)(stages[-1])]
+    fourth, eighth, sixteenth, last = stages
+    return [
+        fourth,
+        eighth,
+        layers.Identity(name=FEATURES)(sixteenth),
+        layers.Identity(name=ENCODED)(last),
+    ]
 
 
 def _whole_picture(x: Tensor, filters: int) -> Tensor:
@@ -76,6 +155,37 @@ def _whole_picture(x: Tensor, filters: int) -> Tensor:
     x = layers.GlobalAveragePooling2D(keepdims=True)(x)
     x = layers.Conv2D(2 * filters, 1, activation="relu")(x)
     return layers.Conv2D(filters, 1)(x)
+
+
+def _narrow(x: Tensor, filters: int) -> Tensor:
+    """Fewer features, before there are four times as many places."""
+    return layers.Conv2D(filters, 1, activation="relu")(x)
+
+
+def _attend(x: Tensor) -> Tensor:
+    """Lets each place ask all others, so that one thing gets one colour.
+
+    Begins as about x itself (B, h, w, C).
+    """
+    filters = x.shape[-1]
+    depth = filters // (2 * _HEADS)
+    normal = layers.LayerNormalization(dtype="float32")(x)
+    answers = []
+    for _ in range(_HEADS):
+        query = layers.Conv2D(depth, 1, use_bias=False)(normal)  # (B, h, w, d)
+        key, value = (
+            layers.Reshape((-1, depth))(layers.Conv2D(depth, 1, use_bias=False)(normal))
+            for _ in range(2)
+        )  # (B, hw, d)
+        likeness = ops.matmul(
+            query * depth**-0.5, ops.expand_dims(ops.transpose(key, (0, 2, 1)), 1)
+        )  # (B, h, w, hw)
+        shares = layers.Softmax(dtype="float32")(likeness)
+        answers.append(ops.matmul(shares, ops.expand_dims(value, 1)))
+    y = layers.Concatenate()(answers)
+    little = keras.initializers.RandomNormal(stddev=1e-3)
+    y = layers.Conv2D(filters, 1, kernel_initializer=little)(y)
+    return layers.Add()([x, y])
 
 
 def _float32(x: Tensor, name: str) -> Tensor:

@@ -4,4 +4,7 @@
 uploaded, `worker` colours it, `preview` is what the browser paints by itself, and
 `static/` is the page. TensorFlow is imported by the worker's thread only, so the page
 is there at once.
+
+Files import in this order: guard, preview, sessions, worker, app.
+May import: all but cli.
 """

@@ -10,13 +10,14 @@ import struct
 import numpy as np
 from PIL import Image
 
-from colorize import color, images, upsampling
+from colorize import color, upsampling
+from colorize.pictures import reading
 
 SIDE = 1200  # pixels of the longer side at most, to be compared by eye
 THUMBNAIL = 160  # the same, in the list
 
 
-def original(page: images.Page, side: int) -> np.ndarray:
+def original(page: reading.Page, side: int) -> np.ndarray:
     """A page as it was given, small, without its transparency.
 
     It is read strip by strip: a scan may be larger than memory.
@@ -30,10 +31,10 @@ def original(page: images.Page, side: int) -> np.ndarray:
     """
     longest = max(page.height, page.width)
     factor = 1  # a power of two, to divide the rows of a strip
-    while factor < images.ROWS and longest >= 4 * factor * side:
+    while factor < reading.ROWS and longest >= 4 * factor * side:
         factor *= 2
     parts = []
-    for _, strip in page.strips(images.ROWS):
+    for _, strip in page.strips(reading.ROWS):
         seen = color.to_depth(strip[..., : strip.shape[-1] - page.alpha], 8)
         pixels = seen if seen.shape[-1] == 3 else seen[..., 0]
         parts.append(

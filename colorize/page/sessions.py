@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from colorize import files
 from colorize.errors import ColorizeError
-from colorize.jobs import Job
+from colorize.prediction.job import Job
 
 AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
 # one in the background speak once a minute only
@@ -55,7 +55,7 @@ class Result:
     """What the network has found for a photo.
 
     Attributes:
-        done: what became of the photo so far, as `prediction` tells.
+        done: what became of the photo so far, as `prediction.pipeline` tells.
         size: short side asked for, in pixels.
         ab: file of the small ab of its pages.
         preview: file of what the browser paints.

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from colorize import config, files, images
+from colorize import config, files
 from colorize.errors import ColorizeError
-from colorize.jobs import Job, Origin, Settings
 from colorize.page import preview
 from colorize.page.sessions import Photo, Result
+from colorize.pictures import reading
+from colorize.prediction.job import Job, Origin, Settings
 
 SIZES = (128, 512)  # short sides to choose from, in pixels
 SATURATIONS = (0.0, 2.0)
@@ -148,17 +149,17 @@ class Worker:
 
     def _colour(self, photo: Photo) -> None:
         """Runs the network on a photo, and makes its previews."""
-        from colorize import prediction
+        from colorize.prediction import pipeline
 
         def read() -> None:
             photo.state = "colouring"
 
         if not photo.upload.suffix:  # what it is decides, if its name does not
             with contextlib.suppress(ColorizeError):
-                suffix = files.canonical(f".{images.Document(photo.upload).kind}")
+                suffix = files.canonical(f".{reading.Document(photo.upload).kind}")
                 photo.upload = photo.upload.rename(photo.upload.with_suffix(suffix))
         photo.size = size = photo.size or self.size or config.SHORT_SIDE
-        done, pages, colours = prediction.find_colours(
+        done, pages, colours = pipeline.find_colours(
             self._colorizer,
             Job(photo.name, photo.upload, photo.file(photo.suffix)),
             self._settings(size, photo.saturation),
@@ -190,7 +191,7 @@ class Worker:
         with open(result.ab, "wb") as file:
             np.savez(file, *colours)
         result.preview.write_bytes(preview.pack(seen, colours[0]))
-        small = preview.original(images.page_of(seen), preview.THUMBNAIL)
+        small = preview.original(reading.page_of(seen), preview.THUMBNAIL)
         result.thumbnail.write_bytes(preview.pack(small, colours[0]))
         photo.result, photo.warnings = result, done.warnings
         photo.state, photo.reason = "ready", ""
@@ -208,7 +209,7 @@ class Worker:
         Raises:
             ColorizeError: there are no colours yet.
         """
-        from colorize import prediction
+        from colorize.prediction import pipeline
 
         with self._painting:
             result = photo.result
@@ -219,7 +220,7 @@ class Worker:
             try:
                 with np.load(result.ab, allow_pickle=False) as saved:
                     colours = [saved[name] for name in saved.files]
-                done = prediction.write(self._colorizer, job, colours, settings)
+                done = pipeline.write(self._colorizer, job, colours, settings)
             except FileNotFoundError:  # it is removed
                 done = job
             except ColorizeError:  # the words that `predict` has for it name a path

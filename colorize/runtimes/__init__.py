@@ -2,6 +2,9 @@
 
 A network is all that a colorizer knows of a model; TensorFlow is needed for those that
 Keras opens, and for no other.
+
+Files import in this order: precision, keras, litert, onnx.
+May import: models and what is below it.
 """
 
 import importlib
@@ -13,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from colorize import runs
+from colorize import run_folder
 from colorize.errors import ColorizeError, UsageError, shown
 
 # Of an exported file, by its suffix: what runs it, and in which package that is.
@@ -86,7 +89,10 @@ class Description:
             raise ValueError("no metadata of colorize in it")
         stride, size = (
             _whole(told, key, most)
-            for key, most in (("stride", runs.MAX_STRIDE), ("network_size", MAX_SIDE))
+            for key, most in (
+                ("stride", run_folder.MAX_STRIDE),
+                ("network_size", MAX_SIDE),
+            )
         )
         fixed = told.get("fixed_size")
         if fixed is not None:
@@ -121,7 +127,7 @@ def open_network(source: Path, precision: str = "auto") -> Network:
         ColorizeError: there is no such model, it is no colorizer, or what runs it is
             not installed.
     """
-    path = runs.model_file(source)
+    path = run_folder.model_file(source)
     if not is_exported(path):
         runtime = importlib.import_module(f"{__name__}.keras")
         return runtime.open_network(source, precision)

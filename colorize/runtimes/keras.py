@@ -14,18 +14,19 @@ quiet.import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from colorize import checkpoint, models  # noqa: E402
-from colorize import precision as precisions  # noqa: E402
+from colorize import models  # noqa: E402
 from colorize.config import SHORT_SIDE  # noqa: E402
 from colorize.errors import ColorizeError, first_line, shown  # noqa: E402
+from colorize.models import saved  # noqa: E402
 from colorize.runtimes import HINT_CHANNELS, fed  # noqa: E402
+from colorize.runtimes import precision as precisions  # noqa: E402
 
 
 def open_network(source: Path, precision: str = "auto") -> "KerasNetwork":
     """Opens a model as `runtimes.open_network` does."""
     policy, _ = precisions.choose(precision)
-    size = checkpoint.network_size(source)
-    return KerasNetwork(checkpoint.open_model(source), policy=policy, size=size)
+    size = saved.network_size(source)
+    return KerasNetwork(saved.open_model(source), policy=policy, size=size)
 
 
 class KerasNetwork:
@@ -48,7 +49,7 @@ class KerasNetwork:
     ) -> None:
         self.size = size
         self.precision = policy
-        self.stride = checkpoint.stride_of(model)
+        self.stride = saved.stride_of(model)
         self.takes_hints = models.takes_hints(model)
         fast = models.in_policy(model, policy)
         channels = [1, HINT_CHANNELS] if self.takes_hints else [1]

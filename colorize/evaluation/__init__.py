@@ -1,0 +1,5 @@
+"""How near the colours of models come to the true ones.
+
+Files import in this order: recognition, hint_points, candidates, evaluation.
+May import: all but export, page and cli.
+"""

@@ -1,0 +1,86 @@
+"""Building a classifier that will not be trained."""
+
+import contextlib
+import importlib
+import socket
+import sys
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from colorize.errors import ColorizeError
+from colorize.models import untrusted
+from colorize.models.backbones import PATIENCE, Classifier
+
+
+def build(classifier: Classifier, weights: str) -> keras.Model:
+    """Does what `Classifier.build` promises."""
+    module = importlib.import_module(f"colorize.models.backbones.{classifier.module}")
+    body = module.body()
+    if weights == "imagenet" and not classifier.url:
+        module.load_imagenet(body)
+    elif weights == "imagenet":
+        _load_file(_downloaded(classifier), body, classifier)
+    elif weights != "none":
+        _load_file(Path(weights), body, classifier)
+    for variable in body.variables:
+        if len(variable.shape) > 1:  # a kernel; the few others keep their digits
+            half = np.asarray(variable).astype(np.float16)
+            variable.assign(half.astype(np.float32))
+    rgb = keras.Input((None, None, 3), name="rgb")
+    side = classifier.size
+    # Only the centre of what is not square: things squeezed are taken for others.
+    x = layers.Resizing(
+        side, side, crop_to_aspect_ratio=True, antialias=True, dtype="float32"
+    )(rgb)
+    x = layers.Rescaling(classifier.scale, offset=classifier.offset, dtype="float32")(x)
+    x = layers.Activation("linear", dtype="float32")(body(x, training=False))
+    if classifier.probabilities:
+        x = layers.Softmax(dtype="float32")(x)
+    model = keras.Model(rgb, x, name="classifier")
+    model.trainable = False
+    return model
+
+
+def _downloaded(classifier: Classifier) -> Path:
+    """The file of ImageNet weights, after a download where it is not there yet."""
+    if classifier.download.is_file():
+        return classifier.download
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)  # a download that stalls is given up
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # where its progress belongs
+            file = keras.utils.get_file(
+                origin=classifier.url,
+                cache_dir=classifier.download.parent.parent,
+                cache_subdir=classifier.download.parent.name,
+                file_hash=classifier.md5,
+            )
+    except Exception as e:  # Keras raises nothing narrower
+        raise ColorizeError(classifier.unreachable()) from e
+    finally:
+        socket.setdefaulttimeout(before)
+    return Path(file)
+
+
+def _load_file(file: Path, body: keras.Model, classifier: Classifier) -> None:
+    untrusted.check_weights(file)
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns of layers that it finds no weights for.
+            warnings.filterwarnings("error", category=UserWarning)
+            body.load_weights(file)
+    # What Keras and h5py raise on files that are damaged or of something else.
+    except (
+        OSError, ValueError, KeyError, RuntimeError, TypeError, IndexError, UserWarning
+    ) as e:  # fmt: skip
+        reason = " ".join(str(e).split()) or type(e).__name__
+        if isinstance(e, UserWarning):
+            reason = "layers are missing in it"
+        raise ColorizeError(
+            f"{file}: no weights of {classifier.name} as Keras saves them: "
+            f"{reason[:200]}"
+        ) from e

@@ -1,0 +1,81 @@
+"""Blending: one model whose weights are the means of those of several."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from colorize import models
+from colorize.errors import UsageError
+from colorize.models import saved
+
+
+def blend(parts: Sequence[tuple[Path, float]], saturation: float = 1.0) -> keras.Model:
+    """A model whose weights are the weighted means of those of several.
+
+    They must have begun as one: the means of weights that have nothing in common mean
+    nothing.
+
+    Args:
+        parts: runs or files, and what each counts, above 0; only ratios matter. The
+            first gives what has no weights, such as gamma's temperature.
+        saturation: what its ab is multiplied by for good, except where it is told the
+            colour by hints.
+
+    Raises:
+        UsageError: the shares have no sum.
+        ColorizeError: one cannot be opened, or the architectures differ.
+
+    Reference:
+        M. Wortsman et al., «Model soups», 2022, arXiv:2203.05482, and «Robust
+        fine-tuning of zero-shot models», 2022, arXiv:2109.01903.
+    """
+    (first, seen), *others = parts
+    if not math.isfinite(sum(share for _, share in parts)):
+        raise UsageError("the shares are too large")
+    model = saved.open_model(first)
+    for source, share in others:
+        seen += share
+        for mine, other in saved.paired(model, source):
+            pairs = zip(mine.get_weights(), other.get_weights(), strict=True)
+            # What is equal stays so, to the bit.
+            mine.set_weights(
+                [ours + share / seen * (theirs - ours) for ours, theirs in pairs]
+            )
+    return model if saturation == 1 else _more_vivid(model, saturation)
+
+
+def _more_vivid(model: keras.Model, saturation: float) -> keras.Model:
+    name = f"saturation_{len(model.layers)}"  # a blend of blends has several
+    if models.takes_hints(model):
+        model = _told_paler(model, saturation, f"{name}_hints")
+    scale = keras.layers.Rescaling(saturation, dtype="float32", name=name)
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    return keras.Model(inputs, scale(model.outputs[0]), name=model.name)
+
+
+def _told_paler(model: keras.Model, saturation: float, name: str) -> keras.Model:
+    """Return a copy of a model that divides the ab of its hints by `saturation`.
+
+    What it then gives at a hinted place comes out at the strength that was asked for.
+    Multiplying everywhere else alone would draw a pale spot around each hint, whose
+    colour spreads beyond its own place.
+    """
+    scales = [1 / saturation, 1 / saturation, 1.0]
+    paler = keras.layers.Rescaling(scales, dtype="float32", name=name)
+
+    def call(layer: keras.Layer, *arguments: Any, **options: Any) -> Any:
+        arguments, options = keras.tree.map_structure(
+            lambda x: paler(x) if _is_hints(x) else x, (arguments, options)
+        )
+        return layer(*arguments, **options)
+
+    copy = keras.models.clone_model(model, call_function=call)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _is_hints(x: Any) -> bool:
+    return isinstance(x, keras.KerasTensor) and x.name == models.HINTS
