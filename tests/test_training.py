@@ -17,18 +17,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from colorize import (
-    checkpoint,
-    config,
-    distribution,
-    journal,
-    models,
-    optimization,
-    precision,
-    runs,
-    training,
-)
+from colorize import config, models, run_folder
 from colorize.errors import ColorizeError
+from colorize.models import saved as model_files
+from colorize.runtimes import precision
+from colorize.training import devices, loop, optimizers
+from colorize.training import history as histories
 
 TINY = {
     "model": "alpha",
@@ -47,11 +41,11 @@ def settings(photos, **flags):
 
 
 def events(photos, run, *, cache=None, resume=False, init=None, **flags):
-    return training.train(
+    return loop.train(
         settings(photos, **flags),
         run,
         cache_folder=cache or run.parent / "cache",
-        devices=distribution.choose("auto", None),
+        devices=devices.choose("auto", None),
         resume=resume,
         init=init,
     )
@@ -59,7 +53,7 @@ def events(photos, run, *, cache=None, resume=False, init=None, **flags):
 
 def state(run):
     """The arrays of the last checkpoint, by name."""
-    with np.load(runs.states(run)[0]) as arrays:
+    with np.load(run_folder.states(run)[0]) as arrays:
         return dict(arrays)
 
 
@@ -69,12 +63,12 @@ def history(run):
 
 
 def progress_of(run):
-    with np.load(runs.states(run)[0]) as state:
+    with np.load(run_folder.states(run)[0]) as state:
         return json.loads(str(state["progress"]))[0]
 
 
 def weights(run):
-    return checkpoint.open_model(run).get_weights()
+    return model_files.open_model(run).get_weights()
 
 
 def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
@@ -91,9 +85,9 @@ def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
     assert [row["epoch"] for row in history(run)] == ["1", "2", "3", "4"]
     policy, _ = precision.choose("auto")  # is what it goes on in, on any machine
     expected = settings(photos, sample_every=2, precision=policy)
-    assert config.load(run / runs.CONFIG, {}) == expected
-    assert isinstance(seen[-1], training.Finished)
-    assert sum(isinstance(e, training.Step) for e in seen) == 12
+    assert config.load(run / run_folder.CONFIG, {}) == expected
+    assert isinstance(seen[-1], loop.Finished)
+    assert sum(isinstance(e, loop.Step) for e in seen) == 12
 
 
 def test_the_best_model_by_validation_is_the_one_kept(photos, tmp_path):
@@ -105,7 +99,7 @@ def test_the_best_model_by_validation_is_the_one_kept(photos, tmp_path):
         for e in events(
             photos, tmp_path / "again", init=run, learning_rate=1e-30, epochs=1
         )
-        if isinstance(e, training.Epoch)
+        if isinstance(e, loop.Epoch)
     )
     assert measured.figures["val_loss"] == pytest.approx(best, rel=1e-4)
 
@@ -117,13 +111,13 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(steps, photos, tmp_pat
     list(events(photos, whole, epochs=2))
     stopped = events(photos, broken, epochs=2)
     for event in stopped:
-        steps -= isinstance(event, training.Step)
+        steps -= isinstance(event, loop.Step)
         if not steps:
             break
     stopped.close()  # as Ctrl-C does
-    assert checkpoint.open_model(broken)  # what was learnt is usable at once
+    assert model_files.open_model(broken)  # what was learnt is usable at once
     list(events(photos, broken, epochs=2, resume=True))
-    figures = [name for name in journal.COLUMNS if "second" not in name]
+    figures = [name for name in histories.COLUMNS if "second" not in name]
     for row, other in zip(history(whole), history(broken), strict=True):
         for name in figures:
             mine, theirs = float(row[name] or 0), float(other[name] or 0)
@@ -144,7 +138,7 @@ def test_a_step_is_done_with_its_count_before_a_signal_stops_it(
 ):
     run = tmp_path / "run"
     going = events(photos, run)
-    step = next(e for e in going if isinstance(e, training.Step))
+    step = next(e for e in going if isinstance(e, loop.Step))
     apply = keras.optimizers.Adam.apply
 
     def interrupted(*arguments):
@@ -159,24 +153,24 @@ def test_a_step_is_done_with_its_count_before_a_signal_stops_it(
     finally:
         tf.config.run_functions_eagerly(False)
     assert progress_of(run)["step"] == step.before + 2
-    with np.load(runs.states(run)[0]) as state:
+    with np.load(run_folder.states(run)[0]) as state:
         assert state["optimizer0"] == step.before + 2  # its own count of steps
 
 
 def test_a_run_in_which_another_process_trains_is_refused(photos, tmp_path):
     run = tmp_path / "run"
     going = events(photos, run)
-    next(e for e in going if isinstance(e, training.Step))
+    next(e for e in going if isinstance(e, loop.Step))
     with pytest.raises(ColorizeError, match="in use by another process"):
         list(events(photos, run, resume=True))
-    assert sum(isinstance(e, training.Epoch) for e in going) == 4
+    assert sum(isinstance(e, loop.Epoch) for e in going) == 4
 
 
 def test_checkpoints_come_every_so_many_steps_and_as_epochs_end(photos, tmp_path):
     run = tmp_path / "run"
     seen = []
     for event in events(photos, run, steps_per_epoch=5, checkpoint_every=2, epochs=2):
-        if isinstance(event, training.Step | training.Epoch):
+        if isinstance(event, loop.Step | loop.Epoch):
             names = sorted(p.stem for p in (run / "checkpoint").iterdir())
             seen.append([int(name.removeprefix("step-")) for name in names])
     # As step n is told of, what is due after it has not been saved yet.
@@ -190,7 +184,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(photos, tmp_
     last = run / "checkpoint" / "step-000000006.npz"
     last.write_bytes(last.read_bytes()[:-9])
     seen = list(events(photos, run, epochs=3, resume=True))
-    told = [e.text for e in seen if isinstance(e, training.Note)]
+    told = [e.text for e in seen if isinstance(e, loop.Note)]
     assert any("step-000000006.npz is damaged" in text for text in told)
     assert "going on after step 3" in told
     assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
@@ -244,7 +238,7 @@ def test_a_critic_learns_beside_the_network_and_is_no_part_of_the_model(
 def test_averaged_weights_are_what_is_validated_and_saved(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, average=0.9, learning_rate=0.01, epochs=1))
-    with np.load(runs.states(run)[0]) as state:
+    with np.load(run_folder.states(run)[0]) as state:
         learning = [state[f"model{i}"] for i in range(len(weights(run)))]
     assert not np.allclose(learning[0], weights(run)[0])
     plain = tmp_path / "plain"
@@ -287,8 +281,8 @@ def test_a_run_goes_on_with_other_settings(flags, photos, tmp_path):
 
 def test_memorising_is_called_so(photos, tmp_path):
     seen = list(events(photos, tmp_path / "run", val="train", epochs=1))
-    (prepared,) = (e for e in seen if isinstance(e, training.Prepared))
-    (epoch,) = (e for e in seen if isinstance(e, training.Epoch))
+    (prepared,) = (e for e in seen if isinstance(e, loop.Prepared))
+    (epoch,) = (e for e in seen if isinstance(e, loop.Epoch))
     assert "memorised" in prepared.pictures.describe()
     assert "memorised" in epoch.describe()
     assert "validation" not in epoch.describe()
@@ -303,9 +297,7 @@ def test_validation_comes_as_often_as_asked_and_at_the_end(photos, tmp_path):
 def test_the_whole_folder_can_be_one_batch(photos, tmp_path):
     flags = {"val": "train", "batch_size": "all", "steps_per_epoch": None, "epochs": 2}
     steps = [
-        e
-        for e in events(photos, tmp_path / "run", **flags)
-        if isinstance(e, training.Step)
+        e for e in events(photos, tmp_path / "run", **flags) if isinstance(e, loop.Step)
     ]
     prepared = len([p for p in photos.rglob("*") if p.is_file()])
     assert len(steps) == 2
@@ -315,9 +307,9 @@ def test_the_whole_folder_can_be_one_batch(photos, tmp_path):
 def test_training_stops_when_its_time_is_up(photos, tmp_path):
     run = tmp_path / "run"
     seen = list(events(photos, run, minutes=1e-9, epochs=50))
-    assert sum(isinstance(e, training.Step) for e in seen) == 1
-    assert "val_loss" in next(e for e in seen if isinstance(e, training.Epoch)).figures
-    assert checkpoint.open_model(run)
+    assert sum(isinstance(e, loop.Step) for e in seen) == 1
+    assert "val_loss" in next(e for e in seen if isinstance(e, loop.Epoch)).figures
+    assert model_files.open_model(run)
 
 
 def test_an_epoch_cut_short_by_the_clock_is_gone_on_with(photos, tmp_path):
@@ -325,14 +317,14 @@ def test_an_epoch_cut_short_by_the_clock_is_gone_on_with(photos, tmp_path):
     list(events(photos, run, minutes=1e-9, epochs=2, steps_per_epoch=4))
     assert len(history(run)) == 1
     seen = list(events(photos, run, epochs=2, steps_per_epoch=4, resume=True))
-    assert sum(isinstance(e, training.Step) for e in seen) == 7
+    assert sum(isinstance(e, loop.Step) for e in seen) == 7
     assert [row["epoch"] for row in history(run)] == ["1", "2"]
 
 
 def test_an_interrupt_waits_for_what_tensorflow_is_validating(
     photos, tmp_path, monkeypatch
 ):
-    validate = training._Training._validate_everywhere
+    validate = loop._Training._validate_everywhere
     done = []
 
     def interrupted(*arguments):
@@ -340,7 +332,7 @@ def test_an_interrupt_waits_for_what_tensorflow_is_validating(
         done.append(validate(*arguments))
         return done[0]
 
-    monkeypatch.setattr(training._Training, "_validate_everywhere", interrupted)
+    monkeypatch.setattr(loop._Training, "_validate_everywhere", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(events(photos, tmp_path / "run", epochs=1))
     assert done
@@ -350,16 +342,16 @@ def test_the_best_model_is_not_lost_by_an_interrupt_while_it_is_saved(
     photos, tmp_path, monkeypatch
 ):
     run = tmp_path / "run"
-    save = checkpoint.save_model
+    save = model_files.save_model
 
     def interrupted(*arguments):
         signal.raise_signal(signal.SIGINT)
         save(*arguments)
 
-    monkeypatch.setattr(checkpoint, "save_model", interrupted)
+    monkeypatch.setattr(model_files, "save_model", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(events(photos, run, epochs=1))
-    assert checkpoint.open_model(run)
+    assert model_files.open_model(run)
     progress = progress_of(run)
     assert [row["val_loss"] for row in progress["history"]] == [progress["best"]]
 
@@ -375,18 +367,18 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(photos, tmp_
     list(events(photos, fresh, **plain))
     plain["cache_embeddings"] = True
     stopped = events(photos, cached, **plain)
-    first = next(e for e in stopped if isinstance(e, training.Embedding))
+    first = next(e for e in stopped if isinstance(e, loop.Embedding))
     assert first.done == 0 < first.total
     stopped.close()  # it can be resumed from here on
     seen = list(events(photos, cached, resume=True, **plain))
-    assert training.Embedding(first.total, first.total) in seen
+    assert loop.Embedding(first.total, first.total) in seen
     loss, other = (float(history(run)[0]["loss"]) for run in (fresh, cached))
     assert loss == pytest.approx(other, rel=1e-3)
 
     plain |= {"epochs": 2, "steps_per_epoch": 50}
     going = events(photos, cached, resume=True, **plain)
-    assert training.Embedding(0, 0) in itertools.takewhile(
-        lambda event: not isinstance(event, training.Step), going
+    assert loop.Embedding(0, 0) in itertools.takewhile(
+        lambda event: not isinstance(event, loop.Step), going
     )
     (path,) = (tmp_path / "cache").glob("*/embeddings.sqlite")
     with contextlib.closing(sqlite3.connect(path)) as file, file:
@@ -398,8 +390,8 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(photos, tmp_
 def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path):
     flags = FUSION | {"precision": "mixed_bfloat16"}
     seen = list(events(photos, tmp_path / "run", **flags))
-    assert any("mixed_bfloat16" in e.text for e in seen if isinstance(e, training.Note))
-    saved = checkpoint.open_model(tmp_path / "run")
+    assert any("mixed_bfloat16" in e.text for e in seen if isinstance(e, loop.Note))
+    saved = model_files.open_model(tmp_path / "run")
     policies = {layer.dtype_policy.name for layer in models.leaves(saved)}
     assert policies == {"float32"}
 
@@ -408,9 +400,7 @@ def test_fine_tuning_leaves_what_is_frozen_and_says_what_is(photos, tmp_path):
     base, tuned = tmp_path / "base", tmp_path / "tuned"
     list(events(photos, base))
     seen = list(events(photos, tuned, init=base, freeze="encoder", epochs=1))
-    (table,) = (
-        e.text for e in seen if isinstance(e, training.Note) and "frozen" in e.text
-    )
+    (table,) = (e.text for e in seen if isinstance(e, loop.Note) and "frozen" in e.text)
     lines = table.splitlines()[1:]
     assert len(lines) == len(weights(base)) // 2
     assert all(re.search("loaded +(frozen|yes)", line) for line in lines)
@@ -423,6 +413,21 @@ def test_fine_tuning_leaves_what_is_frozen_and_says_what_is(photos, tmp_path):
     assert changed == [not yes for yes in frozen]
 
 
+def test_layers_for_hints_begin_fresh_where_the_weights_have_none(photos, tmp_path):
+    base = tmp_path / "base.keras"
+    model_files.save_model(models.find("gamma").build(width=8), base)
+    training = events(
+        photos, tmp_path / "run", init=base, model="gamma", width=8, hints=0.5
+    )
+    with contextlib.closing(training):
+        texts = [next(training).text for _ in range(3)]
+    _, started, table = texts
+    assert started.startswith(f"starting from the weights of {base}; new layers: hint_")
+    new = [line for line in table.splitlines()[1:] if " new " in line]
+    assert len(new) == 10 and all(line.startswith("hint_") for line in new)
+    assert all(" loaded " in line for line in table.splitlines()[1:] if line not in new)
+
+
 def test_weights_of_another_width_are_refused_layer_by_layer(photos, tmp_path):
     list(events(photos, tmp_path / "base", epochs=1))
     with pytest.raises(ColorizeError, match="these layers differ: .*3x3x1x4.*3x3x1x8"):
@@ -432,7 +437,7 @@ def test_weights_of_another_width_are_refused_layer_by_layer(photos, tmp_path):
 @pytest.mark.parametrize("step, rate", [(0, 0.5), (1, 1.0), (50, 0.5), (99, 0.0)])
 def test_a_cosine_schedule_warms_up_and_ends_at_nothing(step, rate):
     settings = config.load(None, {"schedule": "cosine", "learning_rate": 1})
-    found = optimization.learning_rate(settings, step, 100)
+    found = optimizers.learning_rate(settings, step, 100)
     assert found == pytest.approx(rate, abs=0.02)
 
 
@@ -505,7 +510,7 @@ def test_a_training_killed_at_ten_moments_ends_as_one_that_was_not(photos, tmp_p
         for state in (killed / "checkpoint").glob("step-*.npz"):
             with zipfile.ZipFile(state) as archive:
                 assert archive.testzip() is None
-        assert checkpoint.open_model(killed)
+        assert model_files.open_model(killed)
     finish(start(photos, killed, "--out", killed, *flags, "--resume"))
     assert [int(row["epoch"]) for row in history(killed)] == list(range(1, 61))
     for name in ("loss", "val_loss", "val_ab_rmse"):
@@ -524,11 +529,11 @@ def test_alpha_learns_a_portrait_by_heart(tmp_path):
     )
     run = tmp_path / "run"
     list(
-        training.train(
+        loop.train(
             recipe,
             run,
             cache_folder=tmp_path / "cache",
-            devices=distribution.choose("auto", None),
+            devices=devices.choose("auto", None),
         )
     )
     rows = [row for row in history(run) if row["val_ab_rmse"]]
