@@ -20,8 +20,6 @@ from colorize.errors import UsageError
 
 Size = tuple[int, int]  # (height, width) in pixels
 
-MAX_MEMORY = 1024  # MB of decoded and painted pixels in flight
-MAX_MEGAPIXELS = 300  # a larger header is taken for a decompression bomb
 SHORT_SIDE = 256  # pixels the network sees in predicting, unless told otherwise
 NEARLY_GREY = 15.0  # colourfulness: below it BigColor (ECCV 2022) leaves pictures out
 OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names

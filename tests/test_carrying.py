@@ -605,3 +605,11 @@ def test_exiftool_reads_of_a_copy_what_it_reads_of_the_original(tmp_path, kind):
     for name in before:
         if name.startswith(groups):
             assert after[name] == before[name], name
+
+
+def test_smaller_pictures_within_a_page_are_said(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(GREY, metadata=None, subifds=1)
+        tiff.write(GREY[::2, ::2], metadata=None)
+    lost = copy(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert lost == ["smaller pictures within it left out"]

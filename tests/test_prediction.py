@@ -15,9 +15,9 @@ from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
 from colorize.pictures import formats, reading, sheets, writing
 from colorize.pictures.metadata import Provenance
-from colorize.prediction import contact_sheets, dry_run
-from colorize.prediction import pipeline as prediction
-from colorize.prediction.job import Settings, plan
+from colorize.prediction import contact_sheets, dry_run, pipeline, steps
+from colorize.prediction.job import Settings
+from colorize.prediction.places import plan
 from colorize.runtimes.keras import KerasNetwork
 
 
@@ -49,7 +49,8 @@ def grey_photos(tmp_path):
 
 def run(colorizer, source, target, shard=(1, 1), **options):
     settings = Settings(size=32, **options)
-    return list(prediction.predict(colorizer, source, target, settings, shard=shard))
+    jobs = plan([source], target, settings.format, shard)
+    return list(pipeline.predict(colorizer, jobs, settings))
 
 
 def outcomes(done):
@@ -214,7 +215,8 @@ def test_stopping_leaves_whole_files_only(colorizer, grey_photos, tmp_path):
     for i in range(20):
         Image.new("L", (64, 64), i).save(grey_photos / f"n{i}.png")
     settings = Settings(size=32)
-    events = prediction.predict(colorizer, grey_photos, tmp_path / "out", settings)
+    jobs = plan([grey_photos], tmp_path / "out")
+    events = pipeline.predict(colorizer, jobs, settings)
     next(events)
     events.close()
     written = content(tmp_path / "out")
@@ -326,7 +328,8 @@ def test_a_fault_of_the_program_costs_one_picture_and_is_told(
             return colorizer.batch_ab(small)
 
     settings = Settings(size=32)
-    done = list(prediction.predict(Faulty(), grey_photos, tmp_path / "out", settings))
+    jobs = plan([grey_photos], tmp_path / "out")
+    done = list(pipeline.predict(Faulty(), jobs, settings))
     told = {d.name: d for d in done}
     assert told["a.png"].outcome == "failed"
     assert "a fault of colorize: KeyError" in told["a.png"].reason
@@ -349,9 +352,8 @@ def test_many_pages_do_not_hold_many_files_open(colorizer, tmp_path):
             return colorizer.batch_ab(small)
 
     settings = Settings(size=32)
-    (done,) = prediction.predict(
-        Watching(), tmp_path / "in", tmp_path / "out", settings
-    )
+    jobs = plan([tmp_path / "in"], tmp_path / "out")
+    (done,) = pipeline.predict(Watching(), jobs, settings)
     assert done.pages == 120 and most < 20
 
 
@@ -379,7 +381,8 @@ def test_without_memory_for_it_the_network_sees_a_smaller_picture(
 ):
     settings = Settings(size=512)
     poor = Forgetful(colorizer, 300 * 400)
-    done = list(prediction.predict(poor, grey_photos, tmp_path / "out", settings))
+    jobs = plan([grey_photos], tmp_path / "out")
+    done = list(pipeline.predict(poor, jobs, settings))
     sizes = {d.name: d.size for d in done}
     assert sizes == {
         "a.png": 256,
@@ -397,7 +400,8 @@ def test_with_no_memory_at_all_nothing_grey_is_passed_off_as_coloured(
     colorizer, grey_photos, tmp_path
 ):
     poor = Forgetful(colorizer, 0)
-    done = list(prediction.predict(poor, grey_photos, tmp_path / "out"))
+    jobs = plan([grey_photos], tmp_path / "out")
+    done = list(pipeline.predict(poor, jobs, Settings()))
     assert {(d.outcome, d.reason) for d in done} == {
         ("failed", "out of memory in the network")
     }
@@ -486,10 +490,9 @@ def test_a_folder_that_cannot_be_read_fails_alone(
 
 
 def test_a_picture_that_disappears_fails_alone(colorizer, grey_photos, tmp_path):
-    jobs = list(plan(grey_photos, tmp_path / "out"))
+    jobs = list(plan([grey_photos], tmp_path / "out"))
     (grey_photos / "b.png").unlink()
-    with prediction._Pipeline(colorizer, Settings(size=32)) as pipeline:
-        done = list(pipeline.run(jobs))
+    done = list(pipeline.predict(colorizer, jobs, Settings(size=32)))
     assert outcomes(done)["b.png"] == "failed"
     assert {d.outcome for d in done if d.name != "b.png"} == {"coloured"}
 
@@ -499,7 +502,7 @@ def test_bytes_in_bytes_out(colorizer, kind):
     file = io.BytesIO()
     Image.new("L", (20, 10), 128).save(file, kind)
     settings = Settings(size=32)
-    data, _ = prediction.predict_bytes(colorizer, file.getvalue(), settings)
+    data, _ = steps.predict_bytes(colorizer, file.getvalue(), settings)
     with Image.open(io.BytesIO(data)) as image:
         assert image.format == {"GIF": "PNG", "BMP": "PNG"}.get(kind, kind)
         assert image.size == (20, 10) and image.mode == "RGB"
@@ -507,8 +510,8 @@ def test_bytes_in_bytes_out(colorizer, kind):
 
 def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
     (grey_photos / "bad.jpg").write_text("text")
-    jobs = plan(grey_photos, tmp_path / "out")
-    *_, found = dry_run.survey(colorizer, jobs, Settings(size=32))
+    jobs = plan([grey_photos], tmp_path / "out")
+    found = dry_run.survey(colorizer, jobs, Settings(size=32))
     assert found.counts == {"coloured": 4, "failed": 1}
     assert found.megapixels == pytest.approx((37 * 53 + 200 * 11 + 81 + 1) / 1e6)
     assert found.seconds > 0 and found.bytes > 100 and found.tried == 3
@@ -518,7 +521,7 @@ def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
 
 def test_a_comparison_shows_sizes_and_saturations(colorizer, grey_photos, tmp_path):
     before = content(grey_photos)
-    jobs = plan(grey_photos / "a.png", tmp_path / "out")
+    jobs = plan([grey_photos / "a.png"], tmp_path / "out")
     (done,) = contact_sheets.compare(colorizer, jobs, Settings())
     page = reading.read_rgb(done.output)
     assert done.output.name == "a.compare.png"

@@ -7,8 +7,8 @@ Files import in this order: shared, blend, evaluate, export, lists, predict, ser
 train. May import: everything.
 """
 
+import contextlib
 import os
-import signal
 import sys
 import warnings
 
@@ -16,7 +16,7 @@ import click
 
 import colorize
 from colorize.cli import blend, evaluate, export, lists, predict, serve, train
-from colorize.cli.shared import interrupt, interruptions, unheard
+from colorize.cli.shared import Verbosity, handle_signals, interruptions, unheard
 
 
 def main() -> None:
@@ -28,18 +28,38 @@ def main() -> None:
         if not interruptions:
             raise
         # At once: threads that are deep in an encoder would be waited for.
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # the terminal may have gone
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(int(e.code or 0))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    """The commands; what is a file, a folder or a pattern's hits is for `predict`."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        first = arguments[0] if arguments else ""
+        if first not in self.commands and _is_path(first):
+            arguments = ["predict", *arguments]
+        return super().parse_args(context, arguments)
+
+
+def _is_path(argument: str) -> bool:
+    """Return whether an argument that is no command names a file or a folder."""
+    if argument.startswith("-"):
+        return argument == "-"
+    names_one = os.sep in argument or os.path.splitext(argument)[1] != ""
+    return bool(argument) and (names_one or os.path.exists(argument))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(colorize.__version__, prog_name="colorize")
 def cli() -> None:
-    """Gives colour to black-and-white photographs, and trains colorizers.
+    """Give colour to black-and-white photographs, and train colorizers.
 
     \b
     Colour a picture, or all in a folder tree:
+      colorize photo.jpg                      # writes photo.colorized.jpg
       colorize predict old/photos coloured/
 
     \b
@@ -51,11 +71,9 @@ def cli() -> None:
     1 something failed, the rest was done; 2 wrong usage; 130 and 143 interrupted,
     with everything finished so far kept.
     """  # noqa: D301
-    interruptions.clear()
-    signal.signal(signal.SIGTERM, interrupt)
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as under nohup
-        signal.signal(signal.SIGINT, interrupt)
-    # What is wrong with a picture is told with its name; Pillow's warnings have none.
+    handle_signals()
+    Verbosity.level = 0
+    # What is wrong with a picture is said with its name; Pillow's warnings have none.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 

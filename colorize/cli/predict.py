@@ -6,34 +6,54 @@ import json
 import os
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from colorize import config, files
+from colorize import files
 from colorize.cli.shared import (
+    advancing,
     check_finite,
     check_target,
+    complain,
     explained,
+    json_option,
     max_megapixels_option,
+    mention,
     minding,
     model_option,
     model_path,
     precision_option,
+    print_json,
     progress_bar,
     provenance_option,
     say,
     size_option,
+    verbosity_options,
 )
 from colorize.errors import UsageError
 from colorize.pictures import finding, formats
-from colorize.prediction import shards
+from colorize.prediction import MAX_MEMORY, shards
+
+if TYPE_CHECKING:
+    from colorize.colorizer import Colorizer
+    from colorize.prediction.job import Job, Settings
+
+_STANDARD = "-"  # standard input or output; a file of that name is ./-
 
 
 @click.command()
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
+@click.argument("paths", metavar="INPUT... [OUTPUT]", nargs=-1)
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUTPUT",
+    help="Where the copies go; all that is named otherwise is an input then.",
+)
 @model_option
 @size_option
 @click.option(
@@ -69,7 +89,7 @@ from colorize.prediction import shards
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A file for what became of each picture, a line of JSON each.",
+    help="A file for what became of each picture: a line of JSON each.",
 )
 @click.option(
     "--sheet",
@@ -82,80 +102,71 @@ from colorize.prediction import shards
     help="Colour the I-th of N parts of the pictures, for N machines at once; `auto` "
     "asks SLURM, `auto/N` a Kubernetes Indexed Job.",
 )
+@json_option
+@verbosity_options
 @precision_option
 @max_megapixels_option
 @click.option(
     "--max-memory",
     type=click.FloatRange(min=0),
-    default=float(config.MAX_MEMORY),
+    default=float(MAX_MEMORY),
     show_default=True,
     metavar="MB",
     help="For pixels in flight; a picture that needs more is done strip by strip.",
 )
 def predict(
-    source: Path,
-    target: Path,
+    paths: tuple[str, ...],
+    output: str | None,
     named: Path | None,
     size: int | None,
-    compare: bool,
-    dry_run: bool,
-    report: Path | None,
-    sheet: Path | None,
     shard: str | None,
     precision: str,
     provenance: bool,
     max_memory: float,
     **options: Any,
 ) -> None:
-    """Colours the pictures of INPUT, a file or a folder, into OUTPUT.
+    """Colour pictures, or all pictures of a folder, into OUTPUT.
 
-    Folders are searched recursively and their tree is mirrored. The originals are not
-    touched; colour pictures count as grey ones. Pictures that OUTPUT holds already are
-    skipped, so a stopped command goes on when it is run again.
+    INPUT is a picture or a folder, which is searched recursively and whose tree is
+    mirrored; of several, folders keep their names in OUTPUT. OUTPUT is a folder, or for
+    a single picture a file; left out, a.jpg becomes a.colorized.jpg beside it.
+
+    The originals are not touched; colour pictures count as grey ones. Pictures that
+    OUTPUT holds already are skipped, so a stopped command goes on when it is run again.
 
     \b
     colorize predict scans/ coloured/
+    colorize predict *.jpg coloured/
     colorize predict portrait.jpg coloured/portrait.png --saturation 1.2
     colorize predict scans/ sheets/ --compare          # to choose by looking
     colorize predict scans/ coloured/ --report done.jsonl --preserve-times
     colorize predict - - < grey.jpg > coloured.jpg
     """  # noqa: D301
+    flags = _Flags(**{name: options.pop(name) for name in _Flags._fields})
     with explained():
-        part = shards.shard(shard, os.environ) if shard else (1, 1)
         check_finite({**options, "max_memory": max_memory})
-        if _STANDARD in (source, target):
-            _check_stream(
-                {
-                    "--compare": compare,
-                    "--dry-run": dry_run,
-                    "--report": report,
-                    "--sheet": sheet,
-                    "--shard": shard,
-                    "--preserve-times": options["preserve_times"],
-                }
-            )
-        total = _check_predict(source, target, options["format"], part)
-        _check_outputs(source, target, sheet, report)
-        if compare:
-            if formats.is_picture(target.name) and not target.is_dir():
-                raise UsageError("--compare writes several sheets: name a folder")
+        part = shards.shard(shard, os.environ) if shard else (1, 1)
+        places = _Places.named(paths, output)
+        if places.piped:
+            _check_stream(places, flags, options, shard)
+            total = 1
+        else:
+            places = places.completed(options["format"])
+            total = _check_files(places, flags, options["format"], part)
+        if flags.compare:
             options["format"] = "png"
         model = model_path(named)
     with explained(lambda: "stopped; run the same command again for the rest"):
         from colorize import runtimes
         from colorize.colorizer import Colorizer
-        from colorize.prediction import contact_sheets, pipeline
-        from colorize.prediction.dry_run import survey
-        from colorize.prediction.job import Origin, Settings, plan
+        from colorize.prediction.job import Origin, Settings
 
         network = runtimes.open_network(model, precision)
         if size and network.fixed:
             height, width = network.fixed
             raise UsageError(f"--size: {model} takes {height}x{width} and nothing else")
         settings = Settings(
-            size=size or network.size,
-            max_memory=int(max_memory * 1e6),
-            **options,
+            size=size or network.size, max_memory=int(max_memory * 1e6), **options
         )
         if provenance:
             origin = Origin.of(model, network.precision)
@@ -163,156 +174,309 @@ def predict(
                 settings, provenance=origin.provenance(settings)
             )
         colorizer = Colorizer(network)
-        if _STANDARD in (source, target):
-            _predict_stream(colorizer, source, target, settings)
+        if places.piped:
+            _predict_stream(colorizer, places, settings)
             return
-        if dry_run:
-            jobs = plan(source, target, settings.format, part)
-            _show_survey(survey(colorizer, jobs, settings), total)
-            return
-        if not formats.is_picture(target.name):
-            files.make_folder(target)
-        if compare:
-            jobs = plan(source, target, settings.format, part)
-            events = contact_sheets.compare(colorizer, jobs, settings)
-        else:
-            events = pipeline.predict(colorizer, source, target, settings, shard=part)
-        shown, failed = _show_predictions(events, total, target, report)
-        if sheet is not None and shown:
-            contact_sheets.write_sheet(shown, sheet)
+        failed = _predict_files(colorizer, places, settings, flags, part, total)
     if failed:
         raise SystemExit(1)
 
 
-_STANDARD = Path("-")  # standard input or output
+class _Flags(NamedTuple):
+    """What is done beside, or instead of, writing copies."""
+
+    compare: bool
+    dry_run: bool
+    report: Path | None
+    sheet: Path | None
+    as_json: bool
 
 
-def _check_stream(flags: dict[str, Any]) -> None:
-    """Raises UsageError for what makes no sense where a picture is piped through."""
-    for flag, value in flags.items():
+def _is_stream(name: str) -> bool:
+    """Return whether a name stands for a stream, as `-` and `<(command)` do."""
+    path = Path(name)
+    return name == _STANDARD or path.is_fifo() or path.is_char_device()
+
+
+@dataclass(frozen=True)
+class _Places:
+    """What the user has named.
+
+    Attributes:
+        inputs: pictures and folders.
+        output: a folder or a file; empty for a copy beside the only input.
+        guessed: whether the output is so only because it was named last.
+        beside: whether the output is a copy beside the input, as none was named.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    guessed: bool = False
+    beside: bool = False
+
+    @classmethod
+    def named(cls, paths: tuple[str, ...], output: str | None) -> "_Places":
+        """Return which of the paths are inputs, and which is the output.
+
+        Raises:
+            UsageError: there is no input.
+        """
+        if not paths:
+            raise UsageError("name a picture, or a folder and one for the copies last")
+        if output is not None:
+            return cls(paths, output)
+        if len(paths) > 1:
+            return cls(paths[:-1], paths[-1], guessed=True)
+        return cls(paths, _STANDARD if paths[0] == _STANDARD else "")
+
+    @property
+    def piped(self) -> bool:
+        """Return whether a picture comes from a stream or goes to one."""
+        return any(map(_is_stream, (*self.inputs, self.output)))
+
+    @property
+    def sources(self) -> list[Path]:
+        """Return the inputs as paths."""
+        return list(map(Path, self.inputs))
+
+    @property
+    def target(self) -> Path:
+        """Return the output as a path."""
+        return Path(self.output)
+
+    def completed(self, format: str) -> "_Places":
+        """Return the same, with an output.
+
+        Raises:
+            UsageError: what goes beside the input is there already, or the input is a
+                folder.
+        """
+        from colorize.prediction import places
+
+        if self.output:
+            return self
+        copy = places.beside(self.sources[0], format)
+        return dataclasses.replace(self, output=str(copy), beside=True)
+
+
+def _check_stream(
+    places: _Places, flags: _Flags, options: dict[str, Any], shard: str | None
+) -> None:
+    """Raise UsageError for what makes no sense where a picture is piped through."""
+    given = {**flags._asdict(), "shard": shard}
+    given["preserve_times"] = options["preserve_times"]
+    for name, value in given.items():
         if value:
+            flag = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
             raise UsageError(f"{flag} does not go with -, a single picture")
+    (source, *more), output = places.inputs, places.output
+    if more or Path(source).is_dir() or places.target.is_dir():
+        raise UsageError("- is for a single picture, not for several or a folder")
+    if not output:
+        raise UsageError("name the output last")
+    if not _is_stream(source) and not Path(source).is_file():
+        raise UsageError(f"{source}: no such file")
+    if output == _STANDARD and _is_terminal():
+        raise UsageError(
+            "the picture would go to the terminal; name a file, or > coloured.jpg"
+        )
+    if not _is_stream(output):
+        check_target(places.target, overwrite=options["overwrite"])
+        if options["format"] == "keep":
+            formats.suffix_of(places.target)
 
 
-def _check_predict(
-    source: Path, target: Path, format: str, part: tuple[int, int]
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _check_files(
+    places: _Places, flags: _Flags, format: str, part: tuple[int, int]
 ) -> int:
-    """Checks what `predict` is told, before anything slow; returns how many pictures.
+    """Check what is named, before anything slow; return how many pictures there are.
 
     Raises:
         UsageError: it makes no sense.
         ColorizeError: there are no pictures.
     """
-    if _STANDARD in (source, target):
-        if source.is_dir() or target.is_dir():
-            raise UsageError("- is for a single picture, not for a folder")
-        if target != _STANDARD and format == "keep":
-            formats.suffix_of(target)
-        return 1
-    if source.is_dir() and target.is_file():
-        raise UsageError(f"{target}: a file; name a folder for those of {source}")
-    if source.is_file() and formats.is_picture(target.name):
-        if not target.is_dir() and format != "keep":
-            raise UsageError("--format goes with a folder; the output has a name")
-        formats.suffix_of(target)
-    return finding.count_pictures(source, target, part)
+    from colorize.prediction import places as checking
+
+    sources, target = places.sources, places.target
+    if flags.compare and checking.is_file_name(target):
+        raise UsageError("--compare writes several sheets: name a folder")
+    if not places.beside:
+        checking.check_output(sources, target, format, guessed=places.guessed)
+    _check_sheet_and_report(places, flags)
+    passed_over: Counter[str] = Counter()
+    try:
+        return checking.count(sources, target, part, passed_over)
+    finally:
+        if passed_over:
+            counts = [f"{kind} ({n:,})" for kind, n in sorted(passed_over.items())]
+            say(f"not taken: {', '.join(counts)}")
 
 
-def _check_outputs(
-    source: Path, target: Path, sheet: Path | None, report: Path | None
-) -> None:
-    """Raises UsageError where a sheet or a report might replace a picture."""
-    if sheet is not None:
+def _check_sheet_and_report(places: _Places, flags: _Flags) -> None:
+    """Raise UsageError where a sheet or a report might replace a picture."""
+    if (sheet := flags.sheet) is not None:
         formats.suffix_of(sheet)
-        own = source.resolve() if source.is_dir() else source.resolve().parent
-        inside = sheet.resolve().is_relative_to(own)
-        if (
-            sheet.exists()
-            and inside
-            and not sheet.resolve().is_relative_to(target.resolve())
-        ):
-            raise UsageError(f"{sheet}: there already, among the originals")
-    if report is not None and formats.is_picture(report.name):
-        raise UsageError(f"{report}: a picture's name; reports are lines of JSON")
+        path, target = sheet.resolve(), places.target.resolve()
+        for source in (source.resolve() for source in places.sources):
+            folder = source if source.is_dir() else source.parent
+            inside = path.is_relative_to(folder) and not path.is_relative_to(target)
+            if sheet.exists() and inside:
+                raise UsageError(f"{sheet}: there already, among the originals")
+    if flags.report is not None and formats.is_picture(flags.report.name):
+        raise UsageError(f"{flags.report}: a picture's name; reports are lines of JSON")
 
 
-def _predict_stream(colorizer: Any, source: Path, target: Path, settings: Any) -> None:
-    """Colours standard input, or into standard output."""
-    from colorize.prediction import pipeline
+def _predict_stream(
+    colorizer: "Colorizer", places: _Places, settings: "Settings"
+) -> None:
+    """Colour standard input, or into standard output."""
+    from colorize.prediction import steps
 
+    (source,), target = places.inputs, places.target
     if source == _STANDARD:
         data = sys.stdin.buffer.read()
-    elif source.is_file():
-        data = source.read_bytes()
     else:
-        raise UsageError(f"{source}: no such file")
-    if target != _STANDARD:
-        check_target(target, overwrite=settings.overwrite)
-    if target != _STANDARD and settings.format == "keep":
+        data = Path(source).read_bytes()
+    streamed = _is_stream(places.output)
+    if not streamed and settings.format == "keep":
         settings = dataclasses.replace(settings, format=formats.format_of(target))
-    coloured, lost = pipeline.predict_bytes(colorizer, data, settings)
+    copy, lost = steps.predict_bytes(colorizer, data, settings)
     for warning in lost:
         say(f"{source}: {warning}")
-    if target == _STANDARD:
-        sys.stdout.buffer.write(coloured)
+    if places.output == _STANDARD:
+        sys.stdout.buffer.write(copy)
         sys.stdout.buffer.flush()
-        return
-    files.make_folder(target.parent)
-    with files.atomic(target) as part:
-        part.write_bytes(coloured)
+    elif streamed:
+        target.write_bytes(copy)
+    else:
+        files.make_folder(target.parent)
+        with files.atomic(target) as part:
+            part.write_bytes(copy)
 
 
-def _show_survey(events: Any, total: int) -> None:
-    """Draws how looking at pictures goes on, and prints what was found."""
-    from colorize.prediction.dry_run import Survey
+def _predict_files(
+    colorizer: "Colorizer",
+    places: _Places,
+    settings: "Settings",
+    flags: _Flags,
+    part: tuple[int, int],
+    total: int,
+) -> int:
+    """Colour files, or what is asked for instead; return how many failed."""
+    from colorize.prediction import contact_sheets, pipeline
+    from colorize.prediction.places import is_file_name, plan
+
+    target = places.target
+    jobs = plan(places.sources, target, settings.format, part)
+    if flags.dry_run:
+        _survey(colorizer, jobs, settings, flags.as_json, total)
+        return 0
+    if not is_file_name(target):
+        files.make_folder(target)
+        finding.mark_as_copies(target)
+    way = contact_sheets.compare if flags.compare else pipeline.predict
+    results = _Results(target, flags)
+    with contextlib.closing(way(colorizer, jobs, settings)) as done:
+        results.collect(done, total)
+    if flags.sheet is not None and results.first:
+        contact_sheets.write_sheet(results.first, flags.sheet)
+    return results.counts["failed"]
+
+
+def _survey(
+    colorizer: "Colorizer",
+    jobs: Iterator["Job"],
+    settings: "Settings",
+    as_json: bool,
+    total: int,
+) -> None:
+    """Print what predicting would do."""
+    from colorize.prediction.dry_run import survey
 
     with progress_bar(total, "looking") as bar:
-        for event in minding(events):
-            if isinstance(event, Survey):
+        result = survey(colorizer, advancing(jobs, bar), settings)
+    if as_json:
+        print_json(dataclasses.asdict(result))
+    else:
+        click.echo(result.describe())
+
+
+class _Results:
+    """What becomes of pictures, as it is shown, reported and counted.
+
+    Attributes:
+        counts: pictures by outcome, and those with warnings.
+        first: of those that were coloured, for a contact sheet.
+    """
+
+    def __init__(self, target: Path, flags: _Flags) -> None:
+        self.counts = dict.fromkeys(
+            ("coloured", "skipped", "failed", "with warnings"), 0
+        )
+        self.first: list[Job] = []
+        self._target = target
+        self._flags = flags
+        self._lines: list[dict[str, Any]] = []
+        self._report: IO[str] | None = None
+        self._begun = time.monotonic()
+
+    def collect(self, done: Iterable["Job"], total: int) -> None:
+        """Show each picture that is done, and in the end how many there were."""
+        report = self._flags.report
+        with contextlib.ExitStack() as stack:
+            if report is not None:
+                files.make_folder(report.parent)
+                self._report = stack.enter_context(
+                    open(report, "w", encoding="utf-8", errors="surrogateescape")
+                )
+            bar = stack.enter_context(progress_bar(total, "colouring"))
+            try:
+                for job in minding(done):
+                    bar.update()
+                    self._note(job)
+            finally:
                 bar.close()
-                click.echo(event.describe())
-            else:
-                bar.update()
+                self._conclude()
 
+    def _note(self, job: "Job") -> None:
+        from colorize.prediction.contact_sheets import SHEET_PICTURES
 
-def _show_predictions(
-    events: Any, total: int, target: Path, report: Path | None
-) -> tuple[list[Any], int]:
-    """Draws how predicting goes on; returns the first pictures done, and failures."""
-    from colorize.prediction.contact_sheets import SHEET_PICTURES
+        self.counts[job.outcome] += 1
+        self.counts["with warnings"] += bool(job.warnings)
+        if self._report is not None:
+            print(json.dumps(job.as_json()), file=self._report, flush=True)
+        if self._flags.as_json:
+            self._lines.append(job.as_json())
+        if job.outcome != "failed" and len(self.first) < SHEET_PICTURES:
+            self.first.append(job)
+        if job.reason:
+            complain(f"{job.name}: {job.outcome}: {job.reason}")
+        else:
+            mention(f"{job.name}: {job.outcome}: {job.output}, {job.seconds:.1f} s")
+        for warning in job.warnings:
+            say(f"{job.name}: {job.outcome}: {warning}")
+        if job.fault:
+            complain(job.fault)
 
-    counts = dict.fromkeys(("coloured", "skipped", "failed", "with warnings"), 0)
-    shown: list[Any] = []
-    begun = time.monotonic()
-    with contextlib.ExitStack() as stack:
-        lines = None
-        if report is not None:
-            files.make_folder(report.parent)
-            lines = stack.enter_context(
-                open(report, "w", encoding="utf-8", errors="surrogateescape")
+    def _conclude(self) -> None:
+        seconds = time.monotonic() - self._begun
+        width = max(map(len, self.counts))
+        for outcome, count in self.counts.items():
+            if count:
+                say(f"{outcome:{width}} {count:>9,}")
+        if not any(self.counts.values()):
+            say("nothing done")
+        say(f"in {seconds:.0f} s; see {self._flags.report or self._target}")
+        if self._flags.as_json:
+            print_json(
+                {
+                    "output": str(self._target),
+                    "counts": {k.replace(" ", "_"): n for k, n in self.counts.items()},
+                    "seconds": seconds,
+                    "pictures": self._lines,
+                }
             )
-        stack.enter_context(contextlib.closing(events))
-        bar = stack.enter_context(progress_bar(total, "colouring"))
-        try:
-            for done in minding(events):
-                counts[done.outcome] += 1
-                counts["with warnings"] += bool(done.warnings)
-                bar.update()
-                if lines is not None:
-                    print(json.dumps(done.as_json()), file=lines, flush=True)
-                if done.outcome != "failed" and len(shown) < SHEET_PICTURES:
-                    shown.append(done)
-                for reason in filter(None, (done.reason, *done.warnings)):
-                    say(f"{done.name}: {done.outcome}: {reason}")
-                if done.fault:
-                    say(done.fault)
-        finally:
-            bar.close()
-            width = max(map(len, counts))
-            for outcome, count in counts.items():
-                if count:
-                    say(f"{outcome:{width}} {count:>9,}")
-            if not any(counts.values()):
-                say("nothing done")
-            say(f"in {time.monotonic() - begun:.0f} s; see {report or target}")
-    return shown, counts["failed"]

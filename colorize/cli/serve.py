@@ -1,6 +1,5 @@
 """`colorize serve`."""
 
-import contextlib
 import errno
 import os
 import signal
@@ -93,9 +92,10 @@ def serve(
                 f"the page needs {e.name}: pip install 'keras-colorize[page]'"
             ) from e
         listening = _listen(host, port)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
-        # The terminal was closed: the files go, too.
-        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    hangup = getattr(signal, "SIGHUP", None)  # the terminal is closed; not on Windows
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+        # uvicorn hears SIGTERM.
+        signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
     with explained(lambda: "the page is closed, and its files are deleted"):
         _serve(model, listening, host, opening, (max_uploads, max_upload_mb), options)
 
@@ -145,7 +145,7 @@ def _serve(
     address, port, *_ = listening.getsockname()
     shown = guard.EVERYWHERE.get(address, host)
     url = f"http://{guard.in_url(shown)}:{port}/"
-    worker = Worker(model, say=_say_if_heard, **options)
+    worker = Worker(model, say=say, **options)
     most, megabytes = limits
     with Sessions(on_remove=worker.drop) as sessions:
         built = app.build(worker, sessions, app.Limits(most, int(megabytes * 1e6)))
@@ -176,12 +176,6 @@ def _serve(
             worker.stop()
     if worker.error is not None:
         raise worker.error
-
-
-def _say_if_heard(message: str) -> None:
-    """Says something, unless the terminal has gone."""
-    with contextlib.suppress(OSError):
-        say(message)
 
 
 def _open(url: str) -> None:

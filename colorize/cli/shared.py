@@ -2,56 +2,97 @@
 
 import contextlib
 import errno
+import json
 import math
 import signal
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 from tqdm import tqdm
 
 from colorize import config, files, run_folder
 from colorize.errors import ColorizeError, UsageError
+from colorize.pictures import MAX_MEGAPIXELS
+
+Event = TypeVar("Event")
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, handled as Ctrl-C is."""
+    """SIGTERM or SIGHUP, handled as Ctrl-C is."""
+
+
+class Verbosity:
+    """How much the command says.
+
+    Attributes:
+        level: -1 for errors only, 0 as usual, 1 for a line on everything.
+    """
+
+    level: int = 0
 
 
 interruptions: list[type[KeyboardInterrupt]] = []  # of this command
 
 
 def interrupt(number: int, frame: types.FrameType | None) -> NoReturn:
-    """Ends the command, and notes that: raised in a destructor, it would be lost."""
-    interruptions.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+    """End the command, and note that: raised in a destructor, it would be lost."""
+    interruptions.append(KeyboardInterrupt if number == signal.SIGINT else Terminated)
     raise interruptions[-1]
 
 
+def handle_signals() -> None:
+    """Have Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end the command.
+
+    Those that are ignored stay so, as under nohup and in the background of a script;
+    on Windows there is no SIGHUP.
+    """
+    interruptions.clear()
+    signal.signal(signal.SIGTERM, interrupt)
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
 def unheard(lost: "sys.UnraisableHookArgs") -> None:
-    """Tells what destructors raise, but for interruptions, which `minding` hears of."""
+    """Print what destructors raise, but for interruptions, which `minding` hears of."""
     if not issubclass(lost.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
 
 
-def minding(events: Iterator[Any]) -> Iterator[Any]:
-    """The same events, unless the command was interrupted and nobody heard it."""
+def minding(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield the same events, unless the command was interrupted and nobody heard it."""
     for event in events:
         if interruptions:
             raise interruptions[0]
         yield event
 
 
+def complain(message: str) -> None:
+    """Write a line to stderr, above any progress bar."""
+    with contextlib.suppress(OSError):  # the terminal may have gone
+        tqdm.write(message, file=sys.stderr)
+
+
 def say(message: str) -> None:
-    """Writes a line to stderr, above any progress bar."""
-    tqdm.write(message, file=sys.stderr)
+    """Write a line to stderr, unless --quiet."""
+    if Verbosity.level >= 0:
+        complain(message)
+
+
+def mention(message: str) -> None:
+    """Write a line to stderr, if --verbose."""
+    if Verbosity.level > 0:
+        complain(message)
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Ends the command with an error."""
-    say(f"Error: {message}")
+    """End the command with an error."""
+    complain(f"Error: {message}")
     raise SystemExit(code)
 
 
@@ -59,7 +100,7 @@ def fail(message: str, code: int) -> NoReturn:
 def explained(
     when_stopped: Callable[[], str] = lambda: "stopped",
 ) -> Iterator[None]:
-    """Ends a command with one line for what the user can put right, or has stopped."""
+    """End a command with one line for what the user can put right, or has stopped."""
     try:
         yield
     except ColorizeError as e:
@@ -73,19 +114,19 @@ def explained(
             raise
         fail(f"{e.filename or 'writing'}: {e.strerror}", 1)
     except KeyboardInterrupt as e:
-        say(when_stopped())
+        complain(when_stopped())
         raise SystemExit(143 if isinstance(e, Terminated) else 130) from None
 
 
 def check_finite(options: dict[str, Any]) -> None:
-    """Raises UsageError for what is called a number and is none: nan, inf."""
+    """Raise UsageError for what is called a number and is none: nan, inf."""
     for name, value in options.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"--{name.replace('_', '-')} must be a number")
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """Raises UsageError where a file would replace another, or a folder."""
+    """Raise UsageError where a file would replace another, or a folder."""
     if target.is_dir():
         raise UsageError(f"{target}: a folder; name a file")
     if target.exists() and not overwrite:
@@ -93,8 +134,9 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 
 
 def progress_bar(total: int, what: str, done: int = 0) -> "tqdm[NoReturn]":
-    """A progress bar; where no one watches, as in a log, a line every half minute."""
+    """Return a progress bar; in a log, one that writes a line every half minute."""
     return tqdm(
+        disable=Verbosity.level < 0,
         mininterval=0.1 if sys.stderr.isatty() else 30,
         total=total,
         initial=done,
@@ -105,10 +147,58 @@ def progress_bar(total: int, what: str, done: int = 0) -> "tqdm[NoReturn]":
     )
 
 
+def advancing(events: Iterable[Event], bar: "tqdm[NoReturn]") -> Iterator[Event]:
+    """Yield the same events, unless interrupted, and move a bar on by one for each."""
+    for event in minding(events):
+        yield event
+        bar.update()
+
+
 def advance(bar: "tqdm[NoReturn] | None", done: int) -> None:
-    """Moves a bar on to so many done."""
+    """Move a bar on to so many done."""
     if bar is not None:
         bar.update(done - bar.n)
+
+
+def _set_verbosity(
+    context: click.Context, parameter: click.Parameter, chosen: bool
+) -> None:
+    if chosen:
+        Verbosity.level = -1 if parameter.name == "quiet" else 1
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def verbosity_options(command: Command) -> Command:
+    """Give a command -q/--quiet and -v/--verbose, which `say` and `mention` obey."""
+    for short, name, text in (
+        ("-v", "--verbose", "Say a line on everything that is done."),
+        ("-q", "--quiet", "Say nothing but errors."),
+    ):
+        option = click.option(
+            short,
+            name,
+            is_flag=True,
+            expose_value=False,
+            callback=_set_verbosity,
+            help=text,
+        )
+        command = option(command)
+    return command
+
+
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the results as one JSON object on stdout.",
+)
+
+
+def print_json(results: dict[str, Any]) -> None:
+    """Print results as one JSON object; names of files that are no text are escaped."""
+    click.echo(json.dumps(results, indent=1))
 
 
 cache_option = click.option(
@@ -119,7 +209,7 @@ cache_option = click.option(
 
 
 def model_path(named: Path | None) -> Path:
-    """The model to use: the one named, or the one that comes with this package."""
+    """Return the model to use: the one named, or the one that comes along."""
     path = named or run_folder.SHIPPED
     run_folder.model_file(path)
     return path
@@ -150,7 +240,7 @@ precision_option = click.option(
 max_megapixels_option = click.option(
     "--max-megapixels",
     type=click.FloatRange(min=0, min_open=True),
-    default=float(config.MAX_MEGAPIXELS),
+    default=float(MAX_MEGAPIXELS),
     show_default=True,
     help="Refuse larger pictures, by their header.",
 )

@@ -182,9 +182,9 @@ class _Page:
             "size": photo.size or self.worker.size,
             "saturation": photo.saturation,
             "version": result.version if result else 0,
-            "width": result.done.width if result else 0,
-            "height": result.done.height if result else 0,
-            "pages": result.done.pages if result else 0,
+            "width": result.job.width if result else 0,
+            "height": result.job.height if result else 0,
+            "pages": result.job.pages if result else 0,
             "warnings": photo.warnings,
         }
 

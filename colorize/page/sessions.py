@@ -52,10 +52,10 @@ def file_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Result:
-    """What the network has found for a photo.
+    """What the network says of a photo.
 
     Attributes:
-        done: what became of the photo so far, as `prediction.pipeline` tells.
+        job: what became of the photo so far.
         size: short side asked for, in pixels.
         ab: file of the small ab of its pages.
         preview: file of what the browser paints.
@@ -63,7 +63,7 @@ class Result:
         version: counts how often the photo was coloured.
     """
 
-    done: Job
+    job: Job
     size: int
     ab: Path
     preview: Path
@@ -83,7 +83,7 @@ class Photo:
         saturation: what ab is multiplied by.
         state: what is happening to it.
         reason: what went wrong.
-        done: what became of it, where that was a failure.
+        failure: what became of it, where that was a failure.
         warnings: what could not be kept, as far as that is known.
         result: its colours.
         copy: the coloured file that was asked for last.
@@ -97,7 +97,7 @@ class Photo:
     saturation: float = 1.0
     state: Literal["queued", "reading", "colouring", "ready", "failed"] = "queued"
     reason: str = ""
-    done: Job | None = None
+    failure: Job | None = None
     warnings: tuple[str, ...] = ()
     result: Result | None = None
     copy: Path | None = None
@@ -118,13 +118,13 @@ class Photo:
         for path in self.upload.parent.glob(f"{self.id}*"):
             path.unlink(missing_ok=True)
 
-    def fail(self, reason: str, done: Job | None = None) -> None:
-        """Notes what went wrong; colours found before stay as they are."""
+    def fail(self, reason: str, job: Job | None = None) -> None:
+        """Note what went wrong; colours from before stay as they are."""
         self.reason = reason
         if self.result is not None:
             self.state, self.size = "ready", self.result.size
         else:
-            self.state, self.done = "failed", done
+            self.state, self.failure = "failed", job
 
 
 def new_photo(name: str, folder: Path) -> Photo:
@@ -188,7 +188,8 @@ class Sessions:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Deletes everything, whatever signal comes meanwhile."""
-        numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+        names = ("SIGHUP", "SIGINT", "SIGTERM")  # Windows lacks the first
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
         before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
         for session in list(self._open.values()):
             self.close(session)

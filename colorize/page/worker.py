@@ -4,20 +4,21 @@ Photos are coloured in the order of their uploads, whichever page they come from
 goes wrong with one is noted with it, and the next one's turn comes.
 """
 
-import contextlib
 import dataclasses
 import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from colorize import config
+from colorize import config, files
 from colorize.errors import ColorizeError
 from colorize.page import preview
 from colorize.page.sessions import Photo, Result
-from colorize.pictures import reading
+from colorize.pictures import formats, reading
+from colorize.prediction import steps
 from colorize.prediction.job import Job, Origin, Settings
 
 SIZES = (128, 512)  # short sides to choose from, in pixels
@@ -108,7 +109,7 @@ class Worker:
             return
         while (photo := self._next()) is not None:
             try:
-                self._colour(photo)
+                self._color(photo)
             except Exception as e:
                 # Its files may have gone with its page.
                 if not photo.removed:
@@ -147,53 +148,61 @@ class Worker:
         told = self._origin.provenance(settings)
         return dataclasses.replace(settings, provenance=told)
 
-    def _colour(self, photo: Photo) -> None:
-        """Runs the network on a photo, and makes its previews."""
-        from colorize.prediction import pipeline
-
-        def read() -> None:
-            photo.state = "colouring"
-
-        if not photo.upload.suffix:  # what it is decides, if its name does not
-            with contextlib.suppress(ColorizeError):
-                suffix = reading.Document(photo.upload).format.suffix
-                photo.upload = photo.upload.rename(photo.upload.with_suffix(suffix))
+    def _color(self, photo: Photo) -> None:
+        """Run the network on a photo, and make its previews."""
         photo.size = size = photo.size or self.size or config.SHORT_SIDE
-        done, pages, colours = pipeline.find_colours(
-            self._colorizer,
-            Job(photo.name, photo.upload, photo.file(photo.suffix)),
-            self._settings(size, photo.saturation),
-            read=read,
-        )
-        if done.outcome != "failed":
-            try:
-                seen = preview.original(pages[0], preview.SIDE)
-            except ColorizeError as e:
-                done = dataclasses.replace(done, outcome="failed", reason=str(e))
-        if done.outcome == "failed":
-            if done.fault and not photo.removed:
-                self._say(done.fault)
-            asked = photo.size
-            photo.fail(done.reason, done)
-            if asked != size:  # meanwhile, for another size: its turn comes
-                photo.size = asked
+        job = Job(photo.name, photo.upload, photo.file(photo.suffix))
+        settings = self._settings(size, photo.saturation)
+        begun = time.monotonic()
+        try:
+            job, picture = steps.open_input(job, settings)
+            small = steps.read(picture, size)
+            photo.state = "colouring"
+            colors = steps.color(self._colorizer, picture, small, size)
+            original = preview.original(picture.pages[0], preview.SIDE)
+        except Exception as e:
+            self._note_failure(photo, size, job.failed_by(e, begun))
             return
+        job = dataclasses.replace(
+            job,
+            outcome="coloured",
+            size=colors.size,
+            seconds=time.monotonic() - begun,
+        ).warned(*colors.warnings)
+        self._store(photo, size, job, colors.ab, original)
+
+    def _note_failure(self, photo: Photo, size: int, job: Job) -> None:
+        if job.fault and not photo.removed:
+            self._say(job.fault)
+        asked = photo.size
+        photo.fail(job.reason, job)
+        if asked != size:  # meanwhile, for another size: its turn comes
+            photo.size = asked
+
+    def _store(
+        self,
+        photo: Photo,
+        size: int,
+        job: Job,
+        ab: Sequence[np.ndarray],
+        original: np.ndarray,
+    ) -> None:
+        """Keep the colors of a photo, and what the browser paints it from."""
         before = photo.result
-        version = before.version + 1 if before else 1
         result = Result(
-            done,
+            job,
             size,
             ab=photo.file(".npz"),
             preview=photo.file(".preview"),
             thumbnail=photo.file(".thumbnail"),
-            version=version,
+            version=before.version + 1 if before else 1,
         )
         with open(result.ab, "wb") as file:
-            np.savez(file, *colours)
-        result.preview.write_bytes(preview.pack(seen, colours[0]))
-        small = preview.original(reading.page_of(seen), preview.THUMBNAIL)
-        result.thumbnail.write_bytes(preview.pack(small, colours[0]))
-        photo.result, photo.warnings = result, done.warnings
+            np.savez(file, *ab)
+        result.preview.write_bytes(preview.pack(original, ab[0]))
+        small = preview.original(reading.page_of(original), preview.THUMBNAIL)
+        result.thumbnail.write_bytes(preview.pack(small, ab[0]))
+        photo.result, photo.warnings = result, job.warnings
         photo.state, photo.reason = "ready", ""
         if before is not None:
             with self._painting:  # unless they are being used
@@ -201,7 +210,7 @@ class Worker:
                     path.unlink(missing_ok=True)
 
     def write_copy(self, photo: Photo) -> Job:
-        """Writes the coloured copy of a photo, as it is asked for now.
+        """Write the coloured copy of a photo, as it is asked for now.
 
         Returns:
             What became of it; its output is a new file.
@@ -209,35 +218,44 @@ class Worker:
         Raises:
             ColorizeError: there are no colours yet.
         """
-        from colorize.prediction import pipeline
-
         with self._painting:
             result = photo.result
             if result is None:
                 raise ColorizeError("not coloured yet")
-            job = dataclasses.replace(result.done, output=photo.file(photo.suffix))
-            settings = self._settings(result.size, photo.saturation)
+            job = dataclasses.replace(result.job, output=photo.file(photo.suffix))
+            begun = time.monotonic()
             try:
-                with np.load(result.ab, allow_pickle=False) as saved:
-                    colours = [saved[name] for name in saved.files]
-                done = pipeline.write(self._colorizer, job, colours, settings)
-            except FileNotFoundError:  # it is removed
-                done = job
-            except ColorizeError:  # the words that `predict` has for it name a path
-                reason = "the disk of the computer is full"
-                done = dataclasses.replace(job, outcome="failed", reason=reason)
-        photo.warnings = done.warnings
+                lost = self._paint(job, result, photo.saturation)
+                seconds = time.monotonic() - begun
+                job = dataclasses.replace(job, seconds=seconds).warned(*lost)
+            except Exception as e:
+                job = job.failed_by(e, begun)
+                if isinstance(e, OSError) and files.is_full(e):
+                    reason = "the disk of the computer is full"
+                    job = dataclasses.replace(job, reason=reason)
+        photo.warnings = job.warnings
         if photo.removed:  # meanwhile
             photo.delete()
-            return dataclasses.replace(done, outcome="failed", reason="removed")
-        if done.fault:
-            self._say(done.fault)
-        return done
+            return dataclasses.replace(job, outcome="failed", reason="removed")
+        if job.fault:
+            self._say(job.fault)
+        return job
+
+    def _paint(self, job: Job, result: Result, saturation: float) -> tuple[str, ...]:
+        """Write the copy of a photo whose colors are stored; return what it lacks."""
+        with np.load(result.ab, allow_pickle=False) as stored:
+            ab = [stored[name] for name in stored.files]
+        settings = self._settings(result.size, saturation)
+        suffix = formats.suffix_of(job.output)
+        picture = steps.open_picture(job.input, settings, suffix=suffix)
+        steps.load(picture)
+        with files.atomic(job.output) as part, open(part, "w+b") as file:
+            return steps.write(file, picture, ab, settings)
 
     def report(self, photo: Photo) -> Job:
         """What became of a photo that has not been written."""
-        if photo.done is not None:
-            return photo.done
+        if photo.failure is not None:
+            return photo.failure
         reason = photo.reason or "not coloured yet"
         return Job(
             photo.name, photo.upload, photo.upload, outcome="failed", reason=reason

@@ -2,6 +2,8 @@
 
 Files import in this order: formats, finding, sources, containers, ifd, resolution,
 photoshop, xmp, texts, parts, metadata, inventory, profiles, bmp, tiff_pages,
-decoding, reading, embedding, tiff, writing, sheets.
+decoding, reading, embedding, encoding, tiff, writing, sheets.
 May import: errors, quiet, color, files, metrics, config, run_folder. No TensorFlow.
 """
+
+MAX_MEGAPIXELS = 300  # a larger header is taken for a decompression bomb

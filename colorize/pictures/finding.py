@@ -16,6 +16,17 @@ from colorize.pictures.formats import Format
 
 _AVIF_HEAD = 1 << 16  # bytes within which an AVIF file says how deep it is
 NO_SUFFIX = "no suffix"  # in counts by suffix
+COPIES = "folders of colorize's copies"  # the same
+# A file in folders that hold coloured copies, and what the names of those beside their
+# originals end in: neither is a picture to color, or to learn from. Marking folders
+# takes no look into each file, and serves copies that do not say how they were made.
+MARKER = ".colorized"
+COPY = ".colorized"
+_MARKER_TEXT = """\
+The pictures in this folder were coloured by colorize, so `colorize predict` and
+`colorize train` pass over it where they find it in another folder. Delete this file
+to have it looked into.
+"""
 
 
 def find_pictures(
@@ -29,7 +40,9 @@ def find_pictures(
 
     A folder's own pictures come before those of the folders in it. A file is a picture
     by its suffix, and without one by its first bytes. Hidden files and folders are
-    passed over. Links are followed, but a link back to a folder above it is not.
+    passed over, as are this program's copies: folders with a marker in them, but for
+    the one named, and files called `a.colorized.jpg`. Links are followed, but a link
+    back to a folder above it is not.
     Memory grows with the largest single folder only.
 
     Args:
@@ -38,8 +51,8 @@ def find_pictures(
         unreadable: gets the name of each folder in it that cannot be read, and why;
             None to make that an error.
         passed_over: counts, by suffix, the files that are not taken and could be
-            pictures: those of formats that are not read, and those whose content is
-            a picture's and whose name is not; None to save looking at the latter.
+            pictures: those of formats that are not read, those whose content is a
+            picture's and whose name is not, and copies; None to save looking.
 
     Yields:
         Paths relative to `folder`, with `/` between their parts.
@@ -84,6 +97,9 @@ class _Walk:
                 raise ColorizeError(f"{folder}: cannot be read: {e.strerror}") from e
             self._unreadable.append((prefix, f"cannot be read: {e.strerror}"))
             return
+        if prefix and (MARKER, False) in listing:
+            self._pass_over(COPIES)
+            return
         for name, is_folder in listing:
             if not is_folder and self._takes(folder / name):
                 yield prefix + name
@@ -97,20 +113,27 @@ class _Walk:
             return False
         suffix = path.suffix.lower()
         if formats.by_suffix(suffix):
-            return True
+            if not path.stem.endswith(COPY):
+                return True
+            self._pass_over(COPY + suffix)
+            return False
         if suffix and self._passed_over is None:
             return False
         head = b"" if formats.unsupported_by_suffix(suffix) else _head(path)
         format = formats.by_content(head)
         if format and not suffix:
             return True
-        if self._passed_over is not None and (
+        if (
             format
             or formats.unsupported_by_suffix(suffix)
             or formats.unsupported_by_content(head)
         ):
-            self._passed_over[suffix or NO_SUFFIX] += 1
+            self._pass_over(suffix or NO_SUFFIX)
         return False
+
+    def _pass_over(self, kind: str) -> None:
+        if self._passed_over is not None:
+            self._passed_over[kind] += 1
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -170,6 +193,17 @@ def count_pictures(
     if not total:
         raise ColorizeError(f"{source}: no pictures in it")
     return count
+
+
+def mark_as_copies(folder: Path) -> None:
+    """Have `find_pictures` pass over a folder, unless there are others' pictures in it.
+
+    Raises:
+        ColorizeError: it cannot be read.
+    """
+    marker = folder / MARKER
+    if not marker.exists() and not any(find_pictures(folder, unreadable=[])):
+        marker.write_text(_MARKER_TEXT, encoding="utf-8")
 
 
 def output_names(

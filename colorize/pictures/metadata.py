@@ -169,6 +169,15 @@ def upright_exif(exif: bytes, *, turned: bool = False) -> bytes:
     return EXIF_HEAD + bytes(data)
 
 
+def unoriented_exif(exif: bytes) -> bytes:
+    """Return upright EXIF without a word of orientation."""
+    data = bytearray(exif.removeprefix(EXIF_HEAD))
+    entry = ifd.read(io.BytesIO(data)).entries.get(ifd.ORIENTATION) if data else None
+    if entry:
+        ifd.without_entry(data, entry)
+    return bytes(data)
+
+
 def resolution_in(metadata: Metadata, kind: str) -> Resolution | None:
     """Return the resolution for a kind of file: where it changes, EXIF's if need be.
 

@@ -26,9 +26,15 @@ import pyvips
 from PIL import Image
 
 from colorize import color
-from colorize.config import MAX_MEGAPIXELS
 from colorize.errors import ColorizeError
-from colorize.pictures import decoding, formats, metadata, parts, profiles
+from colorize.pictures import (
+    MAX_MEGAPIXELS,
+    decoding,
+    formats,
+    metadata,
+    parts,
+    profiles,
+)
 from colorize.pictures.decoding import image_of
 from colorize.pictures.formats import Format
 from colorize.pictures.metadata import Metadata

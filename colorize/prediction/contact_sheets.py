@@ -1,17 +1,18 @@
 """Contact sheets of what was predicted, and of what could be."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from colorize import color, files, metrics
-from colorize.colorizer import Colorizer, painted, seen_at
+from colorize.colorizer import Colorizer, painted
 from colorize.config import NEARLY_GREY
 from colorize.errors import ColorizeError
 from colorize.pictures import reading, sheets
+from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings
 
 SHEET_PICTURES = 24  # at most, on one sheet of many pictures
@@ -21,8 +22,8 @@ COMPARED_SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5)
 
 def compare(
     colorizer: Colorizer, jobs: Iterable[Job], settings: Settings
-) -> Iterator[Job]:
-    """Writes a contact sheet of each picture over network sizes and saturations.
+) -> Generator[Job]:
+    """Write a contact sheet of each picture over network sizes and saturations.
 
     Args:
         colorizer: the model.
@@ -30,50 +31,57 @@ def compare(
         settings: whose limits hold.
 
     Yields:
-        Job for each picture, in order.
+        Each job with what became of it, in order.
     """
     for job in jobs:
-        if job.outcome == "failed":
-            yield job
-            continue
         begun = time.monotonic()
-        job = replace(job, output=job.output.with_suffix(".compare.png"))
         try:
-            there = job.there_already(overwrite=settings.overwrite)
-            if isinstance(there, Job):
-                yield there
-                continue
-            page = reading.Document(
-                job.input, max_megapixels=settings.max_megapixels
-            ).page()
-            small = reading.page_of(sheets.thumbnail(page.rgb(), sheets.SIDE))
-            rows = []
-            for size in COMPARED_SIZES:
-                (ab,) = colorizer.batch_ab([page.shrunk(*seen_at(page, size))])
-                rows.append(
-                    [
-                        np.concatenate(list(painted(small, saturation * ab, bits=8)))
-                        for saturation in COMPARED_SATURATIONS
-                    ]
-                )
-            files.make_folder(job.output.parent)
-            sheets.save(
-                sheets.contact_sheet(
-                    rows,
-                    [f"--saturation {s:g}" for s in COMPARED_SATURATIONS],
-                    labels=[f"--size {size}" for size in COMPARED_SIZES],
-                    title=job.name,
-                ),
-                job.output,
-            )
+            if job.planned:
+                job = replace(job, output=job.output.with_suffix(".compare.png"))
+                job = job.compared_with_output(overwrite=settings.overwrite)
+            if job.planned:
+                warnings = _write_comparison(colorizer, job, settings)
+                seconds = time.monotonic() - begun
+                job = replace(job, outcome="coloured", seconds=seconds)
+                job = job.warned(*warnings)
         except Exception as e:
-            yield job.failed_by(e, begun)
-        else:
-            yield replace(job, seconds=time.monotonic() - begun)
+            job = job.failed_by(e, begun)
+        yield job
+
+
+def _write_comparison(
+    colorizer: Colorizer, job: Job, settings: Settings
+) -> tuple[str, ...]:
+    """Write the sheet of one picture; return what went otherwise than asked."""
+    picture = steps.open_picture(job.input, settings)
+    page = picture.pages[0]
+    small = reading.page_of(sheets.thumbnail(page.rgb(), sheets.SIDE))
+    rows: list[list[np.ndarray]] = []
+    warnings: list[str] = []
+    for size in COMPARED_SIZES:
+        colors = steps.color(colorizer, picture, steps.read(picture, size), size)
+        warnings += colors.warnings
+        rows.append(
+            [
+                np.concatenate(list(painted(small, saturation * colors.ab[0], bits=8)))
+                for saturation in COMPARED_SATURATIONS
+            ]
+        )
+    files.make_folder(job.output.parent)
+    sheets.save(
+        sheets.contact_sheet(
+            rows,
+            [f"--saturation {s:g}" for s in COMPARED_SATURATIONS],
+            labels=[f"--size {size}" for size in COMPARED_SIZES],
+            title=job.name,
+        ),
+        job.output,
+    )
+    return tuple(warnings)
 
 
 def write_sheet(done: Sequence[Job], path: Path) -> None:
-    """Draws grey | ours | true; «true» is the input, where that is a colour picture.
+    """Draw a sheet: grey | ours | true, the input where that is a colour picture.
 
     Args:
         done: pictures that were coloured.
@@ -82,14 +90,14 @@ def write_sheet(done: Sequence[Job], path: Path) -> None:
     rows, names = [], []
     for picture in done:
         try:
-            given = sheets.thumbnail(reading.read_rgb(picture.input))
+            original = sheets.thumbnail(reading.read_rgb(picture.input))
             ours = sheets.thumbnail(reading.read_rgb(picture.output))
         except ColorizeError:  # of one that was skipped: it has changed since
             continue
         names.append(picture.name)
-        row = [color.grey(color.lightness(given)), ours]
-        if metrics.colourfulness(given) >= NEARLY_GREY:
-            row.append(given)
+        row = [color.grey(color.lightness(original)), ours]
+        if metrics.colourfulness(original) >= NEARLY_GREY:
+            row.append(original)
         rows.append(row)
     if not rows:
         return

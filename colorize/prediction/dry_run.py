@@ -4,13 +4,13 @@ import collections
 import contextlib
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.pictures import formats, reading
-from colorize.prediction import pipeline
+from colorize.pictures import formats
+from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings
 
 _TRIED = 3  # pictures that are coloured, and failures that are named
@@ -37,7 +37,7 @@ class Survey:
     tried: int
 
     def describe(self) -> str:
-        """Itself in words."""
+        """Return the survey in words."""
         counts = [f"{count:,} would be {what}" for what, count in self.counts.items()]
         lines = [", ".join(counts), *self.reasons]
         if self.tried:
@@ -50,63 +50,60 @@ class Survey:
         return "\n".join(lines)
 
 
-def survey(
-    colorizer: Colorizer, jobs: Iterable[Job], settings: Settings
-) -> Iterator[Job | Survey]:
-    """Looks at the headers of all pictures and colours a few, into memory only.
+def survey(colorizer: Colorizer, jobs: Iterable[Job], settings: Settings) -> Survey:
+    """Look at the headers of all pictures and color a few, into memory only.
 
     Args:
         colorizer: the model.
-        jobs: from `plan`.
-        settings: how they would be coloured.
-
-    Yields:
-        Job for each picture as it would be, and a Survey last.
+        jobs: from `plan`; taken one by one as each is looked at.
+        settings: how they would be colored.
     """
     counts: collections.Counter[str] = collections.Counter()
     reasons: list[str] = []
-    tried: list[tuple[Job, float]] = []
+    sample: list[tuple[Job, float]] = []
     megapixels = 0.0
     draw = random.Random(0)
     for job in jobs:
-        done, size = _looked_at(job, settings)
-        counts[done.outcome] += 1
-        if done.reason and len(reasons) < _TRIED:
-            reasons.append(f"{done.name}: {done.reason}")
-        if done.outcome == "coloured":
+        job, size = _looked_at(job, settings)
+        counts["coloured" if job.planned else job.outcome] += 1
+        if job.reason and len(reasons) < _TRIED:
+            reasons.append(f"{job.name}: {job.reason}")
+        if job.planned:
             megapixels += size
             place = draw.randrange(counts["coloured"])  # any has the same chance
-            if len(tried) < _TRIED:
-                tried.append((job, size))
+            if len(sample) < _TRIED:
+                sample.append((job, size))
             elif place < _TRIED:
-                tried[place] = (job, size)
-        yield done
+                sample[place] = (job, size)
     seconds, written, seen = 0.0, 0, 0.0
-    for job, size in tried:
+    for job, size in sample:
         begun = time.monotonic()
-        own = replace(settings, format=formats.format_of(job.output))
+        named = replace(settings, format=formats.format_of(job.output))
         with contextlib.suppress(ColorizeError, OSError):
-            copy, _ = pipeline.predict_bytes(colorizer, job.input.read_bytes(), own)
+            copy, _ = steps.predict_bytes(colorizer, job.input.read_bytes(), named)
             written += len(copy)
             seconds += time.monotonic() - begun
             seen += size
     scale = megapixels / seen if seen else 0.0
-    yield Survey(
-        dict(counts), reasons, megapixels, seconds * scale, written * scale, len(tried)
+    return Survey(
+        dict(counts),
+        reasons,
+        megapixels,
+        seconds * scale,
+        written * scale,
+        len(sample),
     )
 
 
 def _looked_at(job: Job, settings: Settings) -> tuple[Job, float]:
-    """What would become of a picture by its header, and its megapixels."""
+    """Return what would become of a picture by its header, and its megapixels."""
+    begun = time.monotonic()
     try:
-        if job.outcome == "failed":
+        if job.planned:
+            job = job.compared_with_output(overwrite=settings.overwrite)
+        if not job.planned:
             return job, 0.0
-        there = job.there_already(overwrite=settings.overwrite)
-        if isinstance(there, Job):
-            return there, 0.0
-        pages = reading.Document(
-            job.input, max_megapixels=settings.max_megapixels
-        ).all_pages()
-        return job, sum(page.height * page.width for page in pages) / 1e6
+        job, picture = steps.open_input(job, settings)
+        return job, sum(page.height * page.width for page in picture.pages) / 1e6
     except (ColorizeError, OSError) as e:
-        return job.failed_by(e, time.monotonic()), 0.0
+        return job.failed_by(e, begun), 0.0

@@ -1,21 +1,19 @@
-"""What predicting is to do, picture by picture, and what becomes of it."""
+"""The data of predicting: settings, jobs and their outcomes, the origin of colours."""
 
 import dataclasses
 import hashlib
-import itertools
-import os
 import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import colorize
-from colorize import files, run_folder
-from colorize.config import MAX_MEGAPIXELS, MAX_MEMORY, SHORT_SIDE
+from colorize import run_folder
+from colorize.config import SHORT_SIDE
 from colorize.errors import ColorizeError
-from colorize.pictures import finding, formats, metadata, writing
+from colorize.pictures import MAX_MEGAPIXELS, metadata, writing
+from colorize.prediction import MAX_MEMORY
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Job:
         name: of the input, relative to its folder.
         input: its file.
         output: the file to write, or that was there already.
-        outcome: what became of it, or will if nothing goes wrong.
+        outcome: what became of it; `planned` until that is decided.
         reason: why it failed.
         fault: the traceback, where the reason is a fault of this program.
         warnings: what could not be kept, or went otherwise than asked.
@@ -65,7 +63,7 @@ class Job:
     name: str
     input: Path
     output: Path
-    outcome: Literal["coloured", "skipped", "failed"] = "coloured"
+    outcome: Literal["planned", "coloured", "skipped", "failed"] = "planned"
     reason: str = ""
     fault: str = ""
     warnings: tuple[str, ...] = ()
@@ -75,30 +73,46 @@ class Job:
     size: int = 0
     seconds: float = 0.0
 
+    @property
+    def planned(self) -> bool:
+        """Return whether there is still something to do."""
+        return self.outcome == "planned"
+
     def as_json(self) -> dict[str, Any]:
-        """Itself as a line of a report."""
+        """Return the job as a line of a report."""
         return {
             name: str(value) if isinstance(value, Path) else value
             for name, value in dataclasses.asdict(self).items()
         }
 
-    def there_already(self, *, overwrite: bool) -> "Job | str":
-        """What becomes of it where its output is there; else "", or a warning."""
+    def warned(self, *warnings: str) -> "Job":
+        """Return the job with further warnings."""
+        return replace(self, warnings=(*self.warnings, *warnings))
+
+    def compared_with_output(self, *, overwrite: bool) -> "Job":
+        """Return the job, skipped or failed where its output is there already.
+
+        Args:
+            overwrite: whether to replace what is there.
+
+        Raises:
+            OSError: the output or its folder cannot be looked at.
+        """
         if not self.output.exists():
-            return ""
+            return self
         if self.output.samefile(self.input):
             return replace(self, outcome="failed", reason="its output is itself")
         if overwrite:
-            return ""
+            return self
         if writing.is_whole(self.output):
             return replace(self, outcome="skipped")
         if self.output.stat().st_size:  # no work of ours, which appears whole
             reason = f"{self.output} is there and not whole; --overwrite replaces it"
             return replace(self, outcome="failed", reason=reason)
-        return "what was there was empty"
+        return self.warned("what was there was empty")
 
     def failed_by(self, error: Exception, begun: float) -> "Job":
-        """Itself, ended by an error; `begun` is of `time.monotonic`."""
+        """Return the job, ended by an error; `begun` is of `time.monotonic`."""
         reason, fault = str(error), ""
         if isinstance(error, OSError):
             reason = error.strerror or reason
@@ -130,35 +144,16 @@ class Origin:
 
     @classmethod
     def of(cls, model: Path, precision: str) -> "Origin":
-        """That of a run folder or a model file."""
+        """Return that of a run folder or a model file."""
         file = run_folder.model_file(model)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         name = file.name if model == run_folder.SHIPPED else model.name
         return cls(name, digest, precision)
 
     def provenance(self, settings: Settings) -> metadata.Provenance:
-        """What a copy says about the making of its colours."""
+        """Return what a copy says about the making of its colours."""
         return metadata.Provenance(
             software=f"colorize {colorize.__version__}",
             parameters=f"model={self.name} sha256={self.sha256} size={settings.size} "
             f"saturation={settings.saturation:g} precision={self.precision}",
         )
-
-
-def plan(
-    source: Path, target: Path, format: str = "keep", shard: tuple[int, int] = (1, 1)
-) -> Iterator[Job]:
-    """What is to be done, folder by folder: which input becomes which output."""
-    if source.is_file() and formats.is_picture(target.name) and not target.is_dir():
-        yield Job(source.name, source, target)
-        return
-    unreadable: list[tuple[str, str]] = []
-    names = finding.find_pictures(source, leave_out=target, unreadable=unreadable)
-    for _, group in itertools.groupby(names, os.path.dirname):
-        inputs = list(group)
-        outputs = finding.output_names(inputs, formats.SUFFIXES[format], source)
-        for name, output in zip(inputs, outputs, strict=True):
-            if files.in_shard(name, shard):
-                yield Job(name, files.picture_path(source, name), target / output)
-    for name, reason in unreadable:
-        yield Job(name, source / name, target / name, "failed", reason)

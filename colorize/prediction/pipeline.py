@@ -1,13 +1,11 @@
-"""Predicting: a folder of pictures in, the same folder coloured out.
+"""Predicting many pictures: the steps side by side in threads, results in order.
 
-Reading, the network and writing run side by side. What is in flight at any time is
-bounded, in pictures and in bytes; a picture too large for that is decoded twice and
-goes through strip by strip.
+What is in flight at any time is bounded, in pictures and in bytes; a picture too large
+for that is decoded twice and goes through strip by strip.
 """
 
 import collections
 import contextlib
-import io
 import itertools
 import os
 import threading
@@ -15,22 +13,22 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TypeVar
 
 import numpy as np
 
 from colorize import files
-from colorize.colorizer import Colorizer, painted, seen_at
+from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.pictures import formats, inventory, reading, writing
-from colorize.prediction.job import Job, Settings, plan
+from colorize.prediction import steps
+from colorize.prediction.job import Job, Settings
 
 _AHEAD = 16  # pictures read ahead, and as many being written
 _PATIENCE = 1.0  # seconds that what is under way has to end, when stopped
 _BATCH = 8  # pictures shown to the network at once
-_SMALLEST = 64  # short side: with no memory for less, a picture has failed
+_Result = TypeVar("_Result")
 
 
 class _Stopped(BaseException):
@@ -38,24 +36,32 @@ class _Stopped(BaseException):
 
 
 @dataclass
-class _Read:
-    """A picture that is ready for the network.
+class _Task:
+    """A job on its way through the steps.
 
     Attributes:
-        job: what is to become of it.
-        pages: of its file; the pixels of a single one are in memory if they fit.
-        small: what the network is to see of each.
-        cost: bytes that were granted for it.
-        hold: of these, for its painted pixels.
+        job: what is to be done; once it is not `planned`, no further step is.
         begun: when reading began.
+        picture: once opened.
+        small: what the network is to see of each page, once read.
+        ab: of each page, once colored.
+        granted: bytes that it holds of the memory.
     """
 
     job: Job
-    pages: list[reading.Page]
-    small: list[np.ndarray]
-    cost: int
-    hold: int
-    begun: float
+    begun: float = field(default_factory=time.monotonic)
+    picture: steps.Picture = field(init=False)
+    small: list[np.ndarray] = field(init=False)
+    ab: Sequence[np.ndarray] = field(init=False)
+    granted: int = 0
+
+    @contextlib.contextmanager
+    def failing_alone(self) -> Iterator[None]:
+        """Let an error within the block end this job and no other."""
+        try:
+            yield
+        except Exception as e:
+            self.job = self.job.failed_by(e, self.begun)
 
 
 class _Memory:
@@ -72,8 +78,8 @@ class _Memory:
         self._closed = False
         self._changed = threading.Condition()
 
-    def grant(self, number: int, cost: int) -> None:
-        """Waits until it is this picture's turn, and until its bytes are free."""
+    def grant(self, number: int, task: _Task, cost: int) -> None:
+        """Wait until it is this picture's turn, and until its bytes are free."""
 
         def free() -> bool:
             fits = not self._granted or self._granted + cost <= self._most
@@ -82,48 +88,40 @@ class _Memory:
         with self._changed:
             self._changed.wait_for(free)
             self._granted += cost
+            task.granted = cost
             self._next += 1
             self._changed.notify_all()
 
-    def free(self, cost: int) -> None:
-        """Gives bytes back."""
+    def free(self, task: _Task) -> None:
+        """Take back what a picture was granted."""
         with self._changed:
-            self._granted -= cost
+            self._granted -= task.granted
+            task.granted = 0
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Lets everyone pass: it is over."""
+        """Let everyone pass: it is over."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
 
 def predict(
-    colorizer: Colorizer,
-    source: Path,
-    target: Path,
-    settings: Settings | None = None,
-    *,
-    shard: tuple[int, int] = (1, 1),
+    colorizer: Colorizer, jobs: Iterable[Job], settings: Settings
 ) -> Generator[Job]:
-    """Colours a picture, or all pictures of a folder and of the folders in it.
+    """Color pictures.
 
     Args:
         colorizer: the model.
-        source: a picture or a folder.
-        target: the folder for the coloured copies, with the same tree; or, for a
-            single picture, a file name with a picture's suffix.
-        settings: how; None for the defaults.
-        shard: (i, n) for the i-th of n parts of the pictures, from 1.
+        jobs: from `plan`.
+        settings: how.
 
     Yields:
-        Job for each picture, in order.
+        Each job with what became of it, in order.
 
     Raises:
         ColorizeError: the disk is full.
     """
-    settings = settings or Settings()
-    jobs = plan(source, target, settings.format, shard)
     with _Pipeline(colorizer, settings) as pipeline:
         yield from pipeline.run(jobs)
 
@@ -157,10 +155,10 @@ class _Pipeline:
             part.unlink(missing_ok=True)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Job]:
-        """Colours all; yields each as it is done, in order."""
+        """Color all; yield each as it is done, in order."""
         numbered = enumerate(jobs)
-        reading: collections.deque[Future[Job | _Read]] = collections.deque()
-        writing: collections.deque[Job | Future[Job]] = collections.deque()
+        reading: collections.deque[Future[_Task]] = collections.deque()
+        writing: collections.deque[Future[Job]] = collections.deque()
         while True:
             for number, job in itertools.islice(numbered, _AHEAD - len(reading)):
                 reading.append(self._submit(self.readers, self._read, number, job))
@@ -169,303 +167,106 @@ class _Pipeline:
             batch = [reading.popleft().result()]
             while reading and len(batch) < _BATCH and reading[0].done():
                 batch.append(reading.popleft().result())
-            writing.extend(self._coloured(batch))
+            self._color([task for task in batch if task.job.planned])
+            for task in batch:
+                writing.append(self._submit(self.writers, self._write, task))
             while len(writing) > _AHEAD:
-                yield _settled(writing.popleft())
-            while writing and _is_settled(writing[0]):
-                yield _settled(writing.popleft())
+                yield writing.popleft().result()
+            while writing and writing[0].done():
+                yield writing.popleft().result()
         while writing:
-            yield _settled(writing.popleft())
+            yield writing.popleft().result()
 
     def _submit(
-        self, pool: ThreadPoolExecutor, work: Callable[..., Any], *arguments: Any
-    ) -> Future[Any]:
-        future = pool.submit(work, *arguments)
+        self,
+        pool: ThreadPoolExecutor,
+        step: Callable[..., _Result],
+        *arguments: object,
+    ) -> Future[_Result]:
+        future = pool.submit(step, *arguments)
         self.under_way.add(future)
         future.add_done_callback(self.under_way.discard)
         return future
 
-    def _read(self, number: int, job: Job) -> Job | _Read:
-        """Reads a picture, or finds out that this need not or cannot be done."""
-        begun = time.monotonic()
-        cost, hold, granted = 0, 0, False
-        try:
-            if job.outcome == "failed":  # a folder that cannot be read
-                return job
-            there = job.there_already(overwrite=self.settings.overwrite)
-            if isinstance(there, str):
-                job = replace(job, warnings=(there,)) if there else job
-            else:
-                return there
-            document = reading.Document(
-                job.input, max_megapixels=self.settings.max_megapixels
-            )
-            pages = list(document.all_pages(released=True))
-            first = pages[0]
-            named = formats.by_suffix(job.input.suffix)
-            if self.settings.format == "keep" and named not in (None, document.format):
-                content = document.format.name
-                warning = f"{content} by its content, not {job.input.suffix}"
-                job = replace(job, warnings=(*job.warnings, warning))
-            job = replace(
-                job,
-                pages=len(pages),
-                height=first.height,
-                width=first.width,
-                size=self.settings.size,
-                warnings=job.warnings + inventory.by_page([p.lost for p in pages]),
-            )
-            canvas = writing.canvas_bytes(first, formats.suffix_of(job.output))
-            if len(pages) == 1 and first.bytes + canvas <= self.settings.max_memory:
-                cost, hold = first.bytes + canvas, canvas
-            self.memory.grant(number, cost)
-            granted = True
+    def _read(self, number: int, job: Job) -> _Task:
+        """Read a picture, or find out that this need not or cannot be done."""
+        task = _Task(job)
+        with task.failing_alone():
+            if task.job.planned:
+                task.job = job.compared_with_output(overwrite=self.settings.overwrite)
+            if task.job.planned:
+                task.job, task.picture = steps.open_input(task.job, self.settings)
+        # Each waits for its turn, also one that needs nothing: so the turns go on.
+        self.memory.grant(number, task, task.picture.bytes if task.job.planned else 0)
+        with task.failing_alone():
             self._check_stopping()
-            if cost:
-                first.load()
-            small = [_shrunk(page, self.settings.size) for page in pages]
-            return _Read(job, pages, small, cost, hold, begun)
-        except Exception as e:
-            self.memory.free(cost if granted else 0)
-            return job.failed_by(e, begun)
-        finally:
-            if not granted:
-                self.memory.grant(number, 0)
+            if task.job.planned:
+                task.small = steps.read(task.picture, self.settings.size)
+        if not task.job.planned:
+            self.memory.free(task)
+        return task
 
-    def _coloured(self, batch: Sequence[Job | _Read]) -> Iterator[Job | Future[Job]]:
-        """Shows pictures to the network and hands them on to be written."""
-        ready = [item for item in batch if isinstance(item, _Read)]
+    def _color(self, tasks: Sequence[_Task]) -> None:
+        """Show pictures to the network."""
         try:
-            flat = [small for item in ready for small in item.small]
-            found = iter(self.colorizer.batch_ab(flat))
-            colours = {id(r): [next(found) for _ in r.small] for r in ready}
+            small = [task.small for task in tasks]
+            for task, ab in zip(
+                tasks, steps.color_together(self.colorizer, small), strict=True
+            ):
+                task.ab = ab
         except Exception:  # one by one, then, and smaller where it must be
-            colours = {}
-        for item in batch:
-            if isinstance(item, Job):
-                yield item
-                continue
-            try:
-                own = colours.get(id(item)) or self._colours_alone(item)
-            except Exception as e:
-                self.memory.free(item.cost)
-                yield item.job.failed_by(e, item.begun)
-                continue
-            yield self._submit(self.writers, self._write, item, own)
+            for task in tasks:
+                self._color_alone(task)
 
-    def _colours_alone(self, item: _Read) -> list[np.ndarray]:
-        """The colours of one picture, seen as large as memory allows."""
-        with contextlib.suppress(MemoryError):
-            # All pages at once, for the sums that they have beside other pictures.
-            return self.colorizer.batch_ab(item.small)
-        size, found = self.settings.size, []
-        for page, given in zip(item.pages, item.small, strict=True):
-            small = given if size == self.settings.size else _shrunk(page, size)
-            while True:
-                try:
-                    found += self.colorizer.batch_ab([small])
-                    break
-                except MemoryError:
-                    if size // 2 < _SMALLEST:
-                        raise ColorizeError("out of memory in the network") from None
-                    size //= 2
-                    small = _shrunk(page, size)
-        if size < self.settings.size:
-            warning = f"out of memory: the network saw a short side of {size}"
-            item.job = replace(
-                item.job, size=size, warnings=(*item.job.warnings, warning)
+    def _color_alone(self, task: _Task) -> None:
+        with task.failing_alone():
+            colors = steps.color(
+                self.colorizer, task.picture, task.small, self.settings.size
             )
-        return found
+            task.ab = colors.ab
+            task.job = replace(task.job, size=colors.size).warned(*colors.warnings)
+        if not task.job.planned:
+            self.memory.free(task)
 
-    def _write(self, item: _Read, colours: list[np.ndarray]) -> Job:
-        """Paints and writes one picture."""
-        job = item.job
+    def _write(self, task: _Task) -> Job:
+        """Write the copy of a picture, unless its job has ended."""
+        if not task.job.planned:
+            return task.job
         try:
-            job.output.parent.mkdir(parents=True, exist_ok=True)
-            with files.atomic(job.output) as part:
-                self.parts.add(part)
-                with open(part, "w+b") as file:
-                    lost = encode(
-                        file,
-                        formats.suffix_of(job.output),
-                        item.pages,
-                        colours,
-                        self.settings,
-                        hold=item.hold,
-                        check=self._check_stopping,
-                    )
-                if self.settings.preserve_times:
-                    told = job.input.stat()
-                    os.utime(part, ns=(told.st_atime_ns, told.st_mtime_ns))
-                self._check_stopping()
-                self.parts.discard(part)
+            lost = self._write_copy(task)
         except Exception as e:
             if isinstance(e, OSError) and files.is_full(e):
                 raise ColorizeError(
-                    f"{job.output}: the disk is full; what is done is kept: make room "
-                    "and run the same command again"
+                    f"{task.job.output}: the disk is full; what is done is kept: make "
+                    "room and run the same command again"
                 ) from e
-            return job.failed_by(e, item.begun)
+            return task.job.failed_by(e, task.begun)
         finally:
-            self.memory.free(item.cost)
-        return replace(
-            job,
-            warnings=(*job.warnings, *lost),
-            seconds=time.monotonic() - item.begun,
-        )
+            self.memory.free(task)
+        seconds = time.monotonic() - task.begun
+        return replace(task.job, outcome="coloured", seconds=seconds).warned(*lost)
+
+    def _write_copy(self, task: _Task) -> tuple[str, ...]:
+        """Write a file that has its name once it is whole; return what it lacks."""
+        output = task.job.output
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with files.atomic(output) as part:
+            self.parts.add(part)
+            with open(part, "w+b") as file:
+                lost = steps.write(
+                    file,
+                    task.picture,
+                    task.ab,
+                    self.settings,
+                    check=self._check_stopping,
+                )
+            if self.settings.preserve_times:
+                stat = task.job.input.stat()
+                os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+            self._check_stopping()
+            self.parts.discard(part)
+        return lost
 
     def _check_stopping(self) -> None:
         if self.stopping.is_set():
             raise _Stopped
-
-
-def _shrunk(page: reading.Page, size: int) -> np.ndarray:
-    return page.shrunk(*seen_at(page, size))
-
-
-def _is_settled(item: Job | Future[Job]) -> bool:
-    return isinstance(item, Job) or item.done()
-
-
-def _settled(item: Job | Future[Job]) -> Job:
-    return item if isinstance(item, Job) else item.result()
-
-
-def encode(
-    file: BinaryIO,
-    suffix: str,
-    pages: Sequence[reading.Page],
-    colours: Sequence[np.ndarray],
-    settings: Settings,
-    *,
-    hold: int,
-    check: Callable[[], None] = lambda: None,
-) -> tuple[str, ...]:
-    """Paints pages and encodes them into a file.
-
-    Args:
-        file: open for reading and writing.
-        suffix: of the format.
-        pages: of the picture.
-        colours: the small ab (h, w, 2) of each page.
-        settings: how.
-        hold: bytes of painted pixels to have in memory; else they go into a file.
-        check: called now and then; what it raises ends it.
-
-    Returns:
-        What could not be kept, in words.
-    """
-    damaged: list[list[str]] = []
-    lost: list[str] = []
-    if suffix != ".tif" and len(pages) > 1:
-        lost.append(f"only the first of its {len(pages)} pages")
-        pages = pages[:1]
-
-    def coloured(page: reading.Page, ab: np.ndarray) -> writing.Coloured:
-        bits, alpha, carried, missing = writing.fitted(
-            page, suffix, settings.provenance
-        )
-        damaged.append(missing)
-        strips = painted(page, settings.saturation * ab, bits=bits, alpha=alpha)
-        size = (page.height, page.width)
-        return writing.Coloured(*size, bits, alpha, _checked(strips, check), carried)
-
-    lost += writing.write(
-        file,
-        suffix,
-        [coloured(*both) for both in zip(pages, colours, strict=False)],
-        hold=hold,
-        check=check,
-    )
-    return tuple(dict.fromkeys((*inventory.by_page(damaged), *lost)))
-
-
-def _checked(
-    strips: Iterator[np.ndarray], check: Callable[[], None]
-) -> Iterator[np.ndarray]:
-    for strip in strips:
-        check()
-        yield strip
-
-
-def predict_bytes(
-    colorizer: Colorizer, data: bytes, settings: Settings
-) -> tuple[bytes, tuple[str, ...]]:
-    """Colours one picture file in memory.
-
-    Args:
-        colorizer: the model.
-        data: the file's bytes.
-        settings: how; `keep` keeps the format, GIF and BMP become PNG.
-
-    Returns:
-        The bytes of the coloured file, and what could not be kept, in words.
-
-    Raises:
-        ColorizeError: it is not a whole picture.
-    """
-    document = reading.Document(data, max_megapixels=settings.max_megapixels)
-    pages = list(document.all_pages())
-    kept = formats.kept(document.format, pages[0].bits)
-    suffix = formats.SUFFIXES[settings.format] or kept.suffix
-    if len(pages) == 1:
-        pages[0].load()
-    colours = colorizer.batch_ab([_shrunk(page, settings.size) for page in pages])
-    file = io.BytesIO()
-    hold = settings.max_memory
-    lost = encode(file, suffix, pages, colours, settings, hold=hold)
-    read = inventory.by_page([page.lost for page in pages])
-    return file.getvalue(), tuple(dict.fromkeys((*read, *lost)))
-
-
-def find_colours(
-    colorizer: Colorizer,
-    job: Job,
-    settings: Settings,
-    *,
-    read: Callable[[], None] = lambda: None,
-) -> tuple[Job, list[reading.Page], list[np.ndarray]]:
-    """The first half of `predict` for one picture, for who asks for the second later.
-
-    Args:
-        colorizer: the model.
-        job: which input becomes which output.
-        settings: how.
-        read: called when the picture is read and the network's turn comes.
-
-    Returns:
-        What became of it; its pages, and the small ab (h, w, 2) of each.
-    """
-    with _Pipeline(colorizer, settings) as pipeline:
-        item = pipeline._read(0, job)
-        if isinstance(item, Job):
-            return item, [], []
-        read()
-        try:
-            colours = pipeline._colours_alone(item)
-        except Exception as e:
-            return item.job.failed_by(e, item.begun), [], []
-        seconds = time.monotonic() - item.begun
-        return replace(item.job, seconds=seconds), item.pages, colours
-
-
-def write(
-    colorizer: Colorizer, job: Job, colours: list[np.ndarray], settings: Settings
-) -> Job:
-    """The second half of `predict` for one picture: paints it and writes the copy.
-
-    Args:
-        colorizer: the model, which is not run.
-        job: from `find_colours`, whose input is there still.
-        colours: from `find_colours`.
-        settings: how; those of `find_colours` but for the saturation.
-
-    Raises:
-        ColorizeError: the disk is full.
-    """
-    with _Pipeline(colorizer, settings) as pipeline:
-        item = pipeline._read(0, job)
-        if isinstance(item, Job):
-            return item
-        item.job = job  # which has its warnings already
-        return pipeline._write(item, colours)

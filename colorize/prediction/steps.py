@@ -1,0 +1,286 @@
+"""The steps of coloring one picture, for every way of predicting.
+
+    picture = open_picture(source, suffix, settings)   # its header
+    small = read(picture, settings.size)               # what the network is to see
+    colors = color(colorizer, picture, small, settings.size)
+    warnings = write(file, picture, colors.ab, settings)
+
+The command, the page, standard input, contact sheets, the dry run and the check of
+exported files call these; nothing here knows threads or names of outputs.
+"""
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from colorize.colorizer import Colorizer, painted, seen_at
+from colorize.errors import ColorizeError
+from colorize.pictures import formats, inventory, reading, writing
+from colorize.pictures.formats import Format
+from colorize.prediction.job import Job, Settings
+
+_SMALLEST = 64  # short side: with no memory for less, a picture has failed
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file that is open: its headers are read, its pixels are not.
+
+    Attributes:
+        pages: of the file; at least one.
+        format: of the file, by its content.
+        suffix: of the copy's format.
+        bytes: that its pixels take, decoded and painted; 0 if it goes through strip
+            by strip.
+        canvas: of these, for the painted pixels.
+    """
+
+    pages: Sequence[reading.Page]
+    format: Format
+    suffix: str
+    bytes: int
+    canvas: int
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what could not be kept in reading, in words."""
+        return inventory.by_page([page.lost for page in self.pages])
+
+
+@dataclass(frozen=True)
+class Colors:
+    """What the network says of a picture.
+
+    Attributes:
+        ab: small (h, w, 2) in Lab units of each page.
+        size: short side that the network saw, in pixels; of several, the smallest.
+        warnings: what went otherwise than asked.
+    """
+
+    ab: Sequence[np.ndarray]
+    size: int
+    warnings: tuple[str, ...] = ()
+
+
+def open_picture(
+    source: Path | bytes, settings: Settings, *, suffix: str = ""
+) -> Picture:
+    """Open a picture file and read its headers.
+
+    Args:
+        source: its path, or its bytes.
+        settings: `format`, `max_megapixels` and `max_memory` matter here.
+        suffix: of the copy's format; empty for that of `settings.format`.
+
+    Raises:
+        ColorizeError: it is not a picture, or too large.
+    """
+    document = reading.Document(source, max_megapixels=settings.max_megapixels)
+    pages = list(document.all_pages(released=True))
+    suffix = suffix or formats.SUFFIXES[settings.format]
+    suffix = suffix or formats.kept(document.format, pages[0].bits).suffix
+    canvas = writing.canvas_bytes(pages[0], suffix)
+    total = pages[0].bytes + canvas
+    if len(pages) > 1 or total > settings.max_memory:
+        total = canvas = 0
+    return Picture(pages, document.format, suffix, total, canvas)
+
+
+def open_input(job: Job, settings: Settings) -> tuple[Job, Picture]:
+    """Open the input of a job.
+
+    Returns:
+        The job with what the headers say, and its picture.
+
+    Raises:
+        ColorizeError: it is not a picture, or too large.
+    """
+    suffix = formats.suffix_of(job.output)
+    picture = open_picture(job.input, settings, suffix=suffix)
+    named = formats.by_suffix(job.input.suffix)
+    if settings.format == "keep" and named not in (None, picture.format):
+        content = picture.format.name
+        job = job.warned(f"{content} by its content, not {job.input.suffix}")
+    first = picture.pages[0]
+    job = replace(
+        job,
+        pages=len(picture.pages),
+        height=first.height,
+        width=first.width,
+        size=settings.size,
+    )
+    return job.warned(*picture.warnings), picture
+
+
+def load(picture: Picture) -> None:
+    """Decode a picture into memory, if that is where it goes.
+
+    Raises:
+        ColorizeError: the file is damaged or has changed.
+    """
+    if picture.bytes:
+        picture.pages[0].load()
+
+
+def read(picture: Picture, size: int) -> list[np.ndarray]:
+    """Decode a picture and shrink it to what the network is to see.
+
+    Args:
+        picture: from `open_picture`.
+        size: short side of what comes back, in pixels.
+
+    Returns:
+        (h, w) uint16 grey levels of each page.
+
+    Raises:
+        ColorizeError: the file is damaged or has changed.
+    """
+    load(picture)
+    return [_shrunk(page, size) for page in picture.pages]
+
+
+def _shrunk(page: reading.Page, size: int) -> np.ndarray:
+    return page.shrunk(*seen_at(page, size))
+
+
+def color_together(
+    colorizer: Colorizer, small: Sequence[Sequence[np.ndarray]]
+) -> list[list[np.ndarray]]:
+    """Show several pictures to the network at once.
+
+    Args:
+        colorizer: the model.
+        small: from `read`, of each picture.
+
+    Returns:
+        The small ab (h, w, 2) of each page of each picture.
+
+    Raises:
+        MemoryError: there is not enough for all of them.
+    """
+    ab = iter(colorizer.batch_ab([levels for pages in small for levels in pages]))
+    return [[next(ab) for _ in pages] for pages in small]
+
+
+def color(
+    colorizer: Colorizer, picture: Picture, small: Sequence[np.ndarray], size: int
+) -> Colors:
+    """Show one picture to the network, as large as memory allows.
+
+    Args:
+        colorizer: the model.
+        picture: from `open_picture`.
+        small: from `read`.
+        size: its short side, in pixels.
+
+    Raises:
+        ColorizeError: there is no memory for it at any size.
+    """
+    with contextlib.suppress(MemoryError):
+        # All pages at once, for the sums that they have beside other pictures.
+        return Colors(colorizer.batch_ab(small), size)
+    smaller, ab = size, []
+    for page, levels in zip(picture.pages, small, strict=True):
+        if smaller < size:
+            levels = _shrunk(page, smaller)
+        while True:
+            try:
+                ab += colorizer.batch_ab([levels])
+                break
+            except MemoryError:
+                smaller //= 2
+                if smaller < _SMALLEST:
+                    raise ColorizeError("out of memory in the network") from None
+                levels = _shrunk(page, smaller)
+    if smaller == size:
+        return Colors(ab, size)
+    warning = f"out of memory: the network saw a short side of {smaller}"
+    return Colors(ab, smaller, (warning,))
+
+
+def write(
+    file: BinaryIO,
+    picture: Picture,
+    ab: Sequence[np.ndarray],
+    settings: Settings,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> tuple[str, ...]:
+    """Paint a picture and encode it into a file.
+
+    Args:
+        file: open for reading and writing.
+        picture: from `open_picture`.
+        ab: small (h, w, 2) in Lab units of each page.
+        settings: `saturation` and `provenance` matter here.
+        check: called now and then; what it raises ends it.
+
+    Returns:
+        What could not be kept in writing.
+
+    Raises:
+        ColorizeError: the format cannot hold the picture, or the input is damaged or
+            has changed.
+        OSError: the disk is full.
+    """
+    lost: list[str] = []
+    damaged: list[list[str]] = []
+    pages = picture.pages
+    if picture.suffix != ".tif" and len(pages) > 1:
+        lost.append(f"only the first of its {len(pages)} pages")
+        pages = pages[:1]
+
+    def colored(page: reading.Page, ab: np.ndarray) -> writing.Coloured:
+        bits, alpha, carried, missing = writing.fitted(
+            page, picture.suffix, settings.provenance
+        )
+        damaged.append(missing)
+        strips = painted(page, settings.saturation * ab, bits=bits, alpha=alpha)
+        size = (page.height, page.width)
+        return writing.Coloured(*size, bits, alpha, _checked(strips, check), carried)
+
+    lost += writing.write(
+        file,
+        picture.suffix,
+        [colored(*both) for both in zip(pages, ab, strict=False)],
+        hold=picture.canvas,
+        check=check,
+    )
+    return tuple(dict.fromkeys((*inventory.by_page(damaged), *lost)))
+
+
+def _checked(
+    strips: Iterator[np.ndarray], check: Callable[[], None]
+) -> Iterator[np.ndarray]:
+    for strip in strips:
+        check()
+        yield strip
+
+
+def predict_bytes(
+    colorizer: Colorizer, data: bytes, settings: Settings
+) -> tuple[bytes, tuple[str, ...]]:
+    """Color one picture file in memory.
+
+    Args:
+        colorizer: the model.
+        data: the file's bytes.
+        settings: how; `keep` keeps the format, GIF and BMP become PNG.
+
+    Returns:
+        The bytes of the colored file, and what could not be kept, in words.
+
+    Raises:
+        ColorizeError: it is not a whole picture.
+    """
+    picture = open_picture(data, settings)
+    colors = color(colorizer, picture, read(picture, settings.size), settings.size)
+    file = io.BytesIO()
+    lost = write(file, picture, colors.ab, settings)
+    warnings = (*picture.warnings, *colors.warnings, *lost)
+    return file.getvalue(), tuple(dict.fromkeys(warnings))
