@@ -528,3 +528,27 @@ def test_a_comparison_shows_sizes_and_saturations(colorizer, grey_photos, tmp_pa
     assert page.shape[0] > 37 * len(contact_sheets.COMPARED_SIZES)
     assert page.shape[1] > 53 * len(contact_sheets.COMPARED_SATURATIONS)
     assert content(grey_photos) == before
+
+
+def test_every_damaged_picture_fails_for_its_own_reason(colorizer, tmp_path):
+    (tmp_path / "in").mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (90, 120), np.uint8)
+    for number in range(40):
+        for suffix in ("jpg", "png", "tif"):
+            path = tmp_path / "in" / f"{number}.{suffix}"
+            if suffix == "tif":
+                tifffile.imwrite(path, noise, compression="zlib", rowsperstrip=16)
+                data = bytearray(path.read_bytes())
+                data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+            else:
+                Image.fromarray(noise).save(path)
+                data = path.read_bytes()[: 5000 + 20 * number]
+            path.write_bytes(data)
+    done = run(colorizer, tmp_path / "in", tmp_path / "out")
+    assert {d.outcome for d in done} == {"failed"} and len(done) == 120
+    reasons = {"jpg": set(), "png": set(), "tif": set()}
+    for job in done:
+        reasons[job.name.rpartition(".")[2]].add(job.reason)
+    assert all("truncated" in reason for reason in reasons["jpg"] | reasons["png"])
+    (reason,) = reasons["tif"]
+    assert "decompressing" in reason

@@ -34,6 +34,7 @@ from colorize.pictures import (
     metadata,
     parts,
     profiles,
+    reasons,
 )
 from colorize.pictures.decoding import image_of
 from colorize.pictures.formats import Format
@@ -83,6 +84,7 @@ class Page:
         metadata: Metadata | None = None,
         lost: Iterable[str] = (),
         again: Callable[[], pyvips.Image] | None = None,
+        why: Callable[[], str] | None = None,
     ) -> None:
         sides = (image.height, image.width)
         self.height, self.width = sides if turned < 5 else sides[::-1]
@@ -94,6 +96,7 @@ class Page:
         self._bands: int = image.bands
         self._turned = turned
         self._again = again
+        self._why = why
         self._pixels: np.ndarray | None = None
 
     @property
@@ -115,7 +118,7 @@ class Page:
             ColorizeError: the file is damaged or has changed.
         """
         if self._pixels is None:
-            with explained():
+            with explained(self._why):
                 self._pixels = _array(self._image or self._decoded())
         return _UPRIGHT[self._turned](self._pixels)
 
@@ -132,7 +135,7 @@ class Page:
             (height, width) uint16, sRGB levels.
         """
         factor = max(1, min(self.height // (2 * height), self.width // (2 * width)))
-        with explained():
+        with explained(self._why):
             image = self._decoded()
             small = _array(image.shrink(factor, factor) if factor > 1 else image)
         small = _UPRIGHT[self._turned](small)
@@ -163,14 +166,14 @@ class Page:
                 part = upright[top : top + rows]
                 yield slice(top, top + len(part)), part
             return
-        with explained():
+        with explained(self._why):
             image = self._decoded()
             if self._turned > 1:
                 image = image.autorot()
             region = pyvips.Region.new(image)
         for top in range(0, self.height, _FETCHED):
             count = min(_FETCHED, self.height - top)
-            with explained():
+            with explained(self._why):
                 data = region.fetch(0, top, self.width, count)
             fetched = np.frombuffer(data, f"u{self.bits // 8}")
             fetched = fetched.reshape(count, self.width, self._bands)
@@ -235,7 +238,7 @@ class Document:
         self._max_megapixels = max_megapixels
         with self._source.opened() as file:
             self.format = _format(file.read(formats.HEAD))
-        with explained():
+        with explained(lambda: reasons.reason(self._source, self.format)):
             self._decoder = decoding.decoder(self._source, self.format)
             self._header(0)
         self.pages = self._decoder.pages
@@ -257,7 +260,11 @@ class Document:
         Raises:
             ColorizeError: it cannot be read, or is too large.
         """
-        with explained():
+
+        def why() -> str:
+            return reasons.reason(self._source, self.format, number)
+
+        with explained(why):
             image = self._header(number)
             carried = self._carried(number, image)
             turned, extra = carried.orientation, carried.extra_samples
@@ -286,6 +293,7 @@ class Document:
             metadata=written,
             lost=lost,
             again=again,
+            why=why,
         )
         if self._decoder.is_whole(number):
             page.release()
@@ -345,14 +353,20 @@ def _check_size(width: int, height: int, most: float) -> None:
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """What libvips finds wrong with a file becomes a ColorizeError."""
+def explained(why: Callable[[], str] | None = None) -> Iterator[None]:
+    """Turn what libvips finds wrong into a ColorizeError.
+
+    Args:
+        why: says what is wrong with the picture at hand; None for the words of
+            libvips, which may be about another thread's.
+    """
     try:
         yield
     except pyvips.Error as e:
-        lines = [line.strip() for line in (e.detail or e.message).splitlines()]
-        reason = next((line for line in lines if line), "for no reason given")
-        raise ColorizeError(f"damaged or incomplete ({reason})") from e
+        lines = (e.detail or e.message).split("\n")
+        reason = why() if why else next(filter(None, map(str.strip, lines)), "")
+        detail = f" ({reason})" if reason else ""
+        raise ColorizeError(f"damaged or incomplete{detail}") from e
 
 
 def _field(image: pyvips.Image, name: str) -> Any:
