@@ -91,7 +91,7 @@ def serving(folder: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[s
         folder: for its temporary files, and `stderr`, what it has said.
         flags: of the command.
     """
-    with open(folder.parent / f"{folder.name}.stderr", "w") as told:
+    with open(folder.parent / f"{folder.name}.stderr", "w", encoding="utf-8") as told:
         process = subprocess.Popen(
             [sys.executable, "-m", "colorize", "serve", "--no-open", "--port", "0"]
             + [*flags],

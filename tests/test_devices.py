@@ -65,7 +65,7 @@ def finish(processes, folder):
 
 
 def loss_curve(run):
-    with open(run / "history.csv", newline="") as file:
+    with open(run / "history.csv", encoding="utf-8", newline="") as file:
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 

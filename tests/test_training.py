@@ -58,7 +58,7 @@ def state(run):
 
 
 def history(run):
-    with open(run / "history.csv", newline="") as file:
+    with open(run / "history.csv", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from colorize import signals
 from colorize.cli.shared import (
     check_finite,
     explained,
@@ -93,9 +94,7 @@ def serve(
                 f"the page needs {e.name}: pip install 'keras-colorize[page]'"
             ) from e
         listening = _listen(host, port)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
-        # The terminal was closed: the files go, too.
-        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    signals.on_hang_up(lambda: signal.raise_signal(signal.SIGTERM))  # the files go, too
     with explained(lambda: "the page is closed, and its files are deleted"):
         _serve(model, listening, host, opening, (max_uploads, max_upload_mb), options)
 

@@ -168,7 +168,7 @@ def write(
             folder = os.path.dirname(getattr(file, "name", "")) or None
             parked = stack.enter_context(tempfile.TemporaryFile(dir=folder))
             # Without this a full disk would end the process when a page is touched.
-            os.posix_fallocate(parked.fileno(), 0, size)
+            files.reserve(parked.fileno(), size)
             canvas = np.memmap(parked, dtype, "w+", shape=shape)
         top = 0
         for strip in page.strips:
