@@ -11,11 +11,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import WAIT, wait_until
 
 from colorize import models
 from colorize.errors import UsageError
@@ -59,7 +59,7 @@ def start_workers(arguments, folder, count):
 
 
 def finish(processes, folder):
-    codes = [process.wait(timeout=600) for process in processes]
+    codes = [process.wait(timeout=2 * WAIT) for process in processes]
     logs = "\n".join(path.read_text() for path in folder.glob("*.log"))
     assert not any(codes), logs[-3000:]
 
@@ -140,14 +140,6 @@ def train_together(photos, out, folder, *flags):
     )  # fmt: skip
 
 
-def wait_for(holds):
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise TimeoutError
-
-
 def steps_done(out):
     names = [path.stem for path in (out / "checkpoint").glob("step-*.npz")]
     return max((int(name.removeprefix("step-")) for name in names), default=0)
@@ -161,9 +153,9 @@ def test_a_worker_that_is_killed_is_named_and_the_run_can_go_on(
     flags += ["--val-every", 4000]
     chief, other = train_together(sample_photos, out, tmp_path, *flags)
     try:
-        wait_for(lambda: steps_done(out) >= 20)
+        wait_until(lambda: steps_done(out) >= 20)
         other.send_signal(signal.SIGKILL)
-        assert chief.wait(timeout=60) == 1
+        assert chief.wait(timeout=WAIT) == 1
     finally:
         chief.kill()
         other.kill()
@@ -266,11 +258,11 @@ def test_sigterm_to_all_workers_saves_a_state_that_can_be_gone_on_from(
     out = tmp_path / "run"
     flags = ["--epochs", 4000, "--steps-per-epoch", 10, "--val-every", 4000]
     workers = train_together(sample_photos, out, tmp_path, *flags)
-    wait_for(lambda: steps_done(out) >= 20)
+    wait_until(lambda: steps_done(out) >= 20)
     for worker in workers:
         worker.terminate()
-    assert workers[0].wait(timeout=60) in (1, 143)  # 1 where the other went first
-    workers[1].wait(timeout=60)
+    assert workers[0].wait(timeout=WAIT) in (1, 143)  # 1 where the other went first
+    workers[1].wait(timeout=WAIT)
     done = steps_done(out)
     with np.load(out / "checkpoint" / f"step-{done:09d}.npz") as state:
         assert state["optimizer0"] == done  # its own count of steps
@@ -293,7 +285,7 @@ def test_workers_that_do_not_see_the_same_pictures_are_told(sample_photos, tmp_p
                      "--min-colourfulness", 0, "--batch-size", 2]  # fmt: skip
         told = {"TF_CONFIG": found.tf_config()}
         workers.append(start(arguments, told, tmp_path / f"worker-{i}.log"))
-    assert [worker.wait(timeout=120) for worker in workers] == [1, 1]
+    assert [worker.wait(timeout=WAIT) for worker in workers] == [1, 1]
     log = (tmp_path / "worker-0.log").read_text()
     assert "the workers have not all the same pictures" in log
     assert not (tmp_path / "run").exists()
@@ -307,7 +299,7 @@ def test_a_port_that_is_taken_is_told(sample_photos, tmp_path):
             {"TF_CONFIG": cluster.Cluster(addresses, 0).tf_config()},
             tmp_path / "log",
         )
-        assert worker.wait(timeout=60) == 1
+        assert worker.wait(timeout=WAIT) == 1
     log = (tmp_path / "log").read_text()
     assert f"Error: {addresses[0]}: no cluster came together" in log
     assert "Traceback" not in log

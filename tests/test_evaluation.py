@@ -17,6 +17,8 @@ from colorize.evaluation.candidates import Candidate
 from colorize.pictures import reading
 from colorize.runtimes.keras import KerasNetwork
 
+pytestmark = pytest.mark.numeric
+
 
 def constant(a, b):
     """A colorizer that paints everything in one colour."""

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import WAIT, wait_until
 
 from colorize import config, models, run_folder
 from colorize.errors import ColorizeError
@@ -90,6 +91,7 @@ def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
     assert sum(isinstance(e, loop.Step) for e in seen) == 12
 
 
+@pytest.mark.numeric
 def test_the_best_model_by_validation_is_the_one_kept(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, learning_rate=0.05))
@@ -105,6 +107,7 @@ def test_the_best_model_by_validation_is_the_one_kept(photos, tmp_path):
 
 
 # After 3 steps the first epoch is over but not yet validated.
+@pytest.mark.numeric
 @pytest.mark.parametrize("steps", [3, 4])
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(steps, photos, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -121,9 +124,9 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(steps, photos, tmp_pat
     for row, other in zip(history(whole), history(broken), strict=True):
         for name in figures:
             mine, theirs = float(row[name] or 0), float(other[name] or 0)
-            assert mine == pytest.approx(theirs, rel=1e-5)
+            assert mine == pytest.approx(theirs, rel=1e-4)
     for mine, theirs in zip(weights(whole), weights(broken), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
 def test_a_run_can_be_prolonged(photos, tmp_path):
@@ -199,6 +202,7 @@ def test_float16_scales_its_loss_and_says_by_how_much(photos, tmp_path):
     assert weights(run)[0].dtype == np.float32
 
 
+@pytest.mark.numeric
 def test_what_a_classifier_sees_is_learnt_from_and_is_no_part_of_the_model(
     photos, tmp_path
 ):
@@ -213,6 +217,7 @@ def test_what_a_classifier_sees_is_learnt_from_and_is_no_part_of_the_model(
     assert [w.shape for w in weights(run)] == [w.shape for w in alone]
 
 
+@pytest.mark.numeric
 def test_a_critic_learns_beside_the_network_and_is_no_part_of_the_model(
     photos, tmp_path
 ):
@@ -235,6 +240,7 @@ def test_a_critic_learns_beside_the_network_and_is_no_part_of_the_model(
         np.testing.assert_array_equal(again[name], saved[name])
 
 
+@pytest.mark.numeric
 def test_averaged_weights_are_what_is_validated_and_saved(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, average=0.9, learning_rate=0.01, epochs=1))
@@ -243,7 +249,7 @@ def test_averaged_weights_are_what_is_validated_and_saved(photos, tmp_path):
     assert not np.allclose(learning[0], weights(run)[0])
     plain = tmp_path / "plain"
     list(events(photos, plain, learning_rate=0.01, epochs=1))
-    np.testing.assert_array_equal(learning[0], weights(plain)[0])
+    np.testing.assert_allclose(learning[0], weights(plain)[0], atol=1e-5)
 
 
 def test_resuming_nothing_says_so(photos, tmp_path):
@@ -359,6 +365,7 @@ def test_the_best_model_is_not_lost_by_an_interrupt_while_it_is_saved(
 FUSION = {"model": "fusion", "epochs": 1, "steps_per_epoch": 2}
 
 
+@pytest.mark.numeric
 def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(photos, tmp_path):
     # Not augmented, what is embedded is the same: but for half precision.
     plain = FUSION | {"random_crop": False, "flip": False, "resize": "32"}
@@ -439,7 +446,7 @@ def start(photos, run, *flags):
 
 
 def finish(process):
-    _, told = process.communicate(timeout=300)
+    _, told = process.communicate(timeout=2 * WAIT)
     assert process.returncode == 0, told.decode()[-2000:]
 
 
@@ -466,7 +473,7 @@ def test_a_full_disk_is_told_and_what_was_saved_before_stays(
         file.write(bytes(4_000_000))
     going = start(photos, run, "--model", "alpha", "--resume", "--epochs", 3,
                   "--out", run, "--cache-dir", cache)  # fmt: skip
-    _, told = going.communicate(timeout=120)
+    _, told = going.communicate(timeout=WAIT)
     assert going.returncode == 1
     assert b"No space left" in told or b"no room left" in told
     assert b"Traceback" not in told
@@ -487,8 +494,7 @@ def test_a_training_killed_at_ten_moments_ends_as_one_that_was_not(photos, tmp_p
         resume = ["--resume"] if attempt else []
         going = start(photos, killed, "--out", killed, *flags, *resume)
         if not attempt:
-            while not (killed / "model.keras").exists():
-                time.sleep(0.1)
+            wait_until((killed / "model.keras").exists)
         time.sleep(chance.uniform(0, 12))
         going.kill()
         going.communicate()
