@@ -15,6 +15,7 @@ from PIL import Image
 
 from colorize import config, run_folder, signals
 from colorize.datasets.cache import PictureCache
+from colorize.pictures import sheets
 
 Draw = Callable[..., np.ndarray]
 WAIT = 300.0  # seconds: for what comes at once, on a machine that has other work
@@ -70,6 +71,12 @@ def draw() -> Draw:
         return np.asarray(Image.fromarray(spots).resize(size, smooth))
 
     return draw
+
+
+@pytest.fixture
+def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves are not drawn: a short training would spend a third of its time on it."""
+    monkeypatch.setattr(sheets, "curves", lambda panels, path, **options: path.touch())
 
 
 @pytest.fixture

@@ -55,6 +55,8 @@ def test_train_predict_and_evaluate_follow_each_other(photos, tmp_path):
     assert trained.exit_code == 0, trained.output
     assert trained.stdout.strip() == os.path.join("runs", "beta")
     assert "enough to try, not to learn" in trained.stderr
+    with Image.open(tmp_path / "runs" / "beta" / "curves.png") as curves:
+        assert min(curves.size) > 100
 
     model = ("--model", "runs/beta")
     predicted = run("predict", photos, "out", "--sheet", "sheet.png", *model)

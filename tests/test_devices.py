@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +24,12 @@ from colorize.models import saved
 from colorize.training import cluster, devices
 
 SCRIPT = Path(__file__).with_name("train_every_model.py")
-EVERY = pytest.mark.parametrize("name", models.ARCHITECTURES)
+# The quick ones have what could go wrong: a plain network, and batch normalization.
+QUICK = ("alpha", "colornet")
+SLOW = tuple(name for name in models.ARCHITECTURES if name not in QUICK)
+EVERY = pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
 
 
 def free_ports(count):
@@ -87,48 +93,47 @@ def sample_photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     samples = Path(__file__).parent.parent / "data" / "train"
     for path in sorted(samples.glob("*.jpg"))[:8]:
-        (folder / path.name).symlink_to(path)
+        shutil.copy(path, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def one_device(sample_photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("one")
-    finish([start([SCRIPT, sample_photos, out, "cpu"], {}, out / "log.log")], out)
-    return out
+def trained(sample_photos, tmp_path_factory):
+    """`trained(name, devices, processes)`: the run folder of that model.
+
+    Those that are quick are trained in one go, and so are those that are slow.
+    """
+    folder = tmp_path_factory.mktemp("trained")
+
+    def trained(name, devices="cpu", processes=1):
+        group = next(group for group in (QUICK, SLOW) if name in group)
+        out = folder / f"{group[0]}-{devices}-{processes}"
+        if not out.exists():
+            out.mkdir()
+            arguments = [SCRIPT, sample_photos, out, devices, *group]
+            if processes == 1:
+                finish([start(arguments, {}, out / "log.log")], out)
+            else:
+                finish(start_workers(arguments, out, processes), out)
+        return out / name
+
+    return trained
 
 
-@pytest.fixture(scope="module")
-def two_devices(sample_photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("two-devices")
-    finish([start([SCRIPT, sample_photos, out, "2"], {}, out / "log.log")], out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def two_processes(sample_photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("two-processes")
-    finish(start_workers([SCRIPT, sample_photos, out, "cpu"], out, 2), out)
-    return out
+@pytest.mark.numeric
+@EVERY
+def test_two_devices_train_as_one_does(name, trained):
+    assert_same_training(trained(name), trained(name, devices="2"))
 
 
 @EVERY
-def test_two_devices_train_as_one_does(name, one_device, two_devices):
-    assert_same_training(one_device / name, two_devices / name)
-
-
-@EVERY
-def test_two_processes_train_as_one_does(name, one_device, two_processes):
-    assert_same_training(one_device / name, two_processes / name)
+def test_two_processes_train_as_one_does(name, trained):
+    assert_same_training(trained(name), trained(name, processes=2))
 
 
 @pytest.mark.slow
-def test_three_processes_train_as_one_does(sample_photos, one_device, tmp_path):
-    names = ("beta", "colornet")
-    arguments = [SCRIPT, sample_photos, tmp_path, "cpu", *names]
-    finish(start_workers(arguments, tmp_path, 3), tmp_path)
-    for name in names:
-        assert_same_training(one_device / name, tmp_path / name)
+def test_three_processes_train_as_one_does(trained):
+    assert_same_training(trained("colornet"), trained("colornet", processes=3))
 
 
 def train_together(photos, out, folder, *flags):
@@ -275,7 +280,7 @@ def test_workers_that_do_not_see_the_same_pictures_are_told(sample_photos, tmp_p
     other = tmp_path / "other"
     other.mkdir()
     for path in sorted(sample_photos.iterdir())[1:]:
-        (other / path.name).symlink_to(path.resolve())
+        shutil.copy(path, other)
     workers = []
     ports = free_ports(2)
     for i, folder in enumerate((sample_photos, other)):

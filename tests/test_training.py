@@ -16,15 +16,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from click.testing import CliRunner
 from conftest import WAIT, wait_until
 
 from colorize import config, models, run_folder
+from colorize.cli import cli
 from colorize.errors import ColorizeError
 from colorize.models import saved as model_files
 from colorize.runtimes import precision
 from colorize.training import devices, loop, optimizers
 from colorize.training import history as histories
 
+pytestmark = pytest.mark.usefixtures("without_curves")
 TINY = {
     "model": "alpha",
     "width": 4,
@@ -75,8 +78,9 @@ def weights(run):
 def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
     run = tmp_path / "run"
     seen = list(events(photos, run, sample_every=2))
-    for name in ("model.keras", "config.toml", "history.csv", "curves.png"):
+    for name in ("model.keras", "config.toml", "history.csv"):
         assert (run / name).stat().st_size > 0
+    assert (run / "curves.png").exists()
     assert [p.name for p in sorted((run / "samples").iterdir())] == [
         "epoch-00001.png",
         "epoch-00002.png",
@@ -207,12 +211,13 @@ def test_what_a_classifier_sees_is_learnt_from_and_is_no_part_of_the_model(
     photos, tmp_path
 ):
     run = tmp_path / "run"
-    flags = {"loss": "perceptual", "precision": "mixed_float16", "learning_rate": 0.01}
+    flags = {"loss": "perceptual", "precision": "mixed_float16"}
+    flags |= {"learning_rate": 0.003, "steps_per_epoch": 10}
     list(events(photos, run, epochs=1, **flags))
     list(events(photos, run, epochs=4, resume=True, **flags))
-    losses = [float(row["val_loss"]) for row in history(run)]
+    losses = [float(row["loss"]) for row in history(run)]
     assert len(losses) == 4
-    assert losses[-1] < 0.95 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]  # some 0.75, as processors round
     alone = models.find("alpha").build(width=4).get_weights()
     assert [w.shape for w in weights(run)] == [w.shape for w in alone]
 
@@ -366,10 +371,15 @@ FUSION = {"model": "fusion", "epochs": 1, "steps_per_epoch": 2}
 
 
 @pytest.mark.numeric
-def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(photos, tmp_path):
+@pytest.mark.parametrize(
+    "loss", ["mse", pytest.param("mse + 0.01 perceptual", marks=pytest.mark.slow)]
+)
+def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(
+    loss, photos, tmp_path
+):
     # Not augmented, what is embedded is the same: but for half precision.
     plain = FUSION | {"random_crop": False, "flip": False, "resize": "32"}
-    plain["loss"] = "mse + 0.01 perceptual"
+    plain["loss"] = loss
     fresh, cached = tmp_path / "fresh", tmp_path / "cached"
     list(events(photos, fresh, **plain))
     plain["cache_embeddings"] = True
@@ -395,7 +405,7 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(photos, tmp_
 
 
 def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path):
-    flags = FUSION | {"precision": "mixed_bfloat16"}
+    flags = {"model": "colornet", "epochs": 1, "precision": "mixed_bfloat16"}
     seen = list(events(photos, tmp_path / "run", **flags))
     assert any("mixed_bfloat16" in e.text for e in seen if isinstance(e, loop.Note))
     saved = model_files.open_model(tmp_path / "run")
@@ -471,12 +481,10 @@ def test_a_full_disk_is_told_and_what_was_saved_before_stays(
     ballast = small_disk / "ballast"
     with contextlib.suppress(OSError), ballast.open("wb") as file:
         file.write(bytes(4_000_000))
-    going = start(photos, run, "--model", "alpha", "--resume", "--epochs", 3,
-                  "--out", run, "--cache-dir", cache)  # fmt: skip
-    _, told = going.communicate(timeout=WAIT)
-    assert going.returncode == 1
-    assert b"No space left" in told or b"no room left" in told
-    assert b"Traceback" not in told
+    arguments = ["train", "--resume", "--epochs", "3", "--out", str(run)]
+    stopped = CliRunner().invoke(cli, [*arguments, "--cache-dir", str(cache)])
+    assert stopped.exit_code == 1 and isinstance(stopped.exception, SystemExit)
+    assert "No space left" in stopped.stderr or "no room left" in stopped.stderr
     for mine, theirs in zip(before, weights(run), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     ballast.unlink()
