@@ -5,19 +5,29 @@ Nothing here opens a picture.
 
 import contextlib
 import errno
-import fcntl
 import hashlib
+import importlib
 import os
 import secrets
+import shutil
 import socket
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from colorize.errors import ColorizeError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# Where two threads cannot read or write one descriptor at offsets of their own
+# (Windows), they take turns.
+_seeking = threading.Lock()
+# Whether a file that is open can be neither deleted nor replaced.
+_HOLDS_OPEN_FILES = os.name == "nt"
+_PATIENCE = 2.0  # seconds that Windows is asked again for, before a file stays
+_FAR = 2**30  # the byte that is locked on Windows, which lets nobody read it
 
 
 def picture_path(folder: Path, name: str) -> Path:
@@ -72,14 +82,105 @@ def atomic(path: Path) -> Iterator[Path]:
         except OSError as e:
             e.filename = e.filename or str(path)  # libraries do not always say
             raise
-        descriptor = os.open(part, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(part, path)
+        with open(part, "r+b") as file:  # Windows flushes what may be written to
+            os.fsync(file.fileno())
+        _patiently(lambda: os.replace(part, path))
     finally:
-        part.unlink(missing_ok=True)
+        discard(part)
+
+
+def discard(path: Path) -> bool:
+    """Delete a file, if there is one, and return whether it is gone.
+
+    Windows does not delete a file that is open: it is left where it stays so.
+    """
+    try:
+        _patiently(lambda: path.unlink(missing_ok=True))
+    except PermissionError:
+        if not _HOLDS_OPEN_FILES:
+            raise
+        return False
+    return True
+
+
+def discard_folder(folder: Path) -> None:
+    """Delete a folder with all in it, as far as Windows lets go of it."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not _HOLDS_OPEN_FILES or not folder.exists() or time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
+
+
+def _patiently(action: Callable[[], None]) -> None:
+    """Do what Windows refuses as long as anyone has the file open."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return action()
+        except PermissionError:
+            if not _HOLDS_OPEN_FILES or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def open_to_read(path: Path) -> int:
+    """Return a descriptor of a file, for `read_at`; `os.close` closes it."""
+    return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+
+
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """Return bytes of an open file, in any thread.
+
+    Args:
+        descriptor: of the file, which nothing else reads or writes but `write_at`.
+        size: bytes to read; fewer come at the end of the file.
+        offset: of the first, in bytes.
+    """
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    with _seeking:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, size)
+
+
+def write_at(descriptor: int, data: bytes, offset: int) -> None:
+    """Write bytes into an open file, in any thread.
+
+    Args:
+        descriptor: of the file, which nothing else reads or writes but `read_at`.
+        data: what to write.
+        offset: of the first, in bytes.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if hasattr(os, "pwrite"):
+        written = os.pwrite(descriptor, data, offset)
+    else:
+        with _seeking:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            written = os.write(descriptor, data)
+    if written < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Make room on the disk for an empty file.
+
+    Args:
+        descriptor: of the file.
+        size: of the file from now on, in bytes.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if hasattr(os, "posix_fallocate"):
+        return os.posix_fallocate(descriptor, 0, size)
+    zeros = bytes(2**20)
+    for offset in range(0, size, len(zeros)):
+        write_at(descriptor, zeros[: size - offset], offset)
 
 
 def share_database(connection: sqlite3.Connection, patience: float = 60) -> None:
@@ -108,8 +209,8 @@ def locked(path: Path) -> Iterator[None]:
     """
     with open(path, "a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
+            _lock(file.fileno())
+        except (BlockingIOError, PermissionError) as e:
             file.seek(0)
             raise ColorizeError(
                 f"{path.parent}: in use by another process ({file.read().strip()})"
@@ -122,3 +223,19 @@ def locked(path: Path) -> Iterator[None]:
         file.write(f"{os.getpid()} on {socket.gethostname()}")
         file.flush()
         yield
+
+
+def _lock(descriptor: int) -> None:
+    """Lock an open file until it is closed.
+
+    Raises:
+        BlockingIOError: another process has it locked; PermissionError on Windows.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        windows: Any = importlib.import_module("msvcrt")
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+        windows.locking(descriptor, windows.LK_NBLCK, 1)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

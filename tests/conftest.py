@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,18 +13,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorize import config, run_folder, signals
 from colorize.datasets.cache import PictureCache
+from colorize.pictures import sheets
 
 Draw = Callable[..., np.ndarray]
+WAIT = 300.0  # seconds: for what comes at once, on a machine that has other work
 
 # Under nohup, or in the background of a script, these are ignored, here and in all that
 # is started from here; what the tests send must be heard.
-for _number, _usual in (
-    (signal.SIGINT, signal.default_int_handler),
-    (signal.SIGHUP, signal.SIG_DFL),
-):
+for _number in signals.ENDING:
     if signal.getsignal(_number) == signal.SIG_IGN:
-        signal.signal(_number, _usual)
+        _interrupt = _number == signal.SIGINT
+        signal.signal(
+            _number, signal.default_int_handler if _interrupt else signal.SIG_DFL
+        )
+
+
+def wait_until(holds: Callable[[], object], what: str = "what was waited for") -> None:
+    """Wait until something holds, as long as the slowest machine may take."""
+    deadline = time.monotonic() + WAIT
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come in {WAIT:.0f} s")
+        time.sleep(0.05)
+
 
 # Names and (height, width) of `photos`, in the order that they are found in.
 PHOTOS = {
@@ -60,6 +74,12 @@ def draw() -> Draw:
 
 
 @pytest.fixture
+def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves are not drawn: a short training would spend a third of its time on it."""
+    monkeypatch.setattr(sheets, "curves", lambda panels, path, **options: path.touch())
+
+
+@pytest.fixture
 def photos(tmp_path: Path, draw: Draw) -> Path:
     """A folder tree of colourful pictures: see PHOTOS."""
     folder = tmp_path / "photos"
@@ -67,6 +87,33 @@ def photos(tmp_path: Path, draw: Draw) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw(*size, seed)).save(folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`tiny_run(model, seed)`: the run folder of a small, untrained model.
+
+    It is made once and shared: to be read, not trained in.
+    """
+    folder = tmp_path_factory.mktemp("tiny-runs")
+
+    def tiny_run(model: str = "beta", seed: int = 0) -> Path:
+        import keras
+
+        from colorize import models
+        from colorize.models import saved
+
+        run = folder / f"{model}-{seed}"
+        if not run.exists():
+            run.mkdir()
+            keras.utils.set_random_seed(seed)
+            network = models.find(model).build(width=4)
+            saved.save_model(network, run / run_folder.MODEL)
+            settings = {"model": model, "width": 4, "size": "32"}
+            config.save(config.load(None, settings), run / run_folder.CONFIG)
+        return run
+
+    return tiny_run
 
 
 @pytest.fixture
@@ -91,13 +138,14 @@ def serving(folder: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[s
         folder: for its temporary files, and `stderr`, what it has said.
         flags: of the command.
     """
-    with open(folder.parent / f"{folder.name}.stderr", "w") as told:
+    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
+    with open(folder.parent / f"{folder.name}.stderr", "w", encoding="utf-8") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "colorize", "serve", "--no-open", "--port", "0"]
             + [*flags],
-            env={**os.environ, "TMPDIR": str(folder)},
+            env={**os.environ, **temporary},
             stdout=subprocess.PIPE,
-            stderr=told,
+            stderr=stderr,
             text=True,
         )
     try:

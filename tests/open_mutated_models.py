@@ -160,7 +160,8 @@ random.seed(int(seed))
 warnings.simplefilter("ignore")
 for source in sources:
     saved.open_model(Path(source))  # what is imported late is imported now
-used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+used = pages * os.sysconf("SC_PAGE_SIZE")
 resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
 sys.addaudithook(watch)
 told = {"opened": 0, "refused": 0, "harm": []}

@@ -82,7 +82,7 @@ def test_code_in_a_model_file_is_not_run(tmp_path):
     proof = tmp_path / "payload-ran"
     inputs = keras.Input((None, None, 1))
     outputs = keras.layers.Lambda(
-        lambda x, p=str(proof): (open(p, "w").close(), keras.ops.repeat(x, 2, -1))[1],
+        lambda x, p=str(proof): (open(p, "wb").close(), keras.ops.repeat(x, 2, -1))[1],
         output_shape=(None, None, 2),
     )(inputs)
     keras.Model(inputs, outputs).save(tmp_path / "model.keras")

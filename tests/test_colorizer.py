@@ -14,6 +14,8 @@ from colorize.errors import ColorizeError
 from colorize.pictures import reading
 from colorize.runtimes.keras import KerasNetwork
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def colorizer():

@@ -7,15 +7,16 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import WAIT, wait_until
 
 from colorize import models
 from colorize.errors import UsageError
@@ -23,7 +24,12 @@ from colorize.models import saved
 from colorize.training import cluster, devices
 
 SCRIPT = Path(__file__).with_name("train_every_model.py")
-EVERY = pytest.mark.parametrize("name", models.ARCHITECTURES)
+# The quick ones have what could go wrong: a plain network, and batch normalization.
+QUICK = ("alpha", "colornet")
+SLOW = tuple(name for name in models.ARCHITECTURES if name not in QUICK)
+EVERY = pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
 
 
 def free_ports(count):
@@ -59,13 +65,13 @@ def start_workers(arguments, folder, count):
 
 
 def finish(processes, folder):
-    codes = [process.wait(timeout=600) for process in processes]
+    codes = [process.wait(timeout=2 * WAIT) for process in processes]
     logs = "\n".join(path.read_text() for path in folder.glob("*.log"))
     assert not any(codes), logs[-3000:]
 
 
 def loss_curve(run):
-    with open(run / "history.csv", newline="") as file:
+    with open(run / "history.csv", encoding="utf-8", newline="") as file:
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
@@ -87,48 +93,47 @@ def sample_photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     samples = Path(__file__).parent.parent / "data" / "train"
     for path in sorted(samples.glob("*.jpg"))[:8]:
-        (folder / path.name).symlink_to(path)
+        shutil.copy(path, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def one_device(sample_photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("one")
-    finish([start([SCRIPT, sample_photos, out, "cpu"], {}, out / "log.log")], out)
-    return out
+def trained(sample_photos, tmp_path_factory):
+    """`trained(name, devices, processes)`: the run folder of that model.
+
+    Those that are quick are trained in one go, and so are those that are slow.
+    """
+    folder = tmp_path_factory.mktemp("trained")
+
+    def trained(name, devices="cpu", processes=1):
+        group = next(group for group in (QUICK, SLOW) if name in group)
+        out = folder / f"{group[0]}-{devices}-{processes}"
+        if not out.exists():
+            out.mkdir()
+            arguments = [SCRIPT, sample_photos, out, devices, *group]
+            if processes == 1:
+                finish([start(arguments, {}, out / "log.log")], out)
+            else:
+                finish(start_workers(arguments, out, processes), out)
+        return out / name
+
+    return trained
 
 
-@pytest.fixture(scope="module")
-def two_devices(sample_photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("two-devices")
-    finish([start([SCRIPT, sample_photos, out, "2"], {}, out / "log.log")], out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def two_processes(sample_photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("two-processes")
-    finish(start_workers([SCRIPT, sample_photos, out, "cpu"], out, 2), out)
-    return out
+@pytest.mark.numeric
+@EVERY
+def test_two_devices_train_as_one_does(name, trained):
+    assert_same_training(trained(name), trained(name, devices="2"))
 
 
 @EVERY
-def test_two_devices_train_as_one_does(name, one_device, two_devices):
-    assert_same_training(one_device / name, two_devices / name)
-
-
-@EVERY
-def test_two_processes_train_as_one_does(name, one_device, two_processes):
-    assert_same_training(one_device / name, two_processes / name)
+def test_two_processes_train_as_one_does(name, trained):
+    assert_same_training(trained(name), trained(name, processes=2))
 
 
 @pytest.mark.slow
-def test_three_processes_train_as_one_does(sample_photos, one_device, tmp_path):
-    names = ("beta", "colornet")
-    arguments = [SCRIPT, sample_photos, tmp_path, "cpu", *names]
-    finish(start_workers(arguments, tmp_path, 3), tmp_path)
-    for name in names:
-        assert_same_training(one_device / name, tmp_path / name)
+def test_three_processes_train_as_one_does(trained):
+    assert_same_training(trained("colornet"), trained("colornet", processes=3))
 
 
 def train_together(photos, out, folder, *flags):
@@ -138,14 +143,6 @@ def train_together(photos, out, folder, *flags):
          "--cache-dir", folder / "cache", "--sample-every", 9999, *flags],
         folder, 2,
     )  # fmt: skip
-
-
-def wait_for(holds):
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise TimeoutError
 
 
 def steps_done(out):
@@ -161,9 +158,9 @@ def test_a_worker_that_is_killed_is_named_and_the_run_can_go_on(
     flags += ["--val-every", 4000]
     chief, other = train_together(sample_photos, out, tmp_path, *flags)
     try:
-        wait_for(lambda: steps_done(out) >= 20)
+        wait_until(lambda: steps_done(out) >= 20)
         other.send_signal(signal.SIGKILL)
-        assert chief.wait(timeout=60) == 1
+        assert chief.wait(timeout=WAIT) == 1
     finally:
         chief.kill()
         other.kill()
@@ -266,11 +263,11 @@ def test_sigterm_to_all_workers_saves_a_state_that_can_be_gone_on_from(
     out = tmp_path / "run"
     flags = ["--epochs", 4000, "--steps-per-epoch", 10, "--val-every", 4000]
     workers = train_together(sample_photos, out, tmp_path, *flags)
-    wait_for(lambda: steps_done(out) >= 20)
+    wait_until(lambda: steps_done(out) >= 20)
     for worker in workers:
         worker.terminate()
-    assert workers[0].wait(timeout=60) in (1, 143)  # 1 where the other went first
-    workers[1].wait(timeout=60)
+    assert workers[0].wait(timeout=WAIT) in (1, 143)  # 1 where the other went first
+    workers[1].wait(timeout=WAIT)
     done = steps_done(out)
     with np.load(out / "checkpoint" / f"step-{done:09d}.npz") as state:
         assert state["optimizer0"] == done  # its own count of steps
@@ -283,7 +280,7 @@ def test_workers_that_do_not_see_the_same_pictures_are_told(sample_photos, tmp_p
     other = tmp_path / "other"
     other.mkdir()
     for path in sorted(sample_photos.iterdir())[1:]:
-        (other / path.name).symlink_to(path.resolve())
+        shutil.copy(path, other)
     workers = []
     ports = free_ports(2)
     for i, folder in enumerate((sample_photos, other)):
@@ -293,7 +290,7 @@ def test_workers_that_do_not_see_the_same_pictures_are_told(sample_photos, tmp_p
                      "--min-colourfulness", 0, "--batch-size", 2]  # fmt: skip
         told = {"TF_CONFIG": found.tf_config()}
         workers.append(start(arguments, told, tmp_path / f"worker-{i}.log"))
-    assert [worker.wait(timeout=120) for worker in workers] == [1, 1]
+    assert [worker.wait(timeout=WAIT) for worker in workers] == [1, 1]
     log = (tmp_path / "worker-0.log").read_text()
     assert "the workers have not all the same pictures" in log
     assert not (tmp_path / "run").exists()
@@ -307,7 +304,7 @@ def test_a_port_that_is_taken_is_told(sample_photos, tmp_path):
             {"TF_CONFIG": cluster.Cluster(addresses, 0).tf_config()},
             tmp_path / "log",
         )
-        assert worker.wait(timeout=60) == 1
+        assert worker.wait(timeout=WAIT) == 1
     log = (tmp_path / "log").read_text()
     assert f"Error: {addresses[0]}: no cluster came together" in log
     assert "Traceback" not in log

@@ -17,6 +17,8 @@ from colorize.evaluation.candidates import Candidate
 from colorize.pictures import reading
 from colorize.runtimes.keras import KerasNetwork
 
+pytestmark = pytest.mark.numeric
+
 
 def constant(a, b):
     """A colorizer that paints everything in one colour."""
@@ -85,7 +87,7 @@ def test_files_tell_the_same_as_the_report(photos, tmp_path):
     pixels = saved["chroma"]["pixels"]
     assert list(pixels) == ["true", "red", "blue", "all grey", "mean ab"]
     assert {sum(counts) for counts in pixels.values()} == {told.pictures * 64 * 64}
-    with open(out / "pictures.csv", newline="") as file:
+    with open(out / "pictures.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * told.pictures
     for label in models:
@@ -240,7 +242,7 @@ def test_hints_show_true_colours_and_depend_on_the_name_alone(photos, tmp_path):
             side=64,
             hints=3,
         )
-        with open(out / "pictures.csv", newline="") as file:
+        with open(out / "pictures.csv", encoding="utf-8", newline="") as file:
             rows = {row["picture"]: row for row in csv.DictReader(file)}
         return {hints.tobytes(): lightness for lightness, hints in model.looks}, rows
 

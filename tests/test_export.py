@@ -73,8 +73,18 @@ def exported(tmp_path_factory, saved):
     return exported
 
 
-@pytest.mark.parametrize(("suffix", "precision"), FORMATS)
-@pytest.mark.parametrize("name", models.ARCHITECTURES)
+def by_cost():
+    """Each model in each format; what has a whole classifier in it takes long."""
+    for name in models.ARCHITECTURES:
+        for suffix, precision in FORMATS:
+            quick = name not in ("fusion", "gamma")
+            quick = quick or (name, suffix, precision) == ("gamma", ".onnx", "float32")
+            marks = () if quick else pytest.mark.slow
+            yield pytest.param(name, suffix, precision, marks=marks)
+
+
+@pytest.mark.numeric
+@pytest.mark.parametrize(("name", "suffix", "precision"), by_cost())
 def test_every_model_goes_through_every_format(
     name, suffix, precision, saved, tmp_path
 ):

@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import sys
-import time
 import zipfile
 from importlib import resources
 from urllib.parse import quote, urlsplit
@@ -18,7 +17,7 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
-from conftest import serving
+from conftest import WAIT, serving, wait_until
 from PIL import Image
 
 from colorize import color
@@ -39,7 +38,7 @@ class Client:
         self.token = json.loads(self.ask("POST", "/api/sessions"))["token"]
 
     def send(self, method, path, body=None, headers=()):
-        connection = http.client.HTTPConnection(self.host, timeout=60)
+        connection = http.client.HTTPConnection(self.host, timeout=WAIT)
         try:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
@@ -64,12 +63,15 @@ class Client:
 
     def settled(self):
         """Photos by name, once none waits any more."""
-        for _ in range(600):
-            photos = self.photos()
-            if all(p["state"] in ("ready", "failed") for p in photos.values()):
-                return photos
-            time.sleep(0.1)
-        raise AssertionError(photos)
+        photos = {}
+
+        def settled():
+            photos.clear()
+            photos.update(self.photos())
+            return {p["state"] for p in photos.values()} <= {"ready", "failed"}
+
+        wait_until(settled)
+        return photos
 
     def change(self, photo, **settings):
         path = f"/photos/{photo['id']}/settings"
@@ -355,16 +357,15 @@ def test_a_photo_without_a_suffix_gets_that_of_its_content(client, draw):
 def test_an_upload_that_breaks_off_harms_nobody(client, running):
     host, port = client.host.split(":")
     path = f"/api/sessions/{client.token}/photos?name=x.jpg&size=1000"
+
+    def there():
+        return any(p.is_file() for p in running[1].rglob("*"))
+
     with socket.create_connection((host, int(port))) as lying:
         head = f"POST {path} HTTP/1.1\r\nHost: {client.host}\r\nContent-Length: 1000"
         lying.sendall(head.encode() + b"\r\n\r\n" + b"only this")
-        time.sleep(0.2)
-    for _ in range(100):
-        if not any(p.is_file() for p in running[1].rglob("*")):
-            break
-        time.sleep(0.05)
-    else:
-        raise AssertionError("the part that came was not deleted")
+        wait_until(there, "the part that comes")
+    wait_until(lambda: not there(), "its end")
     assert client.photos() == {}
 
 
@@ -411,12 +412,7 @@ def test_a_download_ends_well_though_its_page_is_closed(client, running):
         client.close()
         told = b"".join(iter(lambda: asking.recv(2**20), b""))
     assert told.count(b"PK\x03\x04") == 5
-    for _ in range(100):
-        if {p for p in running[1].rglob("*") if p.is_file()} == before:
-            break
-        time.sleep(0.05)
-    else:
-        raise AssertionError("files are left")
+    wait_until(lambda: {p for p in running[1].rglob("*") if p.is_file()} == before)
     client.close = lambda: None
 
 
@@ -449,7 +445,7 @@ def test_a_signal_ends_the_command_and_deletes_all_files(tmp_path, number, code)
         if number == signal.SIGTERM:  # the others come before TensorFlow is there
             client.settled()
         process.send_signal(number)
-        assert process.wait(30) == code
+        assert process.wait(WAIT) == code
     assert not any(folder.glob("colorize-page-*"))
     said = (tmp_path / "temporary.stderr").read_text()
     assert "Traceback" not in said
@@ -479,7 +475,7 @@ def test_a_model_that_cannot_be_opened_ends_the_command(tmp_path):
     folder.mkdir()
     (tmp_path / "broken.keras").write_bytes(b"nothing of the kind")
     with serving(folder, "--model", str(tmp_path / "broken.keras")) as (_, process):
-        assert process.wait(60) == 1
+        assert process.wait(WAIT) == 1
     assert not any(folder.iterdir())
     said = (tmp_path / "temporary.stderr").read_text()
     assert "broken.keras" in said and "Traceback" not in said

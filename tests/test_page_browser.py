@@ -6,12 +6,13 @@ import json
 import os
 import re
 import shutil
+import time
 import zipfile
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import serving
+from conftest import WAIT, serving
 from PIL import Image
 
 from colorize import color, upsampling
@@ -25,12 +26,15 @@ BROWSER = os.environ.get("CHROMIUM") or next(
 try:
     from playwright.sync_api import expect, sync_playwright
 except ModuleNotFoundError:
-    BROWSER = None
+    LACK = "pip install playwright"
+else:
+    expect.set_options(timeout=1000 * WAIT)
+    LACK = "" if BROWSER else "apt-get install chromium, or name one: CHROMIUM=/path"
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        BROWSER is None, reason="no browser: needs Chromium (CHROMIUM) and playwright"
+        bool(LACK), reason=f"the page in a browser is not tried: {LACK}"
     ),
 ]
 ALONE = (  # as root, and asking nobody anything
@@ -50,7 +54,9 @@ def running(tmp_path_factory):
 @pytest.fixture(scope="module")
 def chromium():
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=ALONE)
+        browser = playwright.chromium.launch(
+            executable_path=BROWSER, args=ALONE, timeout=1000 * WAIT
+        )
         yield browser
         browser.close()
 
@@ -59,6 +65,7 @@ def chromium():
 def page(running, chromium):
     """The page, which has asked nobody else, and had no error, when the test ends."""
     context = chromium.new_context(accept_downloads=True)
+    context.set_default_timeout(1000 * WAIT)
     page = context.new_page()
     asked, wrong = [], []
     page.on("request", lambda request: asked.append(request.url))
@@ -131,7 +138,7 @@ def unzipped(download):
 
 def test_three_photos_from_dropping_to_downloading(page, photos, tmp_path):
     page.locator("#files").set_input_files(sorted(photos.iterdir()))
-    expect(status(page)).to_contain_text("2 of 3 ready, 1 failed", timeout=30_000)
+    expect(status(page)).to_contain_text("2 of 3 ready, 1 failed")
     expect(page.locator("#progress")).to_have_js_property("value", 3)
     items = page.get_by_role("listitem").filter(has=page.locator(".title"))
     expect(items).to_have_count(3)
@@ -159,8 +166,10 @@ def test_three_photos_from_dropping_to_downloading(page, photos, tmp_path):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     set_range(page, "Saturation", 0)
-    page.wait_for_timeout(100)
-    assert np.array_equal(pixels(page, "after"), before)
+    deadline = time.monotonic() + WAIT
+    while not np.array_equal(pixels(page, "after"), before):
+        assert time.monotonic() < deadline, "it is not grey"
+        page.wait_for_timeout(50)
     set_range(page, "Saturation", 1.5)
     page.wait_for_timeout(1000)
     assert not [url for url in asked if "preview" in url]
@@ -235,7 +244,7 @@ def test_files_and_a_folder_dropped_and_one_too_large(page, photos, tmp_path):
         data = {"items": [], "files": files, "dragOperationsMask": 1}
         told = {"type": kind, "x": 200, "y": 200, "data": data}
         browser.send("Input.dispatchDragEvent", told)
-    expect(status(page)).to_contain_text("4 of 6 ready, 2 failed", timeout=30_000)
+    expect(status(page)).to_contain_text("4 of 6 ready, 2 failed")
     expect(page.locator("#photos")).to_contain_text("larger than the 1 MB allowed")
     expect(page.locator("#photos")).to_contain_text("d.png")
     expect(page.get_by_role("alert")).to_have_text(
@@ -256,13 +265,13 @@ def test_photos_dropped_before_the_session_is_there_wait_for_it(page, photos):
     page.locator("#files").set_input_files([photos / "a.jpg"])
     page.wait_for_timeout(300)
     page.evaluate("release()")
-    expect(status(page)).to_contain_text("1 of 1 ready", timeout=30_000)
+    expect(status(page)).to_contain_text("1 of 1 ready")
     expect(page.get_by_role("alert")).to_be_empty()
 
 
 def test_a_keyboard_is_enough(page, photos):
     page.locator("#files").set_input_files([photos / "a.jpg"])
-    expect(status(page)).to_contain_text("1 of 1 ready", timeout=30_000)
+    expect(status(page)).to_contain_text("1 of 1 ready")
     page.evaluate("document.activeElement.blur()")
     reached = []
     for _ in range(10):
@@ -286,7 +295,7 @@ def test_it_is_readable_on_a_phone(page, photos, scheme):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 360, "height": 740})
     page.locator("#files").set_input_files(sorted(photos.iterdir()))
-    expect(status(page)).to_contain_text("2 of 3 ready", timeout=30_000)
+    expect(status(page)).to_contain_text("2 of 3 ready")
     assert page.evaluate("() => document.documentElement.scrollWidth") == 360
     contrasts = page.evaluate(
         """() => {
@@ -321,16 +330,14 @@ def test_closing_a_page_deletes_its_files_and_no_others(
     other.goto(url)
     for one in (page, other):
         one.locator("#files").set_input_files([photos / "a.jpg"])
-        expect(status(one)).to_contain_text("1 of 1 ready", timeout=30_000)
+        expect(status(one)).to_contain_text("1 of 1 ready")
     (root,) = folder.glob("colorize-page-*")
     before = set(root.iterdir())
     other.close(run_before_unload=False)
-    for _ in range(100):
-        if len(set(root.iterdir())) == len(before) - 1:
-            break
-        page.wait_for_timeout(50)
-    else:
-        raise AssertionError("its files are there still")
+    deadline = time.monotonic() + WAIT
+    while len(set(root.iterdir())) != len(before) - 1:
+        assert time.monotonic() < deadline, "its files are there still"
+        page.wait_for_timeout(50)  # which lets the browser go on
     with page.expect_download() as got:
         page.get_by_role("button", name="Download", exact=True).click()
     assert got.value.path().stat().st_size
@@ -346,7 +353,7 @@ def test_a_server_that_has_gone_is_told(tmp_path, chromium):
         page.goto(url)
         expect(status(page)).to_contain_text("The network is being opened")
         process.terminate()
-        process.wait(30)
+        process.wait(WAIT)
         expect(page.get_by_role("alert")).to_contain_text("cannot reach colorize")
         page.close()
     assert not any(folder.glob("colorize-page-*"))

@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 
 from colorize.evaluation import recognition
 from colorize.models import backbones
+
+pytestmark = pytest.mark.numeric
 
 
 def test_classes_are_those_of_the_classifier(draw):

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from colorize import signals
 from colorize.cli.shared import (
     check_finite,
     explained,
@@ -92,10 +93,7 @@ def serve(
                 f"the page needs {e.name}: pip install 'keras-colorize[page]'"
             ) from e
         listening = _listen(host, port)
-    hangup = getattr(signal, "SIGHUP", None)  # the terminal is closed; not on Windows
-    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
-        # uvicorn hears SIGTERM.
-        signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
+    signals.on_hang_up(lambda: signal.raise_signal(signal.SIGTERM))  # the files go, too
     with explained(lambda: "the page is closed, and its files are deleted"):
         _serve(model, listening, host, opening, (max_uploads, max_upload_mb), options)
 

@@ -274,7 +274,7 @@ class PictureCache:
             left = int((record["width"] - width + 1) * h)
             row = 3 * int(record["width"])
             # Read, not mapped: mapped pages would count as this process's memory.
-            data = os.pread(
+            data = files.read_at(
                 self._descriptors[int(record["pack"])],
                 height * row,
                 int(record["offset"]) + top * row,
@@ -287,7 +287,7 @@ class PictureCache:
         """Opens all packs for `read`."""
         for pack, file in self._index.execute("SELECT pack, file FROM packs"):
             if pack not in self._descriptors and (self.folder / file).exists():
-                self._descriptors[pack] = os.open(self.folder / file, os.O_RDONLY)
+                self._descriptors[pack] = files.open_to_read(self.folder / file)
 
 
 def _key(path: Path) -> str | bytes:

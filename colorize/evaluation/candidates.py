@@ -1,7 +1,5 @@
 """Models that are to be measured, and the colours they predict."""
 
-import errno
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from colorize import files
 from colorize.colorizer import Colorizer
 from colorize.config import SHORT_SIDE
 from colorize.evaluation.hint_points import HintPoints
@@ -100,13 +99,12 @@ class AbFile:
         """Store ab (h, w, 2) of the i-th picture, in any thread."""
         self._shape = ab.shape
         data = ab.astype(np.float16).tobytes()
-        if os.pwrite(self._file.fileno(), data, i * len(data)) < len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        files.write_at(self._file.fileno(), data, i * len(data))
 
     def read(self, i: int) -> np.ndarray:
         """Return ab (h, w, 2) float32 of the i-th picture, in any thread."""
         size = AB_BYTES * self._shape[0] * self._shape[1]
-        data = os.pread(self._file.fileno(), size, i * size)
+        data = files.read_at(self._file.fileno(), size, i * size)
         return np.frombuffer(data, np.float16).reshape(self._shape).astype(np.float32)
 
     def close(self) -> None:

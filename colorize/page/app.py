@@ -31,6 +31,7 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
+from colorize import files
 from colorize.errors import ColorizeError
 from colorize.page import sessions as kept
 from colorize.page.sessions import Photo, Session, Sessions
@@ -253,7 +254,7 @@ class _Page:
             photo.fail(f"could not be kept on the computer: {e.strerror}")
         finally:
             if not whole:
-                photo.upload.unlink(missing_ok=True)
+                files.discard(photo.upload)
 
     async def change(self, request: Request) -> Response:
         """Sets the saturation of a photo, or its size, which colours it again."""
@@ -310,7 +311,7 @@ class _Page:
                 done = self.worker.write_copy(photo)
                 before, photo.copy = photo.copy, None
                 if before is not None:
-                    before.unlink(missing_ok=True)
+                    files.discard(before)
                 if done.outcome != "failed":
                     photo.copy = done.output
                 return done
@@ -375,7 +376,7 @@ class _Page:
                             member.write(block)
                             yield sink.taken()
                 finally:
-                    done.output.unlink(missing_ok=True)
+                    files.discard(done.output)
                 yield sink.taken()
             entry = zipfile.ZipInfo("report.jsonl", time.localtime()[:6])
             entry.external_attr = 0o644 << 16

@@ -7,7 +7,6 @@ is closed, when nothing has been heard of the page for a while, or with the serv
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from colorize import files, signals
 from colorize.errors import ColorizeError
 from colorize.pictures import finding, formats
 from colorize.prediction.job import Job
@@ -116,7 +116,7 @@ class Photo:
     def delete(self) -> None:
         """Deletes all its files."""
         for path in self.upload.parent.glob(f"{self.id}*"):
-            path.unlink(missing_ok=True)
+            files.discard(path)
 
     def fail(self, reason: str, job: Job | None = None) -> None:
         """Note what went wrong; colours from before stay as they are."""
@@ -188,13 +188,11 @@ class Sessions:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Deletes everything, whatever signal comes meanwhile."""
-        names = ("SIGHUP", "SIGINT", "SIGTERM")  # Windows lacks the first
-        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-        before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+        before = [signal.signal(number, signal.SIG_IGN) for number in signals.ENDING]
         for session in list(self._open.values()):
             self.close(session)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        for number, handler in zip(numbers, before, strict=True):
+        files.discard_folder(self.folder)
+        for number, handler in zip(signals.ENDING, before, strict=True):
             signal.signal(number, handler)
 
     def new(self) -> Session:
@@ -253,7 +251,7 @@ class Sessions:
         if session.closed and not session.users:
             for photo in list(session.photos.values()):
                 photo.removed = True
-            shutil.rmtree(session.folder, ignore_errors=True)
+            files.discard_folder(session.folder)
 
     def close_silent(self, away: float = AWAY) -> None:
         """Ends those that nothing has been heard of for so many seconds."""

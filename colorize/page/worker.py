@@ -207,7 +207,7 @@ class Worker:
         if before is not None:
             with self._painting:  # unless they are being used
                 for path in (before.ab, before.preview, before.thumbnail):
-                    path.unlink(missing_ok=True)
+                    files.discard(path)
 
     def write_copy(self, photo: Photo) -> Job:
         """Write the coloured copy of a photo, as it is asked for now.

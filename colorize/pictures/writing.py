@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from colorize import files
 from colorize.errors import ColorizeError
 from colorize.pictures import (
     embedding,
@@ -164,7 +165,7 @@ def _write_picture(
             folder = os.path.dirname(getattr(file, "name", "")) or None
             parked = stack.enter_context(tempfile.TemporaryFile(dir=folder))
             # Without this a full disk would end the process when a page is touched.
-            os.posix_fallocate(parked.fileno(), 0, size)
+            files.reserve(parked.fileno(), size)
             canvas = np.memmap(parked, dtype, "w+", shape=page.shape)
         top = 0
         for strip in page.strips:

@@ -152,7 +152,7 @@ class _Pipeline:
         # An encoder may not hear of it for long.
         futures.wait(self.under_way, timeout=_PATIENCE)
         for part in list(self.parts):
-            part.unlink(missing_ok=True)
+            files.discard(part)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Color all; yield each as it is done, in order."""

@@ -33,7 +33,7 @@ def choose(asked: str = "auto") -> tuple[str, str]:
 def _cpu_flags() -> set[str]:
     """Names of the CPU's instruction sets, where the system tells them."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return set()
     return next(
