@@ -17,6 +17,8 @@ from colorize import config, run_folder, signals
 from colorize.datasets.cache import PictureCache
 from colorize.pictures import sheets
 
+BEGUN = time.monotonic()
+
 Draw = Callable[..., np.ndarray]
 WAIT = 300.0  # seconds: for what comes at once, on a machine that has other work
 
@@ -28,6 +30,16 @@ for _number in signals.ENDING:
         signal.signal(
             _number, signal.default_int_handler if _interrupt else signal.SIG_DFL
         )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--minutes", type=float, help="skip what would begin later")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    minutes = item.config.getoption("--minutes")
+    if minutes and time.monotonic() - BEGUN > 60 * minutes:
+        pytest.skip(f"no time left after {minutes:g} minutes: `make slow` runs it")
 
 
 def wait_until(holds: Callable[[], object], what: str = "what was waited for") -> None:
