@@ -1,8 +1,8 @@
 """A picture file's pixels and all it carries.
 
 Files import in this order: formats, finding, sources, containers, ifd, resolution,
-photoshop, xmp, texts, parts, metadata, inventory, profiles, tiff_pages, decoding,
-reasons, reading, embedding, tiff, writing, sheets.
+photoshop, xmp, texts, parts, metadata, inventory, profiles, bmp, tiff_pages,
+decoding, reasons, reading, embedding, encoding, tiff, writing, sheets.
 May import: errors, quiet, color, files, metrics, config, run_folder. No TensorFlow.
 """
 

@@ -17,7 +17,7 @@ import pyvips
 from PIL import Image
 
 from colorize.errors import ColorizeError
-from colorize.pictures import containers, formats, ifd, tiff_pages
+from colorize.pictures import bmp, containers, formats, ifd, tiff_pages
 from colorize.pictures.formats import Format
 from colorize.pictures.profiles import BLOB
 from colorize.pictures.sources import Source
@@ -79,6 +79,11 @@ def decoder(source: Source, format: Format, *, fail_on: str = "error") -> Decode
     if format is formats.AVIF:
         deep = _VipsDecoder(source, "heif", fail_on)
         return deep if deep.bits > 8 else _PillowDecoder(source, format)
+    if format is formats.BMP:
+        with source.opened() as file:
+            layout = bmp.masked(file)
+        if layout:
+            return _MaskedBmpDecoder(source, layout)
     if format in (formats.BMP, formats.PNM, formats.JPEG_2000):
         return _PillowDecoder(source, format)
     if format is formats.HEIC:
@@ -308,6 +313,20 @@ _BANDS = {"L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
 _AS = {"1": "L", "I": "I;16", "I;16B": "I;16", "PA": "RGBA", "YCbCr": "RGB"}
 
 
+class _MaskedBmpDecoder(_WholeDecoder):
+    """Reads BMP with masks, of which Pillow knows some."""
+
+    def __init__(self, source: Source, layout: bmp.Masked) -> None:
+        self._source = source
+        self._layout = layout
+        size = layout.width, layout.height
+        super().__init__(size, len(layout.masks), layout.is_deep, {})
+
+    def _pixels(self) -> np.ndarray:
+        with self._source.opened() as file:
+            return bmp.pixels(file, self._layout)
+
+
 _PILLOW_NAMES = {
     formats.AVIF: ("AVIF",),
     formats.BMP: ("BMP", "DIB"),
@@ -380,8 +399,10 @@ def _bits(source: Source, format: Format, image: Any) -> int:
         start = data.find(b"\xff\x4f\xff\x51")
         byte = data[start + 42 : start + 43] if start >= 0 else b""
         return (byte[0] & 0x7F) + 1 if byte else 8
-    if format is formats.PNM and image.tile:  # of two bytes Pillow makes 16 bits
-        return 16 if image.tile[0][3][-1] > 255 else 8
+    if format is formats.PNM and image.tile:  # of levels of two bytes 16 bits are made
+        arguments = image.tile[0][3]  # where they are not all 255 or 65535, the last
+        scaled = isinstance(arguments, tuple) and arguments[-1] > 255
+        return 16 if scaled or image.mode == "I" else 8
     return 8
 
 

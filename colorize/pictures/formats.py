@@ -24,13 +24,6 @@ class Format:
         option: its name as a value of `--format`; empty where it is not written.
         bits: the most bits a channel that are written; 0 where it is not written.
         alpha: whether transparency is written.
-        pages: whether several pictures in a file are read and written, as pages.
-        exif: whether EXIF is written.
-        xmp: whether XMP is written.
-        iptc: whether Photoshop's resources, which hold IPTC, are written.
-        texts: whether PNG's texts are written.
-        icc: whether a color profile is written.
-        resolution: whether dots per inch are written beside EXIF.
         longest: the most pixels of a side that the format can hold; None for any.
     """
 
@@ -41,13 +34,6 @@ class Format:
     option: str = ""
     bits: int = 0
     alpha: bool = False
-    pages: bool = False
-    exif: bool = False
-    xmp: bool = False
-    iptc: bool = False
-    texts: bool = False
-    icc: bool = False
-    resolution: bool = False
     longest: int | None = None
 
     @property
@@ -68,11 +54,6 @@ JPEG = Format(
     ((0, b"\xff\xd8\xff"),),
     option="jpg",
     bits=8,
-    exif=True,
-    xmp=True,
-    iptc=True,
-    icc=True,
-    resolution=True,
     longest=65_535,
 )
 PNG = Format(
@@ -83,11 +64,6 @@ PNG = Format(
     option="png",
     bits=16,
     alpha=True,
-    exif=True,
-    xmp=True,
-    texts=True,
-    icc=True,
-    resolution=True,
 )
 TIFF = Format(
     "tiff",
@@ -97,12 +73,6 @@ TIFF = Format(
     option="tiff",
     bits=16,
     alpha=True,
-    pages=True,
-    exif=True,
-    xmp=True,
-    iptc=True,
-    icc=True,
-    resolution=True,
 )
 WEBP = Format(
     "webp",
@@ -112,9 +82,6 @@ WEBP = Format(
     option="webp",
     bits=8,
     alpha=True,
-    exif=True,
-    xmp=True,
-    icc=True,
     longest=16_383,
 )
 AVIF = Format(
@@ -122,6 +89,10 @@ AVIF = Format(
     "AVIF",
     (".avif",),
     _brands(b"avif", b"avis"),
+    option="avif",
+    bits=8,
+    alpha=True,
+    longest=65_536,
 )
 GIF = Format("gif", "GIF", (".gif",), ((0, b"GIF8"),))
 BMP = Format("bmp", "BMP", (".bmp", ".dib"), ((0, b"BM"),))

@@ -4,6 +4,7 @@ A value stays the bytes that it is, so that what is not understood is carried on
 well. A tag that is damaged costs only itself.
 """
 
+import io
 import os
 import struct
 from collections.abc import Iterator, Mapping
@@ -326,6 +327,17 @@ def with_number(data: bytearray, value: Entry, number: int) -> None:
     letters = _LETTERS[value.type]
     if 0 < len(value.data) <= 4 and len(letters) == 1:
         struct.pack_into(value.order + letters, data, value.place + 8, number)
+
+
+def without_entry(data: bytearray, entry: Entry) -> None:
+    """Take a tag out of the first directory of EXIF where it stands; all else stays."""
+    head = header(io.BytesIO(data))
+    count = struct.unpack_from(head.order + "H", data, head.first)[0]
+    size = struct.calcsize(head.fields)
+    end = head.first + head.counter + size * count + head.word
+    rest = data[entry.place + size : end]
+    data[entry.place : end] = rest.ljust(end - entry.place, b"\0")
+    struct.pack_into(head.order + "H", data, head.first, count - 1)
 
 
 def without_largest(directory: Directory) -> tuple[Directory, tuple[int, int]]:

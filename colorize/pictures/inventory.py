@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, BinaryIO
 
-from PIL import ExifTags
+from PIL import ExifTags, Image
 
 from colorize.pictures import formats, ifd, metadata, photoshop, texts, xmp
 from colorize.pictures import parts as parts_of_files
@@ -24,13 +24,12 @@ _NEAR = Fraction(1, 200)  # that resolutions may differ by, as formats round the
 # Tags that say how pixels are stored or turned, or are told by other means: a copy has
 # its own of them.
 _STRUCTURAL = frozenset(
-    {*range(0x00FE, 0x010B), 0x0111, 0x0112, *range(0x0115, 0x0119), 0x011A, 0x011B}
-    | {0x011C, *range(0x0120, 0x0126), 0x0128, 0x012D, *range(0x013D, 0x014A)}
+    {*range(0x00FE, 0x010B), 0x0111, 0x0112, *range(0x0115, 0x011A), 0x011A, 0x011B}
+    | {0x011C, *range(0x0120, 0x0126), 0x0128, 0x012D, *range(0x013D, 0x014B)}
     | {0x014C, 0x014D, 0x014E, 0x0150, *range(0x0151, 0x0157), 0x0157, 0x015B}
     | {*range(0x0200, 0x020A), *range(0x0211, 0x0215), 0x02BC, 0x83BB, 0x8649, 0x8773}
     | {ifd.COLOR_SPACE, 0xA002, 0xA003, 0xA20E, 0xA20F}
 )
-_SUB_IMAGES = 0x014A
 _COMMENT = "Comment"
 
 
@@ -52,10 +51,24 @@ def inventory(file: BinaryIO) -> Inventory:
     file.seek(0)
     format = formats.by_content(file.read(formats.HEAD))
     kind = format.kind if format else ""
+    if kind == "avif":
+        return of_parts([_parts_of_avif(file)])
     if kind != "tiff":
         return of_parts([parts_of_files.read(file, kind)])
     places = list(ifd.places(file))
     return of_parts([parts_of_files.read(file, kind, place) for place in places])
+
+
+def _parts_of_avif(file: BinaryIO) -> Parts:
+    """Return what an AVIF file of 8 bits carries, as Pillow has it."""
+    try:
+        with Image.open(file, formats=("AVIF",)) as image:
+            exif, packet = (image.info.get(name, b"") for name in ("exif", "xmp"))
+            alpha, count = image.mode == "RGBA", getattr(image, "n_frames", 1)
+    except (OSError, SyntaxError, ValueError):
+        return Parts()
+    plain = Parts(kind="avif", alpha=alpha, pictures=count)
+    return parts_of_files.with_blobs(plain, exif=exif, xmp=packet)
 
 
 def of_parts(pages: Sequence[Parts]) -> Inventory:

@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass, field, replace
 
 from colorize.pictures import ifd, xmp
+from colorize.pictures import resolution as resolutions
 from colorize.pictures.parts import EXIF_HEAD as EXIF_HEAD
 from colorize.pictures.parts import Parts
 from colorize.pictures.resolution import Resolution
@@ -166,6 +167,28 @@ def upright_exif(exif: bytes, *, turned: bool = False) -> bytes:
         if after + 4 <= len(data):
             data[after : after + 4] = bytes(4)  # where the thumbnail's table was
     return EXIF_HEAD + bytes(data)
+
+
+def unoriented_exif(exif: bytes) -> bytes:
+    """Return upright EXIF without a word of orientation."""
+    data = bytearray(exif.removeprefix(EXIF_HEAD))
+    entry = ifd.read(io.BytesIO(data)).entries.get(ifd.ORIENTATION) if data else None
+    if entry:
+        ifd.without_entry(data, entry)
+    return bytes(data)
+
+
+def resolution_in(metadata: Metadata, kind: str) -> Resolution | None:
+    """Return the resolution for a kind of file: where it changes, EXIF's if need be.
+
+    In a file of the same kind each place says what it said.
+    """
+    says = metadata.resolution and not metadata.resolution.says_nothing
+    same = metadata.source is not None and metadata.source.kind == kind
+    if says or same or not metadata.exif:
+        return metadata.resolution
+    tags = ifd.read(io.BytesIO(metadata.exif.removeprefix(EXIF_HEAD)))
+    return resolutions.of_tiff(*tags.resolution_tags()) or metadata.resolution
 
 
 def shortened_exif(exif: bytes, most: int) -> bytes:

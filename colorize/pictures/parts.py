@@ -17,6 +17,7 @@ from colorize.pictures.texts import Text
 
 EXIF_HEAD = b"Exif\0\0"
 _XMP_TAG, _IPTC_TAG, _PHOTOSHOP_TAG = 0x02BC, 0x83BB, 0x8649
+_SUB_IMAGES = 0x014A
 _SUBFILE, _BITS, _EXTRA_SAMPLES = 0x00FE, 0x0102, 0x0152
 _EXTRA_ALPHA = (1, 2)  # of TIFF's numbers for channels beside colour
 # Segments of a JPEG, and chunks of other formats, that are about its pixels alone.
@@ -39,6 +40,7 @@ class Parts:
     """What one picture of a file carries.
 
     Attributes:
+        kind: of the file, such as `jpeg`.
         exif: from `II` or `MM` on, as it is; empty for none, and of TIFF.
         directory: the tags of EXIF or of a page of a TIFF.
         xmp: an XMP packet.
@@ -58,6 +60,7 @@ class Parts:
         others: what else there is, and is never carried on, in words.
     """
 
+    kind: str = ""
     exif: bytes = b""
     directory: ifd.Directory | None = None
     xmp: bytes = b""
@@ -97,9 +100,9 @@ def read(file: BinaryIO, kind: str, place: int | None = None) -> Parts:
         place: of a page of a TIFF, where its tags are; None for the first.
     """
     if kind == "tiff":
-        return _of_tiff(file, place)
+        return replace(_of_tiff(file, place), kind=kind)
     reader = _READERS.get(kind)
-    return reader(file) if reader else Parts()
+    return replace(reader(file), kind=kind) if reader else Parts()
 
 
 def with_blobs(carried: Parts, *, exif: bytes = b"", xmp: bytes = b"") -> Parts:
@@ -173,7 +176,9 @@ def _unknown_segments(segments: list[tuple[int, bytes]]) -> Iterable[str]:
 def _of_png(file: BinaryIO) -> Parts:
     chunks = list(containers.png_chunks(file))
     first = {chunk.name: chunk.data for chunk in reversed(chunks)}
-    head, frames = first.get(b"IHDR", b"").ljust(13, b"\0"), first.get(b"acTL", b"")
+    head = first.get(b"IHDR", b"").ljust(13, b"\0")
+    frames = [chunk.late for chunk in chunks if chunk.name == b"fcTL"]
+    outside = bool(frames) and all(frames)  # the picture is no part of the animation
     found = [Text(c.name, c.data, c.late) for c in chunks if c.name in texts.NAMES]
     packets = [text.value for text in found if text.keyword == texts.XMP]
     carried = Parts(
@@ -181,7 +186,7 @@ def _of_png(file: BinaryIO) -> Parts:
         texts=tuple(text for text in found if text.keyword != texts.XMP),
         resolution=resolutions.of_png(first.get(b"pHYs", b"")),
         modified=first.get(b"tIME", b""),
-        pictures=max(1, int.from_bytes(frames[:4], "big")),
+        pictures=max(1, len(frames) + outside) if b"acTL" in first else 1,
         bits=16 if head[8] == 16 else 8,
         alpha=head[9] in (4, 6) or b"tRNS" in first,
         others=tuple(
@@ -302,6 +307,7 @@ def _of_tiff(file: BinaryIO, place: int | None) -> Parts:
         extra_samples=extra,
         subfile=(directory.number(_SUBFILE) or 0) & 3,
         damaged=tuple(lost),
+        others=("smaller pictures within it",) if _SUB_IMAGES in tags else (),
     )
 
 

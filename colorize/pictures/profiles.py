@@ -126,7 +126,8 @@ def _grey_table(profile: bytes, bits: int) -> np.ndarray:
     share = _tone_curve(curve, np.arange(top + 1) / top)
     if profile[20:24] == b"Lab ":  # the curve leads to L, not to light
         share = color.luminance(100 * np.clip(share, 0, 1))
-    return color.levels_of_light(share, bits)
+    # Little CMS moves the profile's black to that of sRGB as well.
+    return color.levels_of_light((share - share[0]) / max(1 - share[0], 0.5), bits)
 
 
 def _tone_curve(curve: bytes, x: np.ndarray) -> np.ndarray:

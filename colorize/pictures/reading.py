@@ -269,11 +269,6 @@ class Document:
             carried = self._carried(number, image)
             turned, extra = carried.orientation, carried.extra_samples
             written, lost = metadata.of_parts(carried) if described else (None, [])
-            pictures = carried.pictures
-            if self.format is not formats.TIFF:
-                pictures = max(pictures, self.pages)
-            if pictures > 1:
-                lost.append(f"only the first of its {pictures} pictures")
             lost += self._decoder.lost(number)
             if image.format in ("float", "double"):
                 values = self._decoder.image(number, access="sequential").stats()
@@ -324,10 +319,13 @@ class Document:
         with self._source.opened() as file:
             if kind not in parts.KINDS:
                 exif, xmp = (_field(image, f"{name}-data") for name in ("exif", "xmp"))
-                bits = 8 if image.format == "uchar" else 16
-                return parts.with_blobs(
-                    parts.Parts(bits=bits), exif=exif or b"", xmp=xmp or b""
+                plain = parts.Parts(
+                    kind=kind,
+                    pictures=self.pages,
+                    bits=8 if image.format == "uchar" else 16,
+                    alpha=bool(image.hasalpha()),
                 )
+                return parts.with_blobs(plain, exif=exif or b"", xmp=xmp or b"")
             return parts.read(file, kind, self._decoder.place(number))
 
 

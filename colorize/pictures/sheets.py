@@ -22,7 +22,7 @@ def contact_sheet(
     title: str = "",
     side: int = SIDE,
 ) -> np.ndarray:
-    """Lays pictures out in a labelled grid.
+    """Return pictures laid out in a labelled grid.
 
     Args:
         rows: of (H, W, 3) uint8 pictures of any sizes; a row may be shorter.
@@ -67,7 +67,7 @@ def contact_sheet(
 
 
 def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """Scales (H, W, 3) uint8 down to a height of `side` pixels, unless it is lower."""
+    """Return (H, W, 3) uint8 scaled down to a height of `side` pixels, unless it is lower."""
     height, width = picture.shape[:2]
     if height <= side:
         return picture
@@ -77,7 +77,7 @@ def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
 
 
 def save(picture: np.ndarray, path: Path) -> None:
-    """Writes (H, W, 3) uint8 to a PNG or JPEG file, whole or not at all."""
+    """Write (H, W, 3) uint8 to a PNG or JPEG file, whole or not at all."""
     with files.atomic(path) as part:
         Image.fromarray(picture).save(part)
 
@@ -90,7 +90,7 @@ def curves(
     xlabel: str = "epoch",
     yscale: str = "linear",
 ) -> None:
-    """Draws curves, such as those of a training, one panel beside the other.
+    """Draw curves, such as those of a training, one panel beside the other.
 
     Args:
         panels: a heading for each panel, and its lines by name: (x, y) points.
@@ -99,7 +99,7 @@ def curves(
         xlabel: below each panel.
         yscale: linear or log.
     """
-    # A figure of our own, without pyplot: no window system is looked for.
+    # A figure without pyplot: no window system is looked for.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5 * len(panels), 3.6), layout="constrained")

@@ -67,7 +67,7 @@ def write(file: BinaryIO, pages: Sequence[TiffPage], profile: bytes) -> None:
                 iccprofile=profile,
                 resolution=dots,
                 resolutionunit=unit,
-                subfiletype=page.metadata.subfile,
+                subfiletype=page.metadata.subfile or None,
                 metadata=None,
                 software=False,
                 extratags=list(_tags(page.metadata)),

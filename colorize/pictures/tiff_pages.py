@@ -5,8 +5,7 @@ rewritten in memory or seen through other tags before it comes to it:
 
 - of several pages each is shown to it as the only one of a file, with the tags alone
   that say how its pixels are stored: it would count all pages for each;
-- so is a page of tiles, for libvips leaves those black that cannot be decoded, unless
-  it is to mind all warnings, and other tags might cause some;
+- of tiles that cannot be decoded it only warns, and leaves them black: it is to mind;
 - Zstandard and LZMA are compressed anew, by deflate;
 - 2 to 15 bits that are no power of two become 16;
 - planes that it mixes up are read one by one;
@@ -41,13 +40,12 @@ _PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT = 284, 317, 322, 323
 _TILE_OFFSETS, _TILE_COUNTS, _EXTRA, _FORMAT = 324, 325, 338, 339
 _SUBFILE, _BELOW, _SUBSAMPLING, _DNG_VERSION = 254, 330, 530, 50706
 _MOST_BELOW = 16  # directories that a page may point to
-# All that say how pixels are stored, which way is up, how large they are, and in which
-# colors: XMP (700), ICC (34675).
+# All that say how pixels are stored, which way is up (274), in which colors (34675).
 _STORAGE = frozenset(
     {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _OFFSETS, 274}
-    | {_SAMPLES, _ROWS, _COUNTS, 282, 283, _PLANAR, 292, 293, 296, _PREDICTOR, 320}
-    | {_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, 332, _EXTRA, _FORMAT}
-    | {347, 512, 513, 514, 515, 519, 520, 521, 529, _SUBSAMPLING, 531, 532, 700, 34675}
+    | {_SAMPLES, _ROWS, _COUNTS, _PLANAR, 292, 293, _PREDICTOR, 320, _TILE_WIDTH}
+    | {_TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, 332, _EXTRA, _FORMAT, 347, 512, 513}
+    | {514, 515, 519, 520, 521, 529, _SUBSAMPLING, 531, 532, 34675}
 )
 _NONE, _LZW, _JPEG, _DEFLATE, _PACKBITS = 1, 5, 7, 8, 32773
 _OLD_DEFLATE, _LZMA, _ZSTD = 32946, 34925, 50000
@@ -271,10 +269,11 @@ def open_page(
         layout = Layout.of(directory)
         alone = True
     if layout.needs_planes:
-        image = _of_planes(source, directory, layout, (access, fail_on))
-    elif alone and layout.tile is None and not layout.is_lab:
+        options = (access, _fail_on(fail_on, layout))
+        image = _of_planes(source, directory, layout, options)
+    elif alone and not layout.is_lab:
         image = pyvips.Image.tiffload_source(
-            source.vips(), fail_on=fail_on, access=access
+            source.vips(), fail_on=_fail_on(fail_on, layout), access=access
         )
         image = keeping(image, source)
     else:
@@ -282,8 +281,8 @@ def open_page(
         if layout.is_lab:
             like = _RGB if layout.samples > 2 else _BLACK_IS_ZERO
             changes = {_PHOTOMETRIC: ifd.entry(_SHORT, like)}
-        options = (access, fail_on)
-        image = _as_only_page(source, directory, changes, layout.tile, options)
+        options = (access, _fail_on(fail_on, layout))
+        image = _as_only_page(source, directory, changes, options)
     if layout.is_lab:
         return _from_lab(image, layout)
     if layout.photometric == _WHITE_IS_ZERO and layout.format == _FLOAT:
@@ -291,11 +290,15 @@ def open_page(
     return image
 
 
+def _fail_on(asked: str, layout: Layout) -> str:
+    """Return from what on libvips is to fail: it only warns of tiles left black."""
+    return "warning" if layout.tile and asked != "none" else asked
+
+
 def _as_only_page(
     source: Source,
     directory: ifd.Directory,
     changes: Mapping[int, ifd.Entry | None],
-    tile: tuple[int, int] | None,
     options: tuple[str, str],
 ) -> pyvips.Image:
     """Return a page seen through its tags of storage alone.
@@ -304,7 +307,6 @@ def _as_only_page(
         source: the file.
         directory: the tags of the page.
         changes: tags to be otherwise, or not at all.
-        tile: whether it consists of tiles.
         options: `access` and `fail_on` of `open_page`.
     """
     entries = {t: e for t, e in directory.entries.items() if t in _STORAGE}
@@ -315,8 +317,6 @@ def _as_only_page(
     custom.on_read(seen.read)
     custom.on_seek(seen.seek)
     access, fail_on = options
-    if tile and fail_on != "none":  # libvips only warns of what cannot be decoded
-        fail_on = "warning"
     image = pyvips.Image.tiffload_source(custom, fail_on=fail_on, access=access)
     return keeping(image, custom)
 
@@ -416,7 +416,7 @@ def _of_planes(
             size = len(entry.data) // layout.samples
             part = entry.data[i * size : (i + 1) * size]
             changes[tag] = ifd.Entry(entry.type, part, entry.order)
-        bands.append(_as_only_page(source, directory, changes, layout.tile, options))
+        bands.append(_as_only_page(source, directory, changes, options))
     joined = bands[0].bandjoin(bands[1:])
     deep = joined.format != "uchar"
     space = {_RGB: "rgb16" if deep else "srgb", _CMYK: "cmyk"}
@@ -440,7 +440,8 @@ def _from_lab(image: pyvips.Image, layout: Layout) -> pyvips.Image:
         ]
         bands = [lightness, *(band / step for band in signed)]
     lab = bands[0].bandjoin(bands[1:]).copy(interpretation="lab")
-    rgb = lab.colourspace("rgb16")
+    # Little CMS converts it: TIFF's Lab is relative to D50, and libvips' own to D65.
+    rgb = lab.icc_export(output_profile="srgb", depth=16, intent="relative")
     colors = min(layout.samples, 3) if layout.samples != 2 else 1
     if image.bands > colors:
         others = image[colors : image.bands] * (1 if deep else 257)
@@ -465,7 +466,7 @@ def _rewritten(
         changes = {_COMPRESSION: ifd.entry(_SHORT, _DEFLATE)}
         if layout.is_odd:
             changes[_BITS] = ifd.entry(_SHORT, *[16] * layout.samples)
-        data = bytearray(struct.pack(order + "2sHQ", b"", 0, 0))
+        data = bytearray(16)
         offsets, counts = [], []
         for segment, shape in _segments(file, directory, layout):
             raw = _decompressed(segment, layout.compression, shape[0] * shape[1])
@@ -562,11 +563,12 @@ def _widened(raw: bytes, shape: tuple[int, int], layout: Layout, order: str) -> 
     columns = layout.tile[1] if layout.tile else layout.width
     count = columns * (layout.samples // planes)
     weights = (1 << np.arange(bits - 1, -1, -1)).astype(np.float32)
-    scale = np.float32(65535 / ((1 << bits) - 1))
+    top = (1 << bits) - 1
+    table = np.rint(np.arange(top + 1) * (65535 / top)).astype(np.uint16)
     wide = np.empty((len(rows), count), order + "u2")
-    for top in range(0, len(rows), _ROWS_AT_ONCE):
-        part = slice(top, top + _ROWS_AT_ONCE)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
         single = np.unpackbits(rows[part], axis=1)[:, : count * bits]
         values = single.reshape(-1, bits).astype(np.float32) @ weights
-        wide[part] = np.rint(values * scale).reshape(-1, count)
+        wide[part] = table[values.astype(np.intp)].reshape(-1, count)
     return wide.tobytes()

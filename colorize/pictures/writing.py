@@ -1,44 +1,32 @@
-"""Coloured pictures written: JPEG, PNG and WebP by libvips, TIFF by tifffile.
+"""Coloured pictures written, with what their originals carried.
 
 What a copy lacks of what its original carried is found out when it is written, by
 reading it.
 """
 
 import contextlib
-import functools
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import pyvips
 
 from colorize.errors import ColorizeError
 from colorize.pictures import (
-    decoding,
     embedding,
+    encoding,
     formats,
     inventory,
     metadata,
-    profiles,
     reading,
     tiff,
 )
 from colorize.pictures.formats import Format
 from colorize.pictures.metadata import Metadata
 from colorize.pictures.parts import Parts
-
-# How each format is written. Chroma is what we add, so JPEG keeps all of it (4:4:4).
-_SAVE: dict[str, tuple[str, dict[str, Any]]] = {
-    "jpeg": ("jpegsave_target", {"Q": 93, "subsample_mode": "off"}),
-    "png": ("pngsave_target", {"compression": 4, "filter": "sub"}),
-    "webp": ("webpsave_target", {"Q": 93}),
-}
-_LOSSLESS = {"lossless": True, "exact": True}
-_WITH_HEAD = ("jpeg", "png")  # metadata goes into their beginning
 
 
 @dataclass(frozen=True)
@@ -97,6 +85,8 @@ def fitted(
     except ValueError as e:
         lost.append(f"{e} left out")
         carried = metadata.rewritten(replace(carried, xmp=b""), provenance)
+    resolution = metadata.resolution_in(carried, format.kind)
+    carried = replace(carried, resolution=resolution)
     if format is formats.JPEG:
         exif = metadata.shortened_exif(carried.exif, embedding.JPEG_SEGMENT)
         carried = replace(carried, exif=exif)
@@ -153,7 +143,7 @@ def _write_tiff(file: BinaryIO, pages: list[Coloured]) -> None:
         tiff.TiffPage(page.shape, page.bits, page.strips, reading.ROWS, page.metadata)
         for page in pages
     ]
-    tiff.write(file, written, _srgb_profile())
+    tiff.write(file, written, encoding.srgb_profile())
 
 
 def _write_picture(
@@ -181,72 +171,7 @@ def _write_picture(
             canvas[top : top + len(strip)] = strip
             top += len(strip)
         with reading.explained():
-            _encode(file, format, decoding.image_of(canvas), page.metadata, check)
-
-
-@functools.cache
-def _srgb_profile() -> bytes:
-    return pyvips.Operation.call("profile_load", "srgb")
-
-
-class _Head:
-    """The beginning of a file, held back until metadata can be put into it."""
-
-    def __init__(self, file: BinaryIO, kind: str, carried: Metadata) -> None:
-        self._file, self._kind, self._carried = file, kind, carried
-        self._waiting: bytearray | None = bytearray() if kind in _WITH_HEAD else None
-
-    def write(self, data: Any) -> None:
-        """Write bytes of the encoder, sooner or later."""
-        if self._waiting is None:
-            self._file.write(bytes(data))
-            return
-        self._waiting += data
-        head = embedding.into_head(self._kind, bytes(self._waiting), self._carried)
-        if head is not None:
-            self._file.write(head)
-            self._waiting = None
-
-
-def _encode(
-    file: BinaryIO,
-    format: Format,
-    image: pyvips.Image,
-    carried: Metadata,
-    check: Callable[[], None],
-) -> None:
-    """Encode an image by libvips, and put in what is written with it.
-
-    Raises:
-        pyvips.Error: the format cannot hold it.
-        OSError: the file cannot be written.
-    """
-    failed: list[BaseException] = []
-    head = _Head(file, format.kind, carried)
-
-    def write(data: Any) -> int:
-        try:
-            check()
-            head.write(data)
-        except BaseException as e:  # libvips would not hand it on
-            failed.append(e)
-            return -1
-        return len(data)
-
-    target = pyvips.TargetCustom()
-    target.on_write(write)
-    name, options = _SAVE[format.kind]
-    if format is formats.WEBP and carried.lossless:
-        options = options | _LOSSLESS
-    image = image.copy()
-    image.set_type(profiles.BLOB, "icc-profile-data", _srgb_profile())
-    try:
-        getattr(image, name)(target, keep="icc", **options)
-    except pyvips.Error:
-        if failed:
-            raise failed[0] from None
-        raise
-    embedding.finish(format.kind, file, carried)
+            encoding.encode(file, format, canvas, page.metadata, check)
 
 
 def is_whole(path: Path) -> bool:
@@ -259,8 +184,19 @@ def is_whole(path: Path) -> bool:
                 return int.from_bytes(file.read(8)[4:], "little") + 8 <= size
             if kind == "tiff":
                 return max(tiff.ends(file)) <= size
+            if kind == "avif":
+                return _end_of_boxes(file) == size
             file.seek(max(0, size - 64))
             end = file.read().rstrip(b"\0")
     except Exception:  # whatever is made of bytes that are wrong
         return False
     return end.endswith({"jpeg": b"\xff\xd9", "png": b"IEND\xaeB`\x82"}.get(kind, b""))
+
+
+def _end_of_boxes(file: BinaryIO) -> int:
+    """Return where the boxes of an AVIF file end, by what they say themselves."""
+    at = 0
+    while len(head := file.read(8)) == 8:
+        at += max(8, int.from_bytes(head[:4], "big"))
+        file.seek(at)
+    return at
