@@ -64,7 +64,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
     def start(self, on_failure: Callable[[], None]) -> None:
-        """Open the model in its own thread, and begins.
+        """Open the model in the worker's thread, and begin.
 
         Args:
             on_failure: called if the model cannot be opened.
