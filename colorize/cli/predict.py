@@ -263,9 +263,9 @@ def _check_stream(
     places: _Places, flags: _Flags, options: dict[str, Any], shard: str | None
 ) -> None:
     """Raise UsageError for what makes no sense where a picture is piped through."""
-    given = {**flags._asdict(), "shard": shard}
-    given["preserve_times"] = options["preserve_times"]
-    for name, value in given.items():
+    asked = {**flags._asdict(), "shard": shard}
+    asked["preserve_times"] = options["preserve_times"]
+    for name, value in asked.items():
         if value:
             flag = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
             raise UsageError(f"{flag} does not go with -, a single picture")

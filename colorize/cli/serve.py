@@ -72,7 +72,7 @@ def serve(
     max_upload_mb: float,
     **options: Any,
 ) -> None:
-    """Opens a page in the browser: drop photos, compare, download.
+    """Open a page in the browser: drop photos, compare, download.
 
     What comes out is what `colorize predict` writes. The page is for this computer
     alone and loads nothing from elsewhere; photos stay here, in a temporary folder that
@@ -99,7 +99,7 @@ def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Return a socket that listens.
 
     Raises:
         UsageError: it cannot be had, and why.
@@ -129,7 +129,7 @@ def _serve(
     limits: tuple[int, float],
     options: dict[str, Any],
 ) -> None:
-    """Answers until it is told to end.
+    """Answer until a signal ends it.
 
     Raises:
         ColorizeError: the model cannot be opened.
@@ -177,7 +177,7 @@ def _serve(
 
 
 def _open(url: str) -> None:
-    """Opens a browser that has a window, without waiting for it."""
+    """Open a browser that has a window, without waiting for it."""
     windows = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     if sys.platform.startswith("linux") and not any(map(os.environ.get, windows)):
         say("no desktop here: open the address in a browser")

@@ -9,15 +9,14 @@ import contextlib
 import dataclasses
 import json
 import math
+import mimetypes
 import os
 import shutil
 import time
 import zipfile
-from collections.abc import AsyncIterator, Callable, Generator
-from importlib import resources
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -29,11 +28,12 @@ from starlette.responses import (
     Response,
     StreamingResponse,
 )
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from colorize import files
 from colorize.errors import ColorizeError
-from colorize.page import sessions as kept
+from colorize.page import sessions as uploads
 from colorize.page.sessions import Photo, Session, Sessions
 from colorize.page.worker import SATURATIONS, SIZES, Worker
 
@@ -41,13 +41,8 @@ _BLOCK = 2**20  # bytes that are written or sent at once
 _SPARE = 10**9  # bytes of disk that uploads leave free
 _SHORT = 1000  # bytes of a request that changes settings
 _SWEEP = 5.0  # seconds between looks for pages that have gone
-_STATIC = {
-    "/": ("index.html", "text/html"),
-    "/style.css": ("style.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/paint.js": ("paint.js", "text/javascript"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
+# Browsers run a script by this type alone, and Windows may have another for it.
+mimetypes.add_type("text/javascript", ".js")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,23 +59,24 @@ class Limits:
 
 
 def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
-    """The application, without its guard."""
+    """Return the application, without its guard."""
     page = _Page(worker, sessions, limits)
-    own = "/api/sessions/{token}"
-    photo = f"{own}/photos/{{id}}"
-    routes = [Route(path, _static(*told)) for path, told in _STATIC.items()]
-    routes += [
+    session = "/api/sessions/{token}"
+    photo = f"{session}/photos/{{id}}"
+    static = StaticFiles(packages=[("colorize.page", "static")], html=True)
+    routes = [
         Route("/api/sessions", page.open, methods=["POST"]),
-        Route(own, page.state),
-        Route(f"{own}/close", page.close, methods=["POST"]),
-        Route(f"{own}/photos", page.upload, methods=["POST"]),
-        Route(f"{own}/photos.zip", page.download_all),
+        Route(session, page.state),
+        Route(f"{session}/close", page.close, methods=["POST"]),
+        Route(f"{session}/photos", page.upload, methods=["POST"]),
+        Route(f"{session}/photos.zip", page.download_all),
         Route(f"{photo}/settings", page.change, methods=["POST"]),
         Route(f"{photo}/remove", page.remove, methods=["POST"]),
         Route(f"{photo}/preview", page.preview),
         Route(f"{photo}/thumbnail", page.thumbnail),
         Route(f"{photo}/copy", page.write_copy, methods=["POST"]),
         Route(f"{photo}/copy", page.download),
+        Mount("/", static),
     ]
 
     @contextlib.asynccontextmanager
@@ -97,7 +93,7 @@ def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
 
 
 async def _explain(request: Request, error: Exception) -> Response:
-    """An error as one sentence, which the page shows."""
+    """Return an error as one sentence, which the page shows."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = error.detail if isinstance(error, HTTPException) else "a fault"
     return JSONResponse({"error": detail}, status)
@@ -107,15 +103,6 @@ async def _sweep(sessions: Sessions) -> None:
     while True:
         await asyncio.sleep(_SWEEP)
         await run_in_threadpool(sessions.close_silent)
-
-
-def _static(name: str, kind: str) -> Callable[[Request], Any]:
-    body = (resources.files("colorize.page") / "static" / name).read_bytes()
-
-    async def send(request: Request) -> Response:
-        return Response(body, media_type=kind)
-
-    return send
 
 
 class _Page:
@@ -144,7 +131,7 @@ class _Page:
         return session, photo
 
     async def open(self, request: Request) -> Response:
-        """Begins a session."""
+        """Begin a session."""
         try:
             session = self.sessions.new()
         except ColorizeError as e:
@@ -160,19 +147,19 @@ class _Page:
         )
 
     async def close(self, request: Request) -> Response:
-        """Ends a session; its files are deleted."""
+        """End a session; its files are deleted."""
         session = self.sessions.find(request.path_params["token"])
         if session is not None:
             await run_in_threadpool(self.sessions.close, session)
         return Response(status_code=204)
 
     async def state(self, request: Request) -> Response:
-        """What is happening to each photo; to ask shows that the page is open."""
+        """Say what is happening to each photo; to ask shows that the page is open."""
         session = self._session(request)
-        photos = [self._told(photo) for photo in list(session.photos.values())]
+        photos = [self._state_of(photo) for photo in list(session.photos.values())]
         return JSONResponse({"loading": self.worker.size is None, "photos": photos})
 
-    def _told(self, photo: Photo) -> dict[str, Any]:
+    def _state_of(self, photo: Photo) -> dict[str, Any]:
         result = photo.result
         return {
             "id": photo.id,
@@ -190,7 +177,7 @@ class _Page:
         }
 
     async def upload(self, request: Request) -> Response:
-        """Takes a photo: the body is the file, the query has its name and size."""
+        """Take a photo: the body is the file, the query has its name and size."""
         session = self._session(request)
         name = request.query_params.get("name", "")
         if len(session.photos) + session.uploading >= self.limits.photos:
@@ -200,13 +187,13 @@ class _Page:
                 "some",
             )
         declared = [
-            int(told) if told.isascii() and told.isdigit() and len(told) < 20 else 0
-            for told in (
+            int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+            for text in (
                 request.query_params.get("size", ""),
                 request.headers.get("content-length", ""),
             )
         ]
-        photo = kept.new_photo(name, session.folder)
+        photo = uploads.new_photo(name, session.folder)
         free = shutil.disk_usage(self.sessions.folder).free
         if max(declared) > self.limits.bytes:
             photo.fail(self._too_large())
@@ -224,13 +211,13 @@ class _Page:
         session.photos[photo.id] = photo
         if photo.state == "queued":
             self.worker.put(photo)
-        return JSONResponse(self._told(photo))
+        return JSONResponse(self._state_of(photo))
 
     def _too_large(self) -> str:
         return f"larger than the {self.limits.bytes / 1e6:g} MB allowed"
 
     async def _receive(self, request: Request, session: Session, photo: Photo) -> None:
-        """Writes the body of a request into a photo's file, as far as it may."""
+        """Write the body of a request into a photo's file, as far as it may."""
         whole = False
         received, waiting = 0, bytearray()
         try:
@@ -257,11 +244,11 @@ class _Page:
                 files.discard(photo.upload)
 
     async def change(self, request: Request) -> Response:
-        """Sets the saturation of a photo, or its size, which colours it again."""
+        """Set the saturation of a photo, or its size, which colours it again."""
         _, photo = self._photo(request)
-        given = await _short_json(request)
-        saturation = given.get("saturation", photo.saturation)
-        size = given.get("size", photo.size)
+        changes = await _short_json(request)
+        saturation = changes.get("saturation", photo.saturation)
+        size = changes.get("size", photo.size)
         if not _is_number(saturation, *SATURATIONS):
             raise HTTPException(
                 400, "saturation must be from {} to {}".format(*SATURATIONS)
@@ -275,21 +262,21 @@ class _Page:
         if size != photo.size and photo.state != "failed":
             photo.size = size
             self.worker.put(photo)
-        return JSONResponse(self._told(photo))
+        return JSONResponse(self._state_of(photo))
 
     async def remove(self, request: Request) -> Response:
-        """Deletes a photo."""
+        """Delete a photo."""
         session, photo = self._photo(request)
         await run_in_threadpool(self.sessions.remove, session, photo)
         return Response(status_code=204)
 
     async def preview(self, request: Request) -> Response:
-        """What the browser paints a photo from."""
+        """Send what the browser paints a photo from."""
         _, photo = self._photo(request)
         return await self._sent(photo.result.preview if photo.result else None)
 
     async def thumbnail(self, request: Request) -> Response:
-        """The same for the list."""
+        """Send the same for the list."""
         _, photo = self._photo(request)
         return await self._sent(photo.result.thumbnail if photo.result else None)
 
@@ -303,7 +290,7 @@ class _Page:
         raise HTTPException(409, "This photo is not coloured yet.")
 
     async def write_copy(self, request: Request) -> Response:
-        """Writes the coloured copy of a photo, to be downloaded next."""
+        """Write the coloured copy of a photo, to be downloaded next."""
         session, photo = self._photo(request)
 
         def write() -> Any:
@@ -321,22 +308,20 @@ class _Page:
         done = await run_in_threadpool(write)
         if done.outcome == "failed":
             raise HTTPException(422, done.reason)
-        return JSONResponse(self._told(photo))
+        return JSONResponse(self._state_of(photo))
 
     async def download(self, request: Request) -> Response:
-        """The coloured copy that was written last."""
+        """Send the coloured copy that was written last."""
         session, photo = self._photo(request)
         if photo.copy is None or not photo.copy.exists():
             raise HTTPException(409, "Press Download again.")
-        (name,) = kept.copy_names([photo])
+        (name,) = uploads.copy_names([photo])
         return FileResponse(
-            photo.copy,
-            media_type="application/octet-stream",
-            headers={"content-disposition": _disposition(name)},
+            photo.copy, media_type="application/octet-stream", filename=name
         )
 
     async def download_all(self, request: Request) -> Response:
-        """A ZIP file of all that is coloured, and a report of everything."""
+        """Send a ZIP file of all that is coloured, and a report of everything."""
         session = self._session(request)
         photos = list(session.photos.values())
         if not any(photo.state == "ready" for photo in photos):
@@ -344,14 +329,14 @@ class _Page:
         return _Pieces(
             self._zip(session, photos),
             media_type="application/zip",
-            headers={"content-disposition": _disposition("colorized.zip")},
+            headers={"content-disposition": 'attachment; filename="colorized.zip"'},
         )
 
     def _zip(self, session: Session, photos: list[Photo]) -> Generator[bytes]:
-        """A ZIP file, piece by piece, as each copy is written."""
+        """Yield a ZIP file, piece by piece, as each copy is written."""
         sink = _Sink()
         lines: list[str] = []
-        names = kept.copy_names(photos)
+        names = uploads.copy_names(photos)
         with (
             self.sessions.using(session),
             zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive,
@@ -374,14 +359,14 @@ class _Page:
                     ):
                         while block := file.read(_BLOCK):
                             member.write(block)
-                            yield sink.taken()
+                            yield sink.take()
                 finally:
                     files.discard(done.output)
-                yield sink.taken()
+                yield sink.take()
             entry = zipfile.ZipInfo("report.jsonl", time.localtime()[:6])
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, "".join(lines))
-        yield sink.taken()
+        yield sink.take()
 
 
 class _Pieces(StreamingResponse):
@@ -395,7 +380,7 @@ class _Pieces(StreamingResponse):
         self._pieces = pieces
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Sends it."""
+        """Send it."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -409,18 +394,18 @@ class _Sink:
         self._parts: list[bytes] = []
 
     def write(self, data: bytes, /) -> int:
-        """Adds to it."""
+        """Add to it."""
         self._parts.append(bytes(data))
         return len(data)
 
     def flush(self) -> None:
-        """Does nothing: it is taken, not sent."""
+        """Do nothing: it is taken, not sent."""
 
     def close(self) -> None:
-        """Does nothing: what is in it is still to be taken."""
+        """Do nothing: what is in it is still to be taken."""
 
-    def taken(self) -> bytes:
-        """What was written since last asked."""
+    def take(self) -> bytes:
+        """Return what was written since last asked."""
         data = b"".join(self._parts)
         self._parts.clear()
         return data
@@ -431,16 +416,9 @@ def _private(path: str, flags: int) -> int:
 
 
 def _line(done: Any, name: str, output: str) -> str:
-    """A line of a report, which names no file of this computer."""
-    told = done.as_json() | {"name": name, "input": name, "output": output, "fault": ""}
-    return json.dumps(told) + "\n"
-
-
-def _disposition(name: str) -> str:
-    """Has a browser save what is sent, under a name (RFC 6266)."""
-    plain = "".join(c if c.isascii() and c.isprintable() else "_" for c in name)
-    plain = plain.replace("%", "_")
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    """Return a line of a report, which names no file of this computer."""
+    shown = {"name": name, "input": name, "output": output, "fault": ""}
+    return json.dumps(done.as_json() | shown) + "\n"
 
 
 def _is_number(value: Any, least: float, most: float) -> bool:
@@ -453,16 +431,16 @@ def _is_number(value: Any, least: float, most: float) -> bool:
 
 
 async def _short_json(request: Request) -> dict[str, Any]:
-    """The object that a request's body holds."""
+    """Return the object that a request's body holds."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _SHORT:
             raise HTTPException(413, "too long")
     try:
-        given = json.loads(body)
+        value = json.loads(body)
     except ValueError as e:
         raise HTTPException(400, "not JSON") from e
-    if not isinstance(given, dict):
+    if not isinstance(value, dict):
         raise HTTPException(400, "not an object")
-    return given
+    return value

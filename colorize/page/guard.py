@@ -31,12 +31,12 @@ _HEADERS = {
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is one that other computers cannot reach."""
+    """Return whether an address is one that other computers cannot reach."""
     return ipaddress.ip_address(address).is_loopback
 
 
 def in_url(host: str) -> str:
-    """A host as URLs hold it: IPv6 in brackets."""
+    """Return a host as URLs hold it: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -58,11 +58,11 @@ class Guard:
         # that someone else could lead here.
         self._any_number = address in EVERYWHERE
         if self._any_number:
-            own = socket.gethostname().lower()
-            self._names |= {own, f"{own.split('.')[0]}.local"}
+            name = socket.gethostname().lower()
+            self._names |= {name, f"{name.split('.')[0]}.local"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -83,14 +83,14 @@ class Guard:
         await self._app(scope, receive, guarded)
 
     def _refusal(self, headers: list[tuple[bytes, bytes]]) -> str:
-        """Why a request is refused; empty if it is not."""
+        """Return why a request is refused; empty if it is not."""
         hosts = [v.decode("latin-1").lower() for k, v in headers if k == b"host"]
         if len(hosts) != 1 or not self._is_own(hosts[0]):
             return "Refused: not an address of this page.\n"
-        told = {k: v.decode("latin-1") for k, v in headers}
-        if told.get(b"origin", f"http://{hosts[0]}").lower() != f"http://{hosts[0]}":
+        texts = {k: v.decode("latin-1") for k, v in headers}
+        if texts.get(b"origin", f"http://{hosts[0]}").lower() != f"http://{hosts[0]}":
             return "Refused: asked by another page.\n"
-        if told.get(b"sec-fetch-site", "none") not in ("none", "same-origin"):
+        if texts.get(b"sec-fetch-site", "none") not in ("none", "same-origin"):
             return "Refused: asked by another page. Type the address yourself.\n"
         return ""
 

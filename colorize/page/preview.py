@@ -18,7 +18,7 @@ THUMBNAIL = 160  # the same, in the list
 
 
 def original(page: reading.Page, side: int) -> np.ndarray:
-    """A page as it was given, small, without its transparency.
+    """Return a page as it is in its file, small, without its transparency.
 
     It is read strip by strip: a scan may be larger than memory.
 
@@ -35,8 +35,8 @@ def original(page: reading.Page, side: int) -> np.ndarray:
         factor *= 2
     parts = []
     for _, strip in page.strips(reading.ROWS):
-        seen = color.to_depth(strip[..., : strip.shape[-1] - page.alpha], 8)
-        pixels = seen if seen.shape[-1] == 3 else seen[..., 0]
+        levels = color.to_depth(strip[..., : strip.shape[-1] - page.alpha], 8)
+        pixels = levels if levels.shape[-1] == 3 else levels[..., 0]
         parts.append(
             np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).reduce(factor))
         )
@@ -47,7 +47,7 @@ def original(page: reading.Page, side: int) -> np.ndarray:
 
 
 def pack(pixels: np.ndarray, ab: np.ndarray) -> bytes:
-    """A preview as it is sent.
+    """Return a preview as it is sent.
 
     Args:
         pixels: (H, W, 1 or 3) uint8, from `original`.

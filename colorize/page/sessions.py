@@ -33,21 +33,21 @@ _RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
 
 
 def shown_name(name: str) -> str:
-    """The name of an uploaded file to be shown: its last part, on one line."""
+    """Return the name of an uploaded file to be shown: its last part, on one line."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     # Neither control characters nor those that turn the direction of text around.
-    kept = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cs"))
-    kept = "".join(c for c in kept if not 0x202A <= ord(c) <= 0x202E)
-    kept = "".join(c for c in kept if not 0x2066 <= ord(c) <= 0x2069).strip()
-    stem, suffix = os.path.splitext(kept)
+    text = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cs"))
+    text = "".join(c for c in text if not 0x202A <= ord(c) <= 0x202E)
+    text = "".join(c for c in text if not 0x2066 <= ord(c) <= 0x2069).strip()
+    stem, suffix = os.path.splitext(text)
     return stem[: _NAME - len(suffix[:10])] + suffix[:10] or "photo"
 
 
 def file_name(name: str) -> str:
-    """The same as a file can be called on any system."""
-    kept = "".join("_" if c in _FORBIDDEN else c for c in shown_name(name))
-    kept = kept.strip(" .") or "photo"
-    return f"_{kept}" if kept.split(".")[0].upper() in _RESERVED else kept
+    """Return the same as a file can be called on any system."""
+    text = "".join("_" if c in _FORBIDDEN else c for c in shown_name(name))
+    text = text.strip(" .") or "photo"
+    return f"_{text}" if text.split(".")[0].upper() in _RESERVED else text
 
 
 @dataclass(frozen=True)
@@ -104,17 +104,17 @@ class Photo:
     removed: bool = False
 
     def file(self, what: str) -> Path:
-        """A new file of its own."""
+        """Return the path of a new file of its own."""
         return self.upload.parent / f"{self.id}-{secrets.token_hex(4)}{what}"
 
     @property
     def suffix(self) -> str:
-        """Of its copy: that which `colorize predict` would give it."""
+        """Return that of its copy, which `colorize predict` would give it."""
         folder, name = self.upload.parent, self.upload.name
         return os.path.splitext(finding.output_names([name], "", folder)[0])[1]
 
     def delete(self) -> None:
-        """Deletes all its files."""
+        """Delete all its files."""
         for path in self.upload.parent.glob(f"{self.id}*"):
             files.discard(path)
 
@@ -128,16 +128,16 @@ class Photo:
 
 
 def new_photo(name: str, folder: Path) -> Photo:
-    """A photo to be uploaded into a folder."""
+    """Return a photo to be uploaded into a folder."""
     id = secrets.token_hex(8)
     suffix = os.path.splitext(name)[1]
     # The name decides on the format of the copy, and never leads to another file.
-    own = suffix if formats.by_suffix(suffix) else ""
-    return Photo(id, shown_name(name), folder / f"{id}{own}")
+    suffix = suffix if formats.by_suffix(suffix) else ""
+    return Photo(id, shown_name(name), folder / f"{id}{suffix}")
 
 
 def copy_names(photos: Sequence[Photo]) -> list[str]:
-    """Names for the copies of photos, no two alike."""
+    """Return names for the copies of photos, no two alike."""
     taken: set[str] = set()
     names = []
     for photo in photos:
@@ -187,7 +187,7 @@ class Sessions:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Deletes everything, whatever signal comes meanwhile."""
+        """Delete everything, whatever signal comes meanwhile."""
         before = [signal.signal(number, signal.SIG_IGN) for number in signals.ENDING]
         for session in list(self._open.values()):
             self.close(session)
@@ -196,7 +196,7 @@ class Sessions:
             signal.signal(number, handler)
 
     def new(self) -> Session:
-        """Opens one.
+        """Open one.
 
         Raises:
             ColorizeError: there are too many.
@@ -213,7 +213,7 @@ class Sessions:
         return session
 
     def find(self, token: str) -> Session | None:
-        """The one with a token, which has been heard of now."""
+        """Return the one with a token, which has been heard of now."""
         session = self._open.get(token)
         if session is not None:
             session.heard = time.monotonic()
@@ -221,7 +221,7 @@ class Sessions:
 
     @contextlib.contextmanager
     def using(self, session: Session) -> Iterator[None]:
-        """Keeps the files of a session until the block ends, even if it is closed."""
+        """Keep the files of a session until the block ends, even if it is closed."""
         with self._lock:
             session.users += 1
         try:
@@ -232,14 +232,14 @@ class Sessions:
             self._clean(session)
 
     def remove(self, session: Session, photo: Photo) -> None:
-        """Deletes a photo."""
+        """Delete a photo."""
         session.photos.pop(photo.id, None)
         photo.removed = True
         self._on_remove(photo)
         photo.delete()
 
     def close(self, session: Session) -> None:
-        """Ends a session; its files go as soon as nobody uses them."""
+        """End a session; its files go as soon as nobody uses them."""
         with self._lock:
             self._open.pop(session.token, None)
             session.closed = True
@@ -254,7 +254,7 @@ class Sessions:
             files.discard_folder(session.folder)
 
     def close_silent(self, away: float = AWAY) -> None:
-        """Ends those that nothing has been heard of for so many seconds."""
+        """End those that nothing has been heard of for so many seconds."""
         for session in list(self._open.values()):
             if time.monotonic() - session.heard > away and not session.users:
                 self.close(session)

@@ -33,7 +33,7 @@ class Worker:
         precision: what the network computes in.
         max_megapixels: larger pictures are refused.
         provenance: whether copies say how they were made.
-        say: told of faults of this program.
+        say: called with faults of this program.
 
     Attributes:
         size: short side that this network is usually shown; None until it is open.
@@ -64,7 +64,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
     def start(self, on_failure: Callable[[], None]) -> None:
-        """Opens the model in its own thread, and begins.
+        """Open the model in the worker's thread, and begin.
 
         Args:
             on_failure: called if the model cannot be opened.
@@ -73,7 +73,7 @@ class Worker:
         self._thread.start()
 
     def stop(self, patience: float = 1.0) -> None:
-        """Lets it end after the photo that is under way, for which it may not wait."""
+        """Let it end after the photo that is under way, for which it may not wait."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -81,7 +81,7 @@ class Worker:
             self._thread.join(patience)
 
     def put(self, photo: Photo) -> None:
-        """Puts a photo at the end of the queue, unless it stands there already."""
+        """Put a photo at the end of the queue, unless it stands there already."""
         with self._changed:
             if photo not in self._queue and not photo.removed:
                 self._queue.append(photo)
@@ -90,13 +90,13 @@ class Worker:
             self._changed.notify_all()
 
     def drop(self, photo: Photo) -> None:
-        """Takes a photo out of the queue."""
+        """Take a photo out of the queue."""
         with self._changed:
             if photo in self._queue:
                 self._queue.remove(photo)
 
     def position(self, photo: Photo) -> int:
-        """Its place in the queue, from 1; 0 if it does not wait."""
+        """Return its place in the queue, from 1; 0 if it does not wait."""
         with self._changed:
             return self._queue.index(photo) + 1 if photo in self._queue else 0
 
@@ -145,8 +145,8 @@ class Worker:
         )
         if not self._provenance:
             return settings
-        told = self._origin.provenance(settings)
-        return dataclasses.replace(settings, provenance=told)
+        provenance = self._origin.provenance(settings)
+        return dataclasses.replace(settings, provenance=provenance)
 
     def _color(self, photo: Photo) -> None:
         """Run the network on a photo, and make its previews."""
@@ -253,7 +253,7 @@ class Worker:
             return steps.write(file, picture, ab, settings)
 
     def report(self, photo: Photo) -> Job:
-        """What became of a photo that has not been written."""
+        """Return what became of a photo that has not been written."""
         if photo.failure is not None:
             return photo.failure
         reason = photo.reason or "not coloured yet"

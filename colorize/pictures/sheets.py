@@ -67,7 +67,7 @@ def contact_sheet(
 
 
 def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """Return (H, W, 3) uint8 scaled down to at most `side` pixels of height."""
+    """Return (H, W, 3) uint8, scaled down to a height of `side` pixels at most."""
     height, width = picture.shape[:2]
     if height <= side:
         return picture

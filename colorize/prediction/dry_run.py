@@ -75,7 +75,7 @@ def survey(colorizer: Colorizer, jobs: Iterable[Job], settings: Settings) -> Sur
                 sample.append((job, size))
             elif place < _TRIED:
                 sample[place] = (job, size)
-    seconds, written, seen = 0.0, 0, 0.0
+    seconds, written, colored = 0.0, 0, 0.0
     for job, size in sample:
         begun = time.monotonic()
         named = replace(settings, format=formats.format_of(job.output))
@@ -83,8 +83,8 @@ def survey(colorizer: Colorizer, jobs: Iterable[Job], settings: Settings) -> Sur
             copy, _ = steps.predict_bytes(colorizer, job.input.read_bytes(), named)
             written += len(copy)
             seconds += time.monotonic() - begun
-            seen += size
-    scale = megapixels / seen if seen else 0.0
+            colored += size
+    scale = megapixels / colored if colored else 0.0
     return Survey(
         dict(counts),
         reasons,

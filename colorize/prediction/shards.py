@@ -6,10 +6,10 @@ from colorize.errors import UsageError
 
 
 def shard(asked: str, environment: Mapping[str, str]) -> tuple[int, int]:
-    """Which part of the work is this process's: (i, n) for the i-th of n, from 1.
+    """Return which part of the work is this process's: (i, n), the i-th of n from 1.
 
     Args:
-        asked: `I/N`; `auto` to be told by a SLURM array or `srun`; `auto/N` for a
+        asked: `I/N`; `auto` to ask a SLURM array or `srun`; `auto/N` for a
             Kubernetes Indexed Job of N completions, which does not tell how many.
         environment: of the process.
 
@@ -19,28 +19,28 @@ def shard(asked: str, environment: Mapping[str, str]) -> tuple[int, int]:
     index, _, count = asked.partition("/")
     try:
         if index == "auto" and not count:
-            found = _shard_of_slurm(environment)
+            part = _shard_of_slurm(environment)
         elif index == "auto":
-            found = int(environment["JOB_COMPLETION_INDEX"]) + 1, int(count)
+            part = int(environment["JOB_COMPLETION_INDEX"]) + 1, int(count)
         else:
-            found = int(index), int(count)
+            part = int(index), int(count)
     except KeyError as e:
         raise UsageError(f"--shard {asked}: {e.args[0]} is not set") from e
     except ValueError as e:
         raise UsageError(
             f"--shard must be I/N, as 1/4 to 4/4, auto or auto/N, got {asked}"
         ) from e
-    if not 1 <= found[0] <= found[1]:
-        raise UsageError(f"--shard {asked}: there is no part {found[0]} of {found[1]}")
-    return found
+    if not 1 <= part[0] <= part[1]:
+        raise UsageError(f"--shard {asked}: there is no part {part[0]} of {part[1]}")
+    return part
 
 
 def _shard_of_slurm(environment: Mapping[str, str]) -> tuple[int, int]:
     if "SLURM_ARRAY_TASK_ID" in environment:
-        own, first, count = (
+        number, first, count = (
             int(environment[f"SLURM_ARRAY_TASK_{name}"])
             for name in ("ID", "MIN", "COUNT")
         )
         step = int(environment.get("SLURM_ARRAY_TASK_STEP", "1"))
-        return (own - first) // step + 1, count
+        return (number - first) // step + 1, count
     return int(environment["SLURM_PROCID"]) + 1, int(environment["SLURM_NTASKS"])
