@@ -92,6 +92,16 @@ def test_every_flag_exists(path):
             assert flag in flags, code
 
 
+@each(DOCUMENTS)
+def test_every_script_and_make_target_exists(path):
+    text = path.read_text(encoding="utf-8")
+    for script in re.findall(r"python (benchmarks/\w+\.py)", text):
+        assert (ROOT / script).is_file(), script
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    for target in re.findall(r"(?:^|`)make (\w+)", text, re.M):
+        assert target in targets, target
+
+
 def test_the_readme_is_short():
     assert (ROOT / "README.md").stat().st_size <= 8192
 
