@@ -53,7 +53,7 @@ def flags_of(command):
 @each(TEXTS)
 def test_local_links_lead_somewhere_and_no_figure_is_missing(path):
     text = path.read_text(encoding="utf-8")
-    assert "@@" not in text
+    assert "@@" not in text and "<<<<" not in text
     for target in re.findall(r"\]\(([^)]+)\)", text):
         if "://" in target:
             continue
