@@ -59,9 +59,9 @@ gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-early.toml --freeze none --loss "bins + 0.25 perceptual" --out $(RUNS)/gamma-early-looks $(FLAGS)
 	$(BIN)/colorize blend $(RUNS)/gamma-5 $(RUNS)/gamma-early-looks $(RUNS)/gamma.keras --share 0.8 --share 0.2 --saturation 1.35
 
-bench: $(READY) ## Time the loader and a step of Fusion against the tutorials' way
-	$(BIN)/python benchmarks/loader.py
+bench: $(READY) ## Time a step of Fusion, and gamma's network against one of 2016
 	$(BIN)/python benchmarks/fusion_step.py
+	$(BIN)/python benchmarks/network.py
 
 clean: ## Delete what these targets made, but no trained runs
 	rm -rf .venv out/demo .mypy_cache .pytest_cache .ruff_cache dist

@@ -1,34 +1,118 @@
+"""Documents keep their promises: links lead somewhere, commands and flags exist."""
+
 import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from colorize import config
 from colorize.cli import cli
 
 ROOT = Path(__file__).parent.parent
-TEXTS = [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("configs/*.toml")]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md")])
+TEXTS = [*DOCUMENTS, *sorted(ROOT.glob("configs/**/*.toml"))]
+# Flags in documents that belong to other programs.
+OTHERS = {
+    *("--no-deps", "--editable", "--constraint"),  # pip
+    *("--nodes", "--ntasks-per-node", "--gpus-per-node"),  # srun
+    "--protocol",  # gone, says the changelog
+}
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def each(paths):
+    return pytest.mark.parametrize(
+        "path", paths, ids=lambda path: str(path.relative_to(ROOT))
+    )
+
+
+def anchors(text):
+    """The ids that GitHub gives the headings of a document."""
+    for heading in re.findall(
+        r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M
+    ):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def commands(text):
+    """Lines of a document that call colorize, without what the shell does to them."""
+    joined = text.replace("\\\n", "")
+    lines = re.findall(r"^(?:.*?  )?(colorize .*)$", joined, re.M)
+    return [re.split(r" [<>|] ", line)[0] for line in lines]
+
+
+def flags_of(command):
+    return {
+        flag
+        for option in command.params
+        for flag in (*option.opts, *option.secondary_opts)
+    } | {"--help"}
+
+
+@each(TEXTS)
 def test_local_links_lead_somewhere_and_no_figure_is_missing(path):
     text = path.read_text(encoding="utf-8")
-    assert "@@" not in text
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
-        if "://" not in target:
-            assert (path.parent / target).exists(), target
+    assert "@@" not in text and "<<<<" not in text
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        leads_to = path.parent / file if file else path
+        assert leads_to.exists(), target
+        if anchor:
+            assert anchor in anchors(leads_to.read_text(encoding="utf-8")), target
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+@each(TEXTS)
 def test_every_command_can_be_given(path):
-    text = path.read_text(encoding="utf-8")
-    for line in re.findall(r"^(?:# )?(?:.*:  )?(colorize .*)$", text, re.MULTILINE):
-        _, name, *arguments = shlex.split(line, comments=True)
-        command = cli.commands[name]
+    for line in commands(path.read_text(encoding="utf-8")):
+        _, *arguments = shlex.split(line, comments=True)
+        name, command, arguments = cli.resolve_command(click.Context(cli), arguments)
         context = command.make_context(name, arguments)  # or it raises
         if name == "train":
-            settings = dict(context.params)
-            for other in ("file", "out", "init", "resume", "cache_dir"):
-                settings.pop(other)
+            settings = {
+                key: value
+                for key, value in context.params.items()
+                if key in config.TrainConfig.__dataclass_fields__
+            }
             config.load(None, settings)
+
+
+@each(DOCUMENTS)
+def test_every_flag_exists(path):
+    text = path.read_text(encoding="utf-8")
+    everyone = set().union(*map(flags_of, cli.commands.values()), {"--version"})
+    for code in re.findall(r"```.*?```|`[^`\n]+`", text, re.S):
+        if "pytest" in code:
+            continue
+        call = re.match(r"`colorize ([a-z]+)\b", code)
+        flags = flags_of(cli.commands[call[1]]) if call else everyone | OTHERS
+        for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code):
+            assert flag in flags, code
+
+
+@each(DOCUMENTS)
+def test_every_script_and_make_target_exists(path):
+    text = path.read_text(encoding="utf-8")
+    for script in re.findall(r"python (benchmarks/\w+\.py)", text):
+        assert (ROOT / script).is_file(), script
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    for target in re.findall(r"(?:^|`)make (\w+)", text, re.M):
+        assert target in targets, target
+
+
+def test_the_readme_is_short():
+    assert (ROOT / "README.md").stat().st_size <= 8192
+
+
+def test_every_document_is_reached_from_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for document in ROOT.glob("docs/*.md"):
+        assert f"](docs/{document.name})" in readme
+
+
+def test_every_benchmark_is_in_their_readme():
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    for script in ROOT.glob("benchmarks/*.py"):
+        assert f"`{script.name}`" in text or f"benchmarks/{script.name}" in text
