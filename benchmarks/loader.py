@@ -23,7 +23,7 @@ from PIL import Image  # noqa: E402
 from skimage.color import rgb2lab  # noqa: E402
 
 from colorize import config, files, models  # noqa: E402
-from colorize.datasets import loader  # noqa: E402
+from colorize.datasets import loader, preparing  # noqa: E402
 from colorize.datasets.cache import PictureCache  # noqa: E402
 from colorize.training import losses  # noqa: E402
 
@@ -50,10 +50,10 @@ def ours(folder: Path, cache: Path) -> Iterator[object]:
     flags = {"data": str(folder), "min_colourfulness": 0.0, "batch_size": BATCH}
     settings = config.load(config.recipe("beta"), flags)
     with contextlib.closing(PictureCache(cache, (SIZE, SIZE))) as store:
-        preparing = loader.prepare(settings, store)
+        events = preparing.prepare(settings, store)
         while True:
             try:
-                next(preparing)
+                next(events)
             except StopIteration as end:
                 pictures = end.value
                 break

@@ -33,8 +33,9 @@ ENCODERS = ("efficientnet-lite0", "efficientnet-lite2")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 
-def _setting(default: Any, help: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help})
+def _setting(default: Any, help: str, *, aliases: tuple[str, ...] = ()) -> Any:
+    metadata = {"help": help, "aliases": aliases}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,9 @@ class TrainConfig:
     val_every: int = _setting(1, "Epochs between validations.")
     sample_every: int = _setting(5, "Epochs between sheets of sample pictures.")
     optimizer: str = _setting("adam", f"{', '.join(OPTIMIZERS)}.")
-    learning_rate: float = _setting(0.001, "Step size of the optimizer.")
+    learning_rate: float = _setting(
+        0.001, "Step size of the optimizer.", aliases=("--lr",)
+    )
     schedule: str = _setting(
         "constant",
         "How it changes: constant, or cosine: rising for the first 2 % of the steps, "
@@ -138,6 +141,11 @@ class TrainConfig:
         "of the time]",
     )
     batch_size: int | str = _setting(16, "Pictures a step; `all` for the whole folder.")
+    micro_batch_size: int | None = _setting(
+        None,
+        "Pictures of a batch that go through the network at once; their gradients add "
+        "up to the same step  [all; on a CPU as many as have half a million pixels]",
+    )
     epochs: int = _setting(10, "Epochs to train.")
     steps_per_epoch: int | None = _setting(None, "Steps an epoch  [one pass of data]")
     minutes: float | None = _setting(None, "Stop after so long  [train to the end]")
@@ -146,7 +154,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in (
             "epochs", "val_every", "sample_every", "steps_per_epoch", "width",
-            "checkpoint_every",
+            "checkpoint_every", "micro_batch_size",
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < 1:

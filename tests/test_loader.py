@@ -9,7 +9,7 @@ from PIL import Image
 
 from colorize import color, files
 from colorize.config import TrainConfig
-from colorize.datasets import augmentation, loader
+from colorize.datasets import augmentation, loader, preparing
 from colorize.errors import ColorizeError
 from colorize.pictures import reading
 
@@ -27,7 +27,7 @@ def prepare(open_cache):
     """`prepare(config)`: the pictures of a training, ready to read."""
 
     def prepare(config):
-        work = loader.prepare(config, open_cache(config.box))
+        work = preparing.prepare(config, open_cache(config.box))
         while True:
             try:
                 next(work)
