@@ -128,6 +128,15 @@ def test_what_teaches_nothing_is_left_out_and_counted(photos, prepare):
     assert "left out: 1 unreadable, 2 nearly grey" in pictures.describe()
 
 
+def test_pictures_that_are_too_small_are_left_out_and_counted(photos, prepare):
+    pictures = prepare(settings(photos, size=(48, 48), max_enlargement=1.0))
+    small = sum(min(sides) < 48 for sides in PHOTOS.values())
+    assert pictures.small == small > 0
+    assert f"left out: {small} too small" in pictures.describe()
+    with pytest.raises(ColorizeError, match="lower --size or raise --max-enlargement"):
+        prepare(settings(photos, size=(48, 48), max_enlargement=0.01))
+
+
 def test_only_grey_pictures_are_an_error(tmp_path, prepare):
     (tmp_path / "grey").mkdir()
     Image.linear_gradient("L").save(tmp_path / "grey/a.png")

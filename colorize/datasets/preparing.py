@@ -41,6 +41,7 @@ class Pictures:
         unreadable: (name, reason) of each that is not a whole picture.
         grey: how many were left out as nearly grey.
         twins: how many were left out as copies of a validation picture.
+        small: how many were left out as too small, by `max_enlargement`.
         memorised: whether validation pictures are the training pictures.
     """
 
@@ -52,12 +53,14 @@ class Pictures:
     grey: int
     twins: int
     memorised: bool
+    small: int = 0
 
     def left_out(self) -> dict[str, int]:
         """Return how many pictures were left out, by reason."""
         counts = {
             "unreadable": len(self.unreadable),
             "nearly grey": self.grey,
+            "too small": self.small,
             "the same as a validation picture": self.twins,
         }
         return {reason: count for reason, count in counts.items() if count}
@@ -91,7 +94,15 @@ def prepare(
     folder = Path(config.data)
     listing = yield from look_through(folder, store)
     colourful = listing.records["colourfulness"] >= config.min_colourfulness
-    train = listing.records[colourful]
+    large = listing.records["enlargement"] <= (config.max_enlargement or np.inf)
+    used = colourful & large
+    train = listing.records[used]
+    if not len(train) and colourful.any():
+        raise ColorizeError(
+            f"{folder}: all {int(colourful.sum())} colour pictures would be enlarged "
+            f"more than {config.max_enlargement:g} times to cover "
+            f"{show_size(config.box)}; lower --size or raise --max-enlargement"
+        )
     if not len(train):
         raise ColorizeError(
             f"{folder}: all {len(colourful)} pictures are nearly grey (colourfulness "
@@ -102,7 +113,7 @@ def prepare(
     if config.val == "train":
         val = train
     elif config.val == "split":
-        held_out = _held_out(listing.hashes[colourful], config.val_split)
+        held_out = _held_out(listing.hashes[used], config.val_split)
         train, val = train[~held_out], train[held_out]
     else:
         own = yield from look_through(Path(config.val), store)
@@ -128,6 +139,7 @@ def prepare(
         grey=int((~colourful).sum()),
         twins=int(twins.sum()),
         memorised=config.val == "train",
+        small=int((colourful & ~large).sum()),
     )
 
 

@@ -124,9 +124,9 @@ def _train(
     opened: contextlib.ExitStack,
 ) -> Generator[Event]:
     model, options = yield from _build_model(config, devices, init, resume)
-    store = opened.enter_context(
-        contextlib.closing(PictureCache(cache_folder, config.box))
-    )
+    measured = config.max_enlargement is not None
+    store = PictureCache(cache_folder, config.box, measured=measured)
+    opened.enter_context(contextlib.closing(store))
     pictures = yield from _stoppable(_find_pictures(config, store, devices), stop)
     if devices.chief:
         opened.enter_context(_locked(run, resume=resume))
