@@ -64,7 +64,7 @@ class Limits:
 _AT_LEAST_1 = Limits("at least 1", lambda x: x >= 1)
 _ABOVE_0 = Limits("above 0", lambda x: 0 < x < math.inf)
 _SHARE = Limits("in [0, 1]", lambda x: 0 <= x <= 1)
-_ANY_SHARE_BUT_1 = Limits("in [0, 1)", lambda x: 0 <= x < 1, "0.2")
+_BELOW_1 = Limits("in [0, 1)", lambda x: 0 <= x < 1, "0.2")
 _PART = Limits("between 0 and 1", lambda x: 0 < x < 1, "0.05")
 _SEED = Limits("in 0...4294967295", lambda x: 0 <= x < 2**32)
 
@@ -115,7 +115,7 @@ class TrainConfig:
     random_crop: bool = _setting(True, "Crop anywhere, or always in the centre.")
     shear: float = _setting(0.0, "Largest shear either way, in radians.")
     zoom: float = _setting(
-        0.0, "Largest change of scale either way, of 1.", limits=_ANY_SHARE_BUT_1
+        0.0, "Largest change of scale either way, of 1.", limits=_BELOW_1
     )
     rotation: float = _setting(0.0, "Largest rotation either way, in degrees.")
     flip: bool = _setting(True, "Mirror every other picture, left to right.")

@@ -475,3 +475,33 @@ def test_embedding_and_training_show_their_progress_apart(photos):
     assert result.exit_code == 0, result.output
     assert "embedding: 100%" in result.stderr
     assert "training:   0%" in result.stderr
+
+
+def test_resuming_goes_on_with_the_cache_of_the_run_and_says_with_what(
+    photos, tmp_path
+):
+    run("train", photos, *TINY, "--cache-dir", "kept", "--lr", "0.01")
+    resumed = run("train", "--resume", "--epochs", "3")
+    assert resumed.exit_code == 0, resumed.output
+    assert "going on with runs/beta, the latest run" in resumed.stderr
+    assert not list((tmp_path / "cache-home").glob("**/*.pack"))
+    assert "learning_rate = 0.01" in (tmp_path / "runs/beta/config.toml").read_text()
+    other = run("train", "--resume", "--out", "nowhere")
+    assert other.exit_code == 2
+    assert "nowhere: no run to resume in it" in error(other)
+
+
+def test_a_training_says_what_it_will_take_and_as_json_what_it_came_to(photos):
+    flags = ["--epochs", "1", "--steps-per-epoch", "1", "--json"]
+    result = run("train", photos, *TINY, *flags)
+    assert result.exit_code == 0, result.output
+    lines = result.stderr.splitlines()
+    plan = "beta learns at 32x32: 1 epoch of 1 step of 2 pictures, 2 pictures in all"
+    assert plan in lines
+    assert any(line.startswith("an epoch is 1 step here") for line in lines)
+    assert "stop when you like: Ctrl-C keeps what was learnt" in lines
+    assert any(line.startswith("first step:") for line in lines)
+    assert any("tensorboard --logdir runs/beta/tensorboard" in line for line in lines)
+    happened = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [one["event"] for one in happened] == ["prepared", "epoch", "finished"]
+    assert happened[1]["val_ab_rmse"] > 0
