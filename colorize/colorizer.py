@@ -92,7 +92,7 @@ class Colorizer:
         """
         fitted = [self._fitted(color.lightness_of(levels)) for levels in small]
         padded = [self._padded(lightness[..., None]) for lightness in fitted]
-        told = [
+        padded_hints = [
             None if one is None else self._padded(_displayable(one, lightness))
             for one, lightness in zip(hints or [None] * len(small), fitted, strict=True)
         ]
@@ -104,11 +104,9 @@ class Colorizer:
             most = max(1, _AT_ONCE // (height * width))
             for first in range(0, len(members), most):
                 batch = members[first : first + most]
-                none = np.zeros((height, width, 3), np.float32)
-                stacked = [none if (one := told[i]) is None else one for i in batch]
                 ab = self.network(
                     np.stack([padded[i] for i in batch]),
-                    None if all(one is none for one in stacked) else np.stack(stacked),
+                    _stacked([padded_hints[i] for i in batch], height, width),
                 )
                 for i, own in zip(batch, ab, strict=True):
                     rows, columns = fitted[i].shape
@@ -180,6 +178,16 @@ def _check_hints(hints: np.ndarray, height: int, width: int) -> None:
     sure = hints[..., 2]
     if not (np.isfinite(hints).all() and sure.min() >= 0 and sure.max() <= 1):
         raise ColorizeError("hints must be finite, and sure from 0 to 1")
+
+
+def _stacked(
+    hints: Sequence[np.ndarray | None], height: int, width: int
+) -> np.ndarray | None:
+    """Return hints as a batch (B, height, width, 3); None if no picture has any."""
+    if all(one is None for one in hints):
+        return None
+    none = np.zeros((height, width, runtimes.HINT_CHANNELS), np.float32)
+    return np.stack([none if one is None else one for one in hints])
 
 
 def _displayable(hints: np.ndarray, lightness: np.ndarray) -> np.ndarray:

@@ -132,6 +132,7 @@ for line in sys.argv[1:]:
         "train nowhere",
         "predict nowhere out",
         "evaluate nowhere",
+        "evaluate . --no-such-flag",
         "blend nowhere elsewhere mean.keras",
     ]
     told = subprocess.run(

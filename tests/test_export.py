@@ -258,8 +258,8 @@ def test_another_onnx_model_is_refused(tmp_path):
     )
     opset = [helper.make_opsetid("", 18)]
     model = helper.make_model(graph, opset_imports=opset)
-    told = json.dumps({"stride": 8, "network_size": 256})
-    helper.set_model_props(model, {"colorize": told})
+    text = json.dumps({"stride": 8, "network_size": 256})
+    helper.set_model_props(model, {"colorize": text})
     save(model, tmp_path / "x.onnx")
     with pytest.raises(ColorizeError, match="does not turn L"):
         runtimes.open_network(tmp_path / "x.onnx")

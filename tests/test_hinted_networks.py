@@ -22,16 +22,23 @@ from colorize.runtimes.keras import KerasNetwork
 def tiny(*, hinted=True):
     """A small network of random weights, stride 4; a hinted place gets its hint."""
     lightness = keras.Input((None, None, 1), name="lightness")
+    hints = keras.Input((None, None, 3), name="hints")
     x = layers.Rescaling(1 / 100)(lightness)
     x = layers.Conv2D(8, 4, 4, activation="relu", name="encoded")(x)  # (B, H/4, W/4, 8)
-    if not hinted:
-        ab = layers.Conv2DTranspose(2, 4, 4, kernel_initializer=_strong)(x)
-        return keras.Model(lightness, ab, name="tiny")
-    hints = keras.Input((None, None, 3), name="hints")
-    means = layers.Rescaling([1 / 100, 1 / 100, 1])(layers.AveragePooling2D(4)(hints))
-    seen = layers.Conv2D(8, 1, use_bias=False, name="hint_cells")(means)
-    x = layers.Add()([x, seen])
+    whole = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    whole = layers.Conv2D(8, 1)(layers.Conv2D(4, 1)(whole))
+    if hinted:
+        means = layers.AveragePooling2D(4)(hints)
+        means = layers.Rescaling([1 / 100, 1 / 100, 1])(means)
+        added = layers.Conv2D(8, 1, use_bias=False, name="hint_cells")(means)
+        x = layers.Add()([x, added])
+        mean = layers.GlobalAveragePooling2D(keepdims=True)(means)
+        added = layers.Conv2D(8, 1, use_bias=False, name="hint_whole")(mean)
+        whole = layers.Add()([whole, added])
+    x = layers.Add()([layers.Conv2D(8, 1)(x), whole])
     ab = layers.Conv2DTranspose(2, 4, 4, kernel_initializer=_strong)(x)
+    if not hinted:
+        return keras.Model(lightness, ab, name="tiny")
     sure = hints[..., 2:]
     ab = ab * (1 - sure) + hints[..., :2] * sure
     return keras.Model([lightness, hints], ab, name="tiny")
@@ -78,8 +85,8 @@ def test_without_hints_it_sees_zeros_and_one_trace_does_for_all_sizes(saved):
     for shape in ((1, 8, 16), (2, 12, 8)):
         none = network(lightness(*shape), np.zeros((*shape, 3), np.float32))
         np.testing.assert_array_equal(network(lightness(*shape)), none)
-        told = network(lightness(*shape), hints(*shape))
-        assert np.allclose(told[:, 2:6, 4:8], (30, -20), rtol=1e-5)
+        ab = network(lightness(*shape), hints(*shape))
+        assert np.allclose(ab[:, 2:6, 4:8], (30, -20), rtol=1e-5)
     assert hasattr(network._run, "structured_input_signature")  # traced, and for good
 
 
@@ -116,26 +123,28 @@ def test_a_hinted_place_keeps_its_colour_in_a_more_vivid_model(saved, tmp_path):
     for model, factor in ((vivid, 1.5), (model_files.open_model(again), 3.0)):
         network = KerasNetwork(model)
         np.testing.assert_allclose(network(x), factor * before(x), rtol=1e-5)
-        told = network(x, hints(1, 8, 16))
-        assert np.allclose(told[:, 2:6, 4:8], (30, -20), rtol=1e-5)
+        ab = network(x, hints(1, 8, 16))
+        assert np.allclose(ab[:, 2:6, 4:8], (30, -20), rtol=1e-5)
     # Beside the hint, the colour that spreads from it is as strong as within.
     paler = hints(1, 8, 16) / np.array([3, 3, 1], np.float32)
-    np.testing.assert_allclose(told, 3 * before(x, paler), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(ab, 3 * before(x, paler), rtol=1e-4, atol=1e-3)
 
 
 def test_a_model_with_hints_begins_from_the_weights_of_one_without(saved_without):
     model = tiny()
     before = model.get_layer("hint_cells").get_weights()
-    assert model_files.load_weights(model, saved_without) == ["hint_cells"]
+    fresh = model_files.load_weights(model, saved_without)
+    assert sorted(fresh) == ["hint_cells", "hint_whole"]
     np.testing.assert_array_equal(model.get_layer("hint_cells").get_weights(), before)
     x = lightness(1, 8, 16)
     without = KerasNetwork(model_files.open_model(saved_without))
     np.testing.assert_array_equal(KerasNetwork(model)(x), without(x))
-    table = models.summary(model, "loaded", "loaded", fresh=["hint_cells"]).splitlines()
+    table = models.summary(model, "loaded", "loaded", fresh=fresh).splitlines()
     assert [("new" in row, "loaded" in row) for row in table if "hint" in row] == [
-        (True, False)
+        (True, False),
+        (True, False),
     ]
-    assert sum("loaded" in row for row in table) == 2
+    assert sum("loaded" in row for row in table) == 5
 
 
 def test_a_model_with_hints_goes_on_from_another(saved):
@@ -156,30 +165,30 @@ def test_a_model_without_hints_does_not_go_on_from_one_with_them(saved):
 def test_an_array_is_coloured_as_hints_say(saved, saturation):
     colorizer = Colorizer(KerasNetwork(model_files.open_model(saved)))
     grey = np.full((30, 50), 140, np.uint8)  # twice as large as the network sees it
-    told = np.zeros((30, 50, 3), np.float32)
-    told[8:16, 12:24] = (20, -30, 1)
-    coloured = colorizer.colorize(grey, size=15, saturation=saturation, hints=told)
+    hints = np.zeros((30, 50, 3), np.float32)
+    hints[8:16, 12:24] = (20, -30, 1)
+    coloured = colorizer.colorize(grey, size=15, saturation=saturation, hints=hints)
     lab = color.rgb_to_lab(coloured[10:14, 15:21])
     assert np.allclose(lab[..., 1:], saturation * np.array((20, -30)), atol=1.5)
     np.testing.assert_array_equal(
-        colorizer.colorize(grey, hints=np.zeros_like(told)), colorizer.colorize(grey)
+        colorizer.colorize(grey, hints=np.zeros_like(hints)), colorizer.colorize(grey)
     )
 
 
 def test_a_hint_beyond_the_gamut_is_brought_into_it(saved):
     colorizer = Colorizer(KerasNetwork(model_files.open_model(saved)))
-    told = np.broadcast_to(np.float32((100, 100, 1)), (20, 20, 3))
+    hints = np.broadcast_to(np.float32((100, 100, 1)), (20, 20, 3))
     grey = np.full((20, 20), 60, np.uint8)
-    ab = colorizer.small_ab(grey, size=20, hints=told)
+    ab = colorizer.small_ab(grey, size=20, hints=hints)
     lab = np.concatenate([color.lightness_of(grey)[..., None], ab], axis=-1)
     np.testing.assert_allclose(color.into_gamut(lab), lab, atol=0.2)
     assert np.allclose(ab[..., 0], ab[..., 1]) and ab.min() > 20
 
 
 def test_hints_are_averaged_by_how_sure_they_are():
-    told = np.zeros((4, 6, 3), np.float32)
-    told[0, 0], told[1, 1], told[3, 5] = (40, 0, 1), (0, 20, 0.5), (-8, 8, 1)
-    small = mean_hints(told, 2, 3)
+    hints = np.zeros((4, 6, 3), np.float32)
+    hints[0, 0], hints[1, 1], hints[3, 5] = (40, 0, 1), (0, 20, 0.5), (-8, 8, 1)
+    small = mean_hints(hints, 2, 3)
     np.testing.assert_allclose(small[0, 0], (40 / 1.5, 10 / 1.5, 1.5 / 4), rtol=1e-6)
     np.testing.assert_allclose(small[1, 2], (-8, 8, 1 / 4))
     assert not small[0, 1:].any() and not small[1, :2].any()
@@ -263,12 +272,12 @@ def test_an_exported_file_takes_hints_on_request(
     before = KerasNetwork(model_files.open_model(saved))
     for shape in ((2, 8, 16), (1, 12, 8)):
         x = lightness(*shape)
-        told = network(x, hints(*shape))
+        ab = network(x, hints(*shape))
         off = 0.5 if precision == "int8" else 1e-3
-        assert np.allclose(told[:, 2:6, 4:8], (30, -20), atol=off)
+        assert np.allclose(ab[:, 2:6, 4:8], (30, -20), atol=off)
         if precision != "int8":  # calibrated on pictures, not on noise
             np.testing.assert_allclose(network(x), before(x), atol=0.3)
-            np.testing.assert_allclose(told, before(x, hints(*shape)), atol=0.3)
+            np.testing.assert_allclose(ab, before(x, hints(*shape)), atol=0.3)
     ran = {}
     exec(done.snippet, ran)
     assert np.allclose(ran["ab"][0, 42, 62], (30, 20), atol=off)
@@ -298,9 +307,9 @@ def test_an_exported_file_takes_no_hints_else(
 def test_a_file_of_one_size_takes_hints_of_any(suffix, saved, small_photos, tmp_path):
     path = tmp_path / f"a{suffix}"
     export.export(saved, path, fixed=(16, 24), hints=True)
-    told = np.zeros((90, 70, 3), np.float32)
-    told[30:60, 20:50] = (10, 20, 1)
-    ab = colorize.load(path).small_ab(np.full((90, 70), 99, np.uint8), hints=told)
+    hints = np.zeros((90, 70, 3), np.float32)
+    hints[30:60, 20:50] = (10, 20, 1)
+    ab = colorize.load(path).small_ab(np.full((90, 70), 99, np.uint8), hints=hints)
     assert ab.shape == (16, 12, 2)
     assert np.allclose(ab[7:10, 5:7], (10, 20), rtol=1e-4)
 

@@ -414,6 +414,21 @@ def test_fine_tuning_leaves_what_is_frozen_and_says_what_is(photos, tmp_path):
     assert changed == [not yes for yes in frozen]
 
 
+def test_layers_for_hints_begin_fresh_where_the_weights_have_none(photos, tmp_path):
+    base = tmp_path / "base.keras"
+    model_files.save_model(models.find("gamma").build(width=8), base)
+    training = events(
+        photos, tmp_path / "run", init=base, model="gamma", width=8, hints=0.5
+    )
+    with contextlib.closing(training):
+        texts = [next(training).text for _ in range(3)]
+    _, started, table = texts
+    assert started.startswith(f"starting from the weights of {base}; new layers: hint_")
+    new = [line for line in table.splitlines()[1:] if " new " in line]
+    assert len(new) == 10 and all(line.startswith("hint_") for line in new)
+    assert all(" loaded " in line for line in table.splitlines()[1:] if line not in new)
+
+
 def test_weights_of_another_width_are_refused_layer_by_layer(photos, tmp_path):
     list(events(photos, tmp_path / "base", epochs=1))
     with pytest.raises(ColorizeError, match="these layers differ: .*3x3x1x4.*3x3x1x8"):

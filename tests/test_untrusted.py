@@ -513,9 +513,9 @@ def several_inputs(x):
 
 
 def hinted(x, shape=(None, None, 3), *, name="hints", dtype="float32"):
-    told = keras.Input(shape, name=name, dtype=dtype)
-    seen = layers.Concatenate()([x, told])
-    return [x, told], layers.Conv2D(2, 1)(seen)
+    hints = keras.Input(shape, name=name, dtype=dtype)
+    both = layers.Concatenate()([x, hints])
+    return [x, hints], layers.Conv2D(2, 1)(both)
 
 
 def hints_of_another_name(x):
@@ -527,10 +527,10 @@ def hints_of_too_few_channels(x):
 
 
 def hints_of_another_size(x):
-    told = keras.Input((None, None, 3), name="hints")
+    hints = keras.Input((None, None, 3), name="hints")
     small = layers.Conv2D(3, 2, strides=2)(x)
-    seen = layers.Add()([small, told])
-    return [x, told], layers.UpSampling2D()(layers.Conv2D(2, 1)(seen))
+    both = layers.Add()([small, hints])
+    return [x, hints], layers.UpSampling2D()(layers.Conv2D(2, 1)(both))
 
 
 def hints_of_one_size_only(x):
@@ -538,8 +538,8 @@ def hints_of_one_size_only(x):
 
 
 def a_vector_for_hints(x):
-    told = keras.Input((3,), name="hints")
-    return [x, told], layers.Conv2D(2, 1)(x * told[:, None, None])
+    hints = keras.Input((3,), name="hints")
+    return [x, hints], layers.Conv2D(2, 1)(x * hints[:, None, None])
 
 
 def hints_in_half_precision(x):
@@ -547,8 +547,8 @@ def hints_in_half_precision(x):
 
 
 def hints_first(x):
-    (x, told), ab = hinted(x)
-    return [told, x], ab
+    (x, hints), ab = hinted(x)
+    return [hints, x], ab
 
 
 def hints_and_more(x):

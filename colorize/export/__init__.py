@@ -150,8 +150,8 @@ def export(
     if calibrate is not None:
         pictures, unreadable = _shown_of(calibrate, network, fixed)
     with _converting(source, target):
-        seen = _inputs(pictures, hints)
-        data = _converted(model, target, precision, fixed, described, seen)
+        representative = _inputs(pictures, hints)
+        data = _converted(model, target, precision, fixed, described, representative)
     files.make_folder(target.parent)
     with files.atomic(target) as part:
         part.write_bytes(data)
@@ -301,10 +301,10 @@ def _inputs(pictures: list[np.ndarray], hints: bool) -> list[Inputs]:
         return [(lightness,) for lightness in pictures]
     rng = np.random.default_rng(0)
     return [
-        (lightness, told)
+        (lightness, hint)
         for lightness in pictures
-        for told in (
-            np.zeros((*lightness.shape[:3], runtimes.HINTS), np.float32),
+        for hint in (
+            np.zeros((*lightness.shape[:3], runtimes.HINT_CHANNELS), np.float32),
             _points(lightness, rng),
         )
     ]
@@ -312,14 +312,14 @@ def _inputs(pictures: list[np.ndarray], hints: bool) -> list[Inputs]:
 
 def _points(lightness: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return hints (1, H, W, 3) for L (1, H, W, 1): colours at random places."""
-    told = np.zeros((*lightness.shape[:3], runtimes.HINTS), np.float32)
+    hints = np.zeros((*lightness.shape[:3], runtimes.HINT_CHANNELS), np.float32)
     for _ in range(_POINTS):
         row, column = (int(rng.integers(side)) for side in lightness.shape[1:3])
         place = (0, slice(row, row + _POINT), slice(column, column + _POINT))
-        told[place] = (*rng.uniform(-110, 110, 2), 1)  # beyond what sRGB reaches
-        lab = np.concatenate([lightness[place], told[place][..., :2]], axis=-1)
-        told[place][..., :2] = color.into_gamut(lab)[..., 1:]
-    return told
+        hints[place] = (*rng.uniform(-110, 110, 2), 1)  # beyond what sRGB reaches
+        lab = np.concatenate([lightness[place], hints[place][..., :2]], axis=-1)
+        hints[place][..., :2] = color.into_gamut(lab)[..., 1:]
+    return hints
 
 
 def _difference(
@@ -371,9 +371,9 @@ def snippet(path: Path, shape: tuple[int, ...], *, hints: bool = False) -> str:
     """
     inputs = [f"inputs = {{'lightness': np.full({shape}, 50, np.float32)}}  # L"]
     if hints:
-        told = (*shape[:3], runtimes.HINTS)
+        hint_shape = (*shape[:3], runtimes.HINT_CHANNELS)
         inputs += [
-            f"inputs['hints'] = np.zeros({told}, np.float32)",
+            f"inputs['hints'] = np.zeros({hint_shape}, np.float32)",
             "inputs['hints'][:, 40:47, 60:67] = 30, 20, 1  # a, b, how sure it is",
         ]
     return _SNIPPETS[path.suffix].format(path=str(path), inputs="\n".join(inputs))

@@ -9,7 +9,7 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 from colorize import models
-from colorize.runtimes import HINTS
+from colorize.runtimes import HINT_CHANNELS
 
 FEW = 64  # numbers: an array of so few, such as a bias, is not stored in half
 
@@ -87,7 +87,7 @@ def function(
             zeros.
     """
     size = (None, None, None) if fixed is None else (1, *fixed)
-    names = {"lightness": 1, models.HINTS: HINTS} if hints else {"lightness": 1}
+    names = {"lightness": 1, models.HINTS: HINT_CHANNELS} if hints else {"lightness": 1}
     copied = plain(model)
 
     @tf.function(
@@ -97,11 +97,10 @@ def function(
             for name, channels in names.items()
         ],
     )
-    def run(lightness: tf.Tensor, *told: tf.Tensor) -> tf.Tensor:
-        inputs = [lightness, *told]
+    def run(*inputs: tf.Tensor) -> tf.Tensor:
         if models.takes_hints(model) and not hints:
-            inputs.append(lightness * tf.zeros(HINTS))
-        ab = copied(inputs if len(inputs) > 1 else lightness, training=False)
+            inputs = (*inputs, inputs[0] * tf.zeros(HINT_CHANNELS))
+        ab = copied(list(inputs) if len(inputs) > 1 else inputs[0], training=False)
         return tf.identity(ab, name="ab")
 
     return run

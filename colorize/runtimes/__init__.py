@@ -24,7 +24,7 @@ RUNTIMES = {".onnx": ("onnx", "onnxruntime"), ".tflite": ("litert", "ai-edge-lit
 KEY = "colorize"  # what our metadata is under, in an exported file
 MAX_BYTES = 1 << 30  # of an exported file
 MAX_SIDE = 8192
-HINTS = 3  # channels of hints: a, b and how sure they are
+HINT_CHANNELS = 3  # channels of hints: a, b and how sure they are
 
 
 class Network(Protocol):
@@ -156,7 +156,7 @@ def takes_hints(inputs: Sequence[int], outputs: Sequence[int]) -> bool:
     Raises:
         ValueError: it is no colorizer.
     """
-    if inputs not in ([1], [1, HINTS]) or outputs != [2]:
+    if inputs not in ([1], [1, HINT_CHANNELS]) or outputs != [2]:
         raise ValueError(
             "it does not turn L (B, H, W, 1), and perhaps hints (B, H, W, 3), into ab "
             "(B, H, W, 2)"
@@ -181,7 +181,7 @@ def fed(
         ColorizeError: there are hints, and it takes none.
     """
     if hinted:
-        none = np.zeros((*lightness.shape[:3], HINTS), np.float32)
+        none = np.zeros((*lightness.shape[:3], HINT_CHANNELS), np.float32)
         return [lightness, none if hints is None else hints]
     if hints is not None:
         raise ColorizeError(

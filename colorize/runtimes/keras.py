@@ -18,7 +18,7 @@ from colorize import models  # noqa: E402
 from colorize.config import SHORT_SIDE  # noqa: E402
 from colorize.errors import ColorizeError, first_line, shown  # noqa: E402
 from colorize.models import saved  # noqa: E402
-from colorize.runtimes import HINTS, fed  # noqa: E402
+from colorize.runtimes import HINT_CHANNELS, fed  # noqa: E402
 from colorize.runtimes import precision as precisions  # noqa: E402
 
 
@@ -52,7 +52,7 @@ class KerasNetwork:
         self.stride = saved.stride_of(model)
         self.takes_hints = models.takes_hints(model)
         fast = models.in_policy(model, policy)
-        channels = [1, HINTS] if self.takes_hints else [1]
+        channels = [1, HINT_CHANNELS] if self.takes_hints else [1]
 
         def run(*inputs: tf.Tensor) -> tf.Tensor:
             return fast(list(inputs) if len(inputs) > 1 else inputs[0], training=False)

@@ -196,16 +196,18 @@ def _build_model(
     loaded = init is not None or resume
     if architecture.embeds and loaded:
         options |= {"embedding_weights": "none"}  # these bring the classifier's
+    fresh: list[str] = []
     with devices.strategy.scope():
         model = architecture.build(**options)
         if init is not None:
-            saved.load_weights(model, init)
-            yield Note(f"starting from the weights of {init}")
+            fresh = saved.load_weights(model, init)
+            new = f"; new layers: {', '.join(fresh)}" if fresh else ""
+            yield Note(f"starting from the weights of {init}{new}")
         default = "embedding" if architecture.embeds else "none"
         models.freeze(model, config.freeze or default)
     if init is not None or config.freeze is not None:
         yield Note(
-            models.summary(model, "loaded", "loaded")
+            models.summary(model, "loaded", "loaded", fresh)
             if loaded
             else models.summary(model, "new", config.embedding_weights or "imagenet")
         )
