@@ -17,7 +17,7 @@ quiet.import_tensorflow()
 import numpy as np  # noqa: E402
 
 from colorize import config, metrics, models, run_folder  # noqa: E402
-from colorize.datasets import loader  # noqa: E402
+from colorize.datasets import loader, preparing  # noqa: E402
 from colorize.datasets.cache import PictureCache  # noqa: E402
 from colorize.models import saved  # noqa: E402
 
@@ -31,7 +31,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as cache,
         contextlib.closing(PictureCache(Path(cache), box)) as store,
     ):
-        looking = loader.look_through(folder, store)
+        looking = preparing.look_through(folder, store)
         while True:
             try:
                 next(looking)

@@ -26,6 +26,7 @@ def one(folder: Path) -> None:
     quiet.import_tensorflow()
     from colorize import config
     from colorize.training import devices, loop
+    from colorize.training.events import Step
 
     flags = {
         "data": str(folder), "size": "128", "batch_size": 16, "epochs": 1,
@@ -39,7 +40,7 @@ def one(folder: Path) -> None:
     )
     ends = []
     for event in events:
-        if isinstance(event, loop.Step):
+        if isinstance(event, Step):
             ends.append(time.monotonic())
             if len(ends) == WARM + STEPS:
                 break

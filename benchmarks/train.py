@@ -62,6 +62,7 @@ def ours(folder: Path, precision: str) -> None:
     """Our loop."""
     from colorize import config
     from colorize.training import devices, loop
+    from colorize.training.events import Finished, Note, Step
 
     flags = {
         "data": str(folder), "precision": precision, "batch_size": BATCH, "epochs": 1,
@@ -76,11 +77,11 @@ def ours(folder: Path, precision: str) -> None:
             devices=devices.choose("auto", None),
         )
         for event in events:
-            if isinstance(event, loop.Note):
+            if isinstance(event, Note):
                 print(event.text, file=sys.stderr)
-            if isinstance(event, loop.Step):
+            if isinstance(event, Step):
                 ends.append(time.monotonic())
-            if isinstance(event, loop.Finished):
+            if isinstance(event, Finished):
                 waiting, network = list(event.seconds.values())[:2]
     report(ends, network / (waiting + network))
 

@@ -10,7 +10,7 @@ import json
 import math
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,40 @@ ENCODERS = ("efficientnet-lite0", "efficientnet-lite2")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 
-def _setting(default: Any, help: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help})
+def _setting(
+    default: Any,
+    help: str,
+    *,
+    aliases: tuple[str, ...] = (),
+    choices: tuple[str, ...] = (),
+    limits: "Limits | None" = None,
+) -> Any:
+    """Return a field: its help, other names of its flag, and what it may be."""
+    metadata = {"help": help, "aliases": aliases, "choices": choices, "limits": limits}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What numbers a setting may be.
+
+    Attributes:
+        rule: in words, after "must be".
+        holds: whether a number keeps to it.
+        hint: what to try instead.
+    """
+
+    rule: str
+    holds: Callable[[float], bool]
+    hint: str = ""
+
+
+_AT_LEAST_1 = Limits("at least 1", lambda x: x >= 1)
+_ABOVE_0 = Limits("above 0", lambda x: 0 < x < math.inf)
+_SHARE = Limits("in [0, 1]", lambda x: 0 <= x <= 1)
+_BELOW_1 = Limits("in [0, 1)", lambda x: 0 <= x < 1, "0.2")
+_PART = Limits("between 0 and 1", lambda x: 0 < x < 1, "0.05")
+_SEED = Limits("in 0...4294967295", lambda x: 0 <= x < 2**32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +73,9 @@ class TrainConfig:
 
     data: str = _setting("data/train", "Folder of colour pictures, or one picture.")
     model: str = _setting("beta", "Architecture; `colorize models` lists them.")
-    width: int | None = _setting(None, "Filters of its first layer  [its own]")
+    width: int | None = _setting(
+        None, "Filters of its first layer  [its own]", limits=_AT_LEAST_1
+    )
     embedding: str | None = _setting(
         None, "Classifier that tells Fusion what it sees  [efficientnet-lite0]"
     )
@@ -51,11 +85,13 @@ class TrainConfig:
     encoder: str | None = _setting(
         None,
         f"Pretrained encoder of gamma: {' or '.join(ENCODERS)}  [efficientnet-lite0]",
+        choices=ENCODERS,
     )
     hints: float = _setting(
         0.0,
         "Share of the training pictures of which some colours are told, so that the "
         "model takes hints; 0 for a model that takes none.",
+        limits=_SHARE,
     )
     cache_embeddings: bool = _setting(
         False,
@@ -66,6 +102,7 @@ class TrainConfig:
         None,
         "What does not learn: none, embedding (the classifier), or encoder (that and "
         "all layers before the decoder)  [embedding, where there is one]",
+        choices=FREEZABLE,
     )
     size: Size = _setting(
         (256, 256), "Pixels the network learns from: S (square) or HxW."
@@ -75,40 +112,59 @@ class TrainConfig:
     )
     random_crop: bool = _setting(True, "Crop anywhere, or always in the centre.")
     shear: float = _setting(0.0, "Largest shear either way, in radians.")
-    zoom: float = _setting(0.0, "Largest change of scale either way, of 1.")
+    zoom: float = _setting(
+        0.0, "Largest change of scale either way, of 1.", limits=_BELOW_1
+    )
     rotation: float = _setting(0.0, "Largest rotation either way, in degrees.")
     flip: bool = _setting(True, "Mirror every other picture, left to right.")
     age: float = _setting(
         0.0,
         "Make this share of the pictures look old to the network: faded, blurred, "
         "grainy. Their colours stay.",
+        limits=_SHARE,
     )
     min_colourfulness: float = _setting(
         NEARLY_GREY, "Leave out training pictures less colourful than this."
+    )
+    max_enlargement: float | None = _setting(
+        None,
+        "Leave out training pictures that would be enlarged more than so many times to "
+        "cover the size  [any]",
+        limits=_ABOVE_0,
     )
     val: str = _setting(
         "split",
         "Validation pictures: `split` of the folder, another FOLDER, or `train` "
         "(the training pictures themselves: figures then say memorised).",
     )
-    val_split: float = _setting(0.05, "Share of the folder kept for validation.")
-    val_every: int = _setting(1, "Epochs between validations.")
-    sample_every: int = _setting(5, "Epochs between sheets of sample pictures.")
-    optimizer: str = _setting("adam", f"{', '.join(OPTIMIZERS)}.")
-    learning_rate: float = _setting(0.001, "Step size of the optimizer.")
+    val_split: float = _setting(
+        0.05, "Share of the folder kept for validation.", limits=_PART
+    )
+    val_every: int = _setting(1, "Epochs between validations.", limits=_AT_LEAST_1)
+    sample_every: int = _setting(
+        5, "Epochs between sheets of sample pictures.", limits=_AT_LEAST_1
+    )
+    optimizer: str = _setting("adam", f"{', '.join(OPTIMIZERS)}.", choices=OPTIMIZERS)
+    learning_rate: float = _setting(
+        0.001, "Step size of the optimizer.", aliases=("--lr",), limits=_ABOVE_0
+    )
     schedule: str = _setting(
         "constant",
         "How it changes: constant, or cosine: rising for the first 2 % of the steps, "
         "then falling to zero at the last.",
+        choices=SCHEDULES,
     )
     encoder_rate: float = _setting(
-        1.0, "Share of the learning rate that pretrained layers get."
+        1.0, "Share of the learning rate that pretrained layers get.", limits=_SHARE
     )
-    clip: float | None = _setting(None, "Largest norm of a step's gradient  [none]")
+    clip: float | None = _setting(
+        None, "Largest norm of a step's gradient  [none]", limits=_ABOVE_0
+    )
     average: float = _setting(
         0.0,
         "Validate and save a moving average of the weights, of which each step keeps "
         "this share, such as 0.999; 0 for the weights themselves.",
+        limits=_SHARE,
     )
     loss: str = _setting(
         "mse",
@@ -119,11 +175,12 @@ class TrainConfig:
         "teaches the encoder alone: to see in grey what it saw in colour.",
     )
     rebalance: float = _setting(
-        0.5, "How much the loss bins favours rare colours, from 0 to 1."
+        0.5, "How much the loss bins favours rare colours, from 0 to 1.", limits=_SHARE
     )
     precision: str = _setting(
         "auto",
         f"What it computes in: {', '.join(PRECISIONS)}; auto is the fastest here.",
+        choices=PRECISIONS,
     )
     devices: str = _setting(
         "auto",
@@ -134,65 +191,42 @@ class TrainConfig:
         None,
         "Steps between checkpoints, beside those as epochs end  [as often as takes 5 % "
         "of the time]",
+        limits=_AT_LEAST_1,
     )
     batch_size: int | str = _setting(16, "Pictures a step; `all` for the whole folder.")
-    epochs: int = _setting(10, "Epochs to train.")
-    steps_per_epoch: int | None = _setting(None, "Steps an epoch  [one pass of data]")
-    minutes: float | None = _setting(None, "Stop after so long  [train to the end]")
-    seed: int = _setting(0, "Of weights, order, crops and augmentation.")
+    micro_batch_size: int | None = _setting(
+        None,
+        "Pictures of a batch that go through the network at once; their gradients add "
+        "up to the same step  [all; on a CPU as many as have half a million pixels]",
+        limits=_AT_LEAST_1,
+    )
+    epochs: int = _setting(10, "Epochs to train.", limits=_AT_LEAST_1)
+    steps_per_epoch: int | None = _setting(
+        None, "Steps an epoch  [one pass of data]", limits=_AT_LEAST_1
+    )
+    minutes: float | None = _setting(
+        None, "Stop after so long  [train to the end]", limits=_ABOVE_0
+    )
+    seed: int = _setting(0, "Of weights, order, crops and augmentation.", limits=_SEED)
 
     def __post_init__(self) -> None:
-        for name in (
-            "epochs", "val_every", "sample_every", "steps_per_epoch", "width",
-            "checkpoint_every",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name} must be at least 1, got {value}")
-        if not 0 <= self.seed < 2**32:
-            raise UsageError(f"seed must be in 0...4294967295, got {self.seed}")
-        if self.minutes is not None and not self.minutes > 0:
-            raise UsageError(f"minutes must be above 0, got {self.minutes}")
+        for field in dataclasses.fields(self):
+            _check_limits(field, getattr(self, field.name))
         if self.batch_size != "all" and (
             isinstance(self.batch_size, str) or self.batch_size < 1
         ):
             raise UsageError(
                 f"batch_size must be at least 1, or all, got {self.batch_size}"
             )
-        if self.cache_embeddings and self.freeze == "none":
-            raise UsageError("cache_embeddings goes with a frozen embedding only")
-        for name, known in (
-            ("freeze", (None, *FREEZABLE)),
-            ("encoder", (None, *ENCODERS)),
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-            ("precision", PRECISIONS),
-        ):
-            if getattr(self, name) not in known:
-                raise UsageError(
-                    f"no {name} named {getattr(self, name)!r}: one of "
-                    f"{', '.join(filter(None, known))}"
-                )
-        self.loss_terms()
         if self.devices not in ("auto", "cpu") and not (
             self.devices.isdecimal() and int(self.devices)
         ):
             raise UsageError(
                 f"devices must be auto, cpu or a number, got {self.devices!r}"
             )
-        for name in ("age", "average", "hints", "rebalance", "encoder_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        if self.clip is not None and not self.clip > 0:
-            raise UsageError(f"clip must be above 0, got {self.clip}")
-        if not 0 < self.learning_rate < math.inf:
-            raise UsageError(f"learning_rate must be above 0, got {self.learning_rate}")
-        if not 0 <= self.zoom < 1:
-            raise UsageError(f"zoom must be in [0, 1), got {self.zoom}; try 0.2")
-        if not 0 < self.val_split < 1:
-            raise UsageError(
-                f"val_split must be between 0 and 1, got {self.val_split}; try 0.05"
-            )
+        if self.cache_embeddings and self.freeze == "none":
+            raise UsageError("cache_embeddings goes with a frozen embedding only")
+        self.loss_terms()
         if self.resize and (
             self.resize[0] < self.size[0] or self.resize[1] < self.size[1]
         ):
@@ -238,6 +272,20 @@ class TrainConfig:
                 # JSON's numbers, booleans and strings are TOML's too.
                 lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}\n")
         return "".join(lines)
+
+
+def _check_limits(field: "dataclasses.Field[Any]", value: Any) -> None:
+    """Raise UsageError where a value is not what its setting may be."""
+    choices, limits = field.metadata["choices"], field.metadata["limits"]
+    if value is None:
+        return
+    if choices and value not in choices:
+        raise UsageError(
+            f"no {field.name} named {value!r}: one of {', '.join(choices)}"
+        )
+    if limits and not limits.holds(value):
+        hint = f"; try {limits.hint}" if limits.hint else ""
+        raise UsageError(f"{field.name} must be {limits.rule}, got {value}{hint}")
 
 
 def load(file: Path | None, flags: Mapping[str, Any]) -> TrainConfig:

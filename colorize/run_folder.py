@@ -3,6 +3,7 @@
 model.keras          the best model so far, by validation
 config.toml          every setting, resolved
 history.csv          figures of each epoch;  curves.png draws them
+cache-dir.txt        where decoded pictures are, if not in the usual place
 left-out.csv         pictures that could not be read, and why
 samples/             sheets of the same validation pictures, as they improve
 tensorboard/         the same, for TensorBoard
@@ -24,6 +25,8 @@ MODEL = "model.keras"
 CONFIG = "config.toml"
 LOCK = ".lock"
 STATES = "checkpoint/step-*.npz"
+TENSORBOARD = "tensorboard"
+CACHE = "cache-dir.txt"
 MAX_STRIDE = 64  # of a network, whatever file it is in
 
 
@@ -34,6 +37,25 @@ WEIGHTS = Path(__file__).parent / "weights" / "gamma.keras"
 def states(run: Path) -> list[Path]:
     """The saved states of a run, the last first."""
     return sorted(run.glob(STATES), reverse=True)
+
+
+def note_cache(run: Path, folder: Path, *, default: Path) -> None:
+    """Note where a run has its decoded pictures, unless that is the usual place."""
+    note = run / CACHE
+    if folder.absolute() == default.absolute():
+        note.unlink(missing_ok=True)
+        return
+    text = f"{folder.absolute()}\n"
+    note.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def noted_cache(run: Path) -> Path | None:
+    """Return where a run has its decoded pictures; None for the usual place."""
+    note = run / CACHE
+    if not note.is_file():
+        return None
+    text = note.read_text(encoding="utf-8", errors="surrogateescape")
+    return Path(text.removesuffix("\n"))
 
 
 def new_run(model: str) -> Path:

@@ -1,7 +1,9 @@
+import os
 import shutil
 import sqlite3
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +106,54 @@ def test_a_changed_file_is_decoded_again(photos, open_cache):
     store = open_cache(BOX)
     assert store.missing(photos, finding.find_pictures(photos)) == (len(PHOTOS), 1)
     assert fill(store, photos)["z/j.png"].record == before["b.png"].record
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such time there")
+def test_a_file_changed_behind_its_time_of_change_is_decoded_again(photos, open_cache):
+    fill(open_cache(BOX), photos)
+    path = photos / "b.png"
+    stat, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    time.sleep(0.02)  # the clock of some file systems is coarse
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    assert open_cache(BOX).missing(photos, finding.find_pictures(photos))[1] == 1
+
+
+def test_an_index_without_times_of_attributes_is_used(photos, open_cache, no_decoding):
+    store = open_cache(BOX)
+    first = fill(store, photos)
+    with store._index as index:
+        index.execute("DROP TABLE attributes")
+        index.execute("DROP TABLE enlargements")
+    store.close()
+    no_decoding()
+    second = fill(open_cache(BOX), photos)
+    assert [e.record["digest"] for e in second.values()] == [
+        e.record["digest"] for e in first.values()
+    ]
+
+
+def test_what_an_earlier_version_decoded_is_measured_when_that_is_asked(
+    photos, open_cache, tmp_path
+):
+    store = open_cache(BOX)
+    first = fill(store, photos)
+    with store._index as index:
+        index.execute("DELETE FROM enlargements")
+    for _ in range(2):  # the second time from the index
+        again = cache.PictureCache(tmp_path / "cache", BOX, measured=True)
+        second = fill(again, photos)
+        again.close()
+        assert [e.record for e in second.values()] == [e.record for e in first.values()]
+
+
+def test_a_record_knows_how_much_its_picture_was_enlarged(photos, open_cache):
+    entries = fill(open_cache(BOX), photos)
+    for name, (height, width) in PHOTOS.items():
+        factor = max(BOX[0] / height, BOX[1] / width)
+        assert entries[name].record["enlargement"] == pytest.approx(factor, rel=1e-6)
 
 
 def test_boxes_are_kept_apart(photos, open_cache):

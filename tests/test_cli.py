@@ -1,4 +1,3 @@
-import contextlib
 import io
 import json
 import os
@@ -8,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -20,7 +18,6 @@ from colorize import run_folder
 from colorize.cli import cli, shared
 from colorize.models import saved
 from colorize.pictures import finding
-from colorize.training import loop
 
 TINY = "--width 4 --size 32 --batch-size 2 --epochs 2 --steps-per-epoch 2".split()
 
@@ -442,20 +439,6 @@ def test_a_training_stopped_by_ctrl_c_can_be_used(photos, tmp_path):
     check_stopped(photos, stopped.stderr)
 
 
-@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
-def test_ctrl_c_is_heard_where_python_loses_it(number, code, photos, monkeypatch):
-    def lost(*arguments, **options):
-        with contextlib.suppress(KeyboardInterrupt):  # as it is in a destructor
-            os.kill(os.getpid(), number)
-            time.sleep(1)
-        yield from (loop.Note("on and on") for _ in range(3))
-
-    monkeypatch.setattr(loop, "train", lost)
-    stopped = run("train", photos, "--model", "beta", *TINY)
-    assert stopped.exit_code == code
-    assert "on and on" not in stopped.stderr and "stopped" in stopped.stderr
-
-
 def test_an_interruption_that_python_loses_leaves_no_traceback(monkeypatch, capsys):
     class Ending:
         def __init__(self, error):
@@ -517,3 +500,33 @@ def test_embedding_and_training_show_their_progress_apart(photos):
     assert result.exit_code == 0, result.output
     assert "embedding: 100%" in result.stderr
     assert "training:   0%" in result.stderr
+
+
+def test_resuming_goes_on_with_the_cache_of_the_run_and_says_with_what(
+    photos, tmp_path
+):
+    run("train", photos, *TINY, "--cache-dir", "kept", "--lr", "0.01")
+    resumed = run("train", "--resume", "--epochs", "3")
+    assert resumed.exit_code == 0, resumed.output
+    assert "going on with runs/beta, the latest run" in resumed.stderr
+    assert not list((tmp_path / "cache-home").glob("**/*.pack"))
+    assert "learning_rate = 0.01" in (tmp_path / "runs/beta/config.toml").read_text()
+    other = run("train", "--resume", "--out", "nowhere")
+    assert other.exit_code == 2
+    assert "nowhere: no run to resume in it" in error(other)
+
+
+def test_a_training_says_what_it_will_take_and_as_json_what_it_came_to(photos):
+    flags = ["--epochs", "1", "--steps-per-epoch", "1", "--json"]
+    result = run("train", photos, *TINY, *flags)
+    assert result.exit_code == 0, result.output
+    lines = result.stderr.splitlines()
+    plan = "beta learns at 32x32: 1 epoch of 1 step of 2 pictures, 2 pictures in all"
+    assert plan in lines
+    assert any(line.startswith("an epoch is 1 step here") for line in lines)
+    assert "stop when you like: Ctrl-C keeps what was learnt" in lines
+    assert any(line.startswith("first step:") for line in lines)
+    assert any("tensorboard --logdir runs/beta/tensorboard" in line for line in lines)
+    happened = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [one["event"] for one in happened] == ["prepared", "epoch", "finished"]
+    assert happened[1]["val_ab_rmse"] > 0

@@ -126,6 +126,19 @@ def test_two_devices_train_as_one_does(name, trained):
     assert_same_training(trained(name), trained(name, devices="2"))
 
 
+@pytest.fixture(scope="module")
+def in_parts(sample_photos, tmp_path_factory):
+    """One device, that does each step of 6 pictures in parts of 4 and 2."""
+    out = tmp_path_factory.mktemp("in-parts")
+    finish([start([SCRIPT, sample_photos, out, "cpu:4"], {}, out / "log.log")], out)
+    return out
+
+
+@EVERY
+def test_steps_in_parts_train_as_whole_ones_do(name, one_device, in_parts):
+    assert_same_training(one_device / name, in_parts / name)
+
+
 @EVERY
 def test_two_processes_train_as_one_does(name, trained):
     assert_same_training(trained(name), trained(name, processes=2))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from colorize import color
 from colorize.config import TrainConfig
-from colorize.datasets import augmentation, loader
+from colorize.datasets import augmentation, loader, preparing
 from colorize.errors import ColorizeError
 from colorize.pictures import finding, reading
 
@@ -27,7 +27,7 @@ def prepare(open_cache):
     """`prepare(config)`: the pictures of a training, ready to read."""
 
     def prepare(config):
-        work = loader.prepare(config, open_cache(config.box))
+        work = preparing.prepare(config, open_cache(config.box))
         while True:
             try:
                 next(work)
@@ -126,6 +126,15 @@ def test_what_teaches_nothing_is_left_out_and_counted(photos, prepare):
     ((name, reason),) = pictures.unreadable
     assert name == "bad.jpg" and reason.startswith("not a picture")
     assert "left out: 1 unreadable, 2 nearly grey" in pictures.describe()
+
+
+def test_pictures_that_are_too_small_are_left_out_and_counted(photos, prepare):
+    pictures = prepare(settings(photos, size=(48, 48), max_enlargement=1.0))
+    small = sum(min(sides) < 48 for sides in PHOTOS.values())
+    assert pictures.small == small > 0
+    assert f"left out: {small} too small" in pictures.describe()
+    with pytest.raises(ColorizeError, match="lower --size or raise --max-enlargement"):
+        prepare(settings(photos, size=(48, 48), max_enlargement=0.01))
 
 
 def test_only_grey_pictures_are_an_error(tmp_path, prepare):

@@ -5,17 +5,15 @@ import json
 import random
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from click.testing import CliRunner
 from conftest import WAIT, wait_until
 
@@ -26,6 +24,7 @@ from colorize.models import saved as model_files
 from colorize.runtimes import precision
 from colorize.training import devices, loop, optimizers
 from colorize.training import history as histories
+from colorize.training.events import Embedding, Epoch, Finished, Note, Prepared, Step
 
 pytestmark = pytest.mark.usefixtures("without_curves")
 TINY = {
@@ -91,8 +90,8 @@ def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
     policy, _ = precision.choose("auto")  # is what it goes on in, on any machine
     expected = settings(photos, sample_every=2, precision=policy)
     assert config.load(run / run_folder.CONFIG, {}) == expected
-    assert isinstance(seen[-1], loop.Finished)
-    assert sum(isinstance(e, loop.Step) for e in seen) == 12
+    assert isinstance(seen[-1], Finished)
+    assert sum(isinstance(e, Step) for e in seen) == 12
 
 
 @pytest.mark.numeric
@@ -105,7 +104,7 @@ def test_the_best_model_by_validation_is_the_one_kept(photos, tmp_path):
         for e in events(
             photos, tmp_path / "again", init=run, learning_rate=1e-30, epochs=1
         )
-        if isinstance(e, loop.Epoch)
+        if isinstance(e, Epoch)
     )
     assert measured.figures["val_loss"] == pytest.approx(best, rel=1e-4)
 
@@ -118,7 +117,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(steps, photos, tmp_pat
     list(events(photos, whole, epochs=2))
     stopped = events(photos, broken, epochs=2)
     for event in stopped:
-        steps -= isinstance(event, loop.Step)
+        steps -= isinstance(event, Step)
         if not steps:
             break
     stopped.close()  # as Ctrl-C does
@@ -140,44 +139,80 @@ def test_a_run_can_be_prolonged(photos, tmp_path):
     assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
 
 
-def test_a_step_is_done_with_its_count_before_a_signal_stops_it(
-    photos, tmp_path, monkeypatch
-):
+def altered(run, **changes):
+    """The last checkpoint of a run gets other progress; None takes a field away."""
+    path = run_folder.states(run)[0]
+    with np.load(path) as arrays:
+        arrays = dict(arrays)
+    values, *names = json.loads(str(arrays.pop("progress")))
+    values = {k: v for k, v in (values | changes).items() if v is not None}
+    np.savez(path, progress=json.dumps([values, *names]), **arrays)
+
+
+def test_a_run_stopped_between_a_step_and_its_seconds_goes_on(photos, tmp_path):
+    """Runs of before may have such a checkpoint: with a step, and no seconds."""
     run = tmp_path / "run"
-    going = events(photos, run)
-    step = next(e for e in going if isinstance(e, loop.Step))
-    apply = keras.optimizers.Adam.apply
+    going = events(photos, run, steps_per_epoch=1, epochs=2)
+    next(e for e in going if isinstance(e, Step))
+    going.close()
+    altered(run, epoch_seconds=0.0)
+    list(events(photos, run, steps_per_epoch=1, epochs=2, resume=True))
+    assert [row["epoch"] for row in history(run)] == ["1", "2"]
+    assert [bool(row["images_per_second"]) for row in history(run)] == [False, True]
 
-    def interrupted(*arguments):
-        signal.raise_signal(signal.SIGINT)
-        return apply(*arguments)
 
-    monkeypatch.setattr(keras.optimizers.Adam, "apply", interrupted)
-    tf.config.run_functions_eagerly(True)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            list(going)
-    finally:
-        tf.config.run_functions_eagerly(False)
-    assert progress_of(run)["step"] == step.before + 2
-    with np.load(run_folder.states(run)[0]) as state:
-        assert state["optimizer0"] == step.before + 2  # its own count of steps
+def test_a_checkpoint_that_lacks_a_field_is_refused_in_one_line(photos, tmp_path):
+    run = tmp_path / "run"
+    list(events(photos, run, epochs=1))
+    altered(run, epoch_mistakes=None)
+    with pytest.raises(ColorizeError, match="it lacks epoch_mistakes; .* --init") as e:
+        list(events(photos, run, epochs=2, resume=True))
+    assert "\n" not in str(e.value)
+
+
+OLD_RUN = Path(__file__).with_name("old_run")
+
+
+def test_a_run_of_before_the_package_had_folders_goes_on(photos, tmp_path):
+    """`old_run` was stopped by commit 8127aaf after 4 of 9 steps."""
+    run = tmp_path / "run"
+    shutil.copytree(OLD_RUN, run)
+    settings = config.load(run / run_folder.CONFIG, {"data": str(photos)})
+    seen = list(
+        loop.train(
+            settings,
+            run,
+            cache_folder=tmp_path / "cache",
+            devices=devices.choose("auto", None),
+            resume=True,
+        )
+    )
+    assert sum(isinstance(e, Step) for e in seen) == 5
+    # What that commit came to where it was not stopped.
+    for row, loss, error in zip(
+        history(run),
+        (0.1083624, 0.0992020, 0.1024956),
+        (37.32621, 37.28331, 37.24565),
+        strict=True,
+    ):
+        assert float(row["loss"]) == pytest.approx(loss, rel=1e-3)
+        assert float(row["val_ab_rmse"]) == pytest.approx(error, rel=1e-3)
 
 
 def test_a_run_in_which_another_process_trains_is_refused(photos, tmp_path):
     run = tmp_path / "run"
     going = events(photos, run)
-    next(e for e in going if isinstance(e, loop.Step))
+    next(e for e in going if isinstance(e, Step))
     with pytest.raises(ColorizeError, match="in use by another process"):
         list(events(photos, run, resume=True))
-    assert sum(isinstance(e, loop.Epoch) for e in going) == 4
+    assert sum(isinstance(e, Epoch) for e in going) == 4
 
 
 def test_checkpoints_come_every_so_many_steps_and_as_epochs_end(photos, tmp_path):
     run = tmp_path / "run"
     seen = []
     for event in events(photos, run, steps_per_epoch=5, checkpoint_every=2, epochs=2):
-        if isinstance(event, loop.Step | loop.Epoch):
+        if isinstance(event, Step | Epoch):
             names = sorted(p.stem for p in (run / "checkpoint").iterdir())
             seen.append([int(name.removeprefix("step-")) for name in names])
     # As step n is told of, what is due after it has not been saved yet.
@@ -191,7 +226,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(photos, tmp_
     last = run / "checkpoint" / "step-000000006.npz"
     last.write_bytes(last.read_bytes()[:-9])
     seen = list(events(photos, run, epochs=3, resume=True))
-    told = [e.text for e in seen if isinstance(e, loop.Note)]
+    told = [e.text for e in seen if isinstance(e, Note)]
     assert any("step-000000006.npz is damaged" in text for text in told)
     assert "going on after step 3" in told
     assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
@@ -292,8 +327,8 @@ def test_a_run_goes_on_with_other_settings(flags, photos, tmp_path):
 
 def test_memorising_is_called_so(photos, tmp_path):
     seen = list(events(photos, tmp_path / "run", val="train", epochs=1))
-    (prepared,) = (e for e in seen if isinstance(e, loop.Prepared))
-    (epoch,) = (e for e in seen if isinstance(e, loop.Epoch))
+    (prepared,) = (e for e in seen if isinstance(e, Prepared))
+    (epoch,) = (e for e in seen if isinstance(e, Epoch))
     assert "memorised" in prepared.pictures.describe()
     assert "memorised" in epoch.describe()
     assert "validation" not in epoch.describe()
@@ -308,7 +343,7 @@ def test_validation_comes_as_often_as_asked_and_at_the_end(photos, tmp_path):
 def test_the_whole_folder_can_be_one_batch(photos, tmp_path):
     flags = {"val": "train", "batch_size": "all", "steps_per_epoch": None, "epochs": 2}
     steps = [
-        e for e in events(photos, tmp_path / "run", **flags) if isinstance(e, loop.Step)
+        e for e in events(photos, tmp_path / "run", **flags) if isinstance(e, Step)
     ]
     prepared = len([p for p in photos.rglob("*") if p.is_file()])
     assert len(steps) == 2
@@ -318,8 +353,8 @@ def test_the_whole_folder_can_be_one_batch(photos, tmp_path):
 def test_training_stops_when_its_time_is_up(photos, tmp_path):
     run = tmp_path / "run"
     seen = list(events(photos, run, minutes=1e-9, epochs=50))
-    assert sum(isinstance(e, loop.Step) for e in seen) == 1
-    assert "val_loss" in next(e for e in seen if isinstance(e, loop.Epoch)).figures
+    assert sum(isinstance(e, Step) for e in seen) == 1
+    assert "val_loss" in next(e for e in seen if isinstance(e, Epoch)).figures
     assert model_files.open_model(run)
 
 
@@ -328,43 +363,8 @@ def test_an_epoch_cut_short_by_the_clock_is_gone_on_with(photos, tmp_path):
     list(events(photos, run, minutes=1e-9, epochs=2, steps_per_epoch=4))
     assert len(history(run)) == 1
     seen = list(events(photos, run, epochs=2, steps_per_epoch=4, resume=True))
-    assert sum(isinstance(e, loop.Step) for e in seen) == 7
+    assert sum(isinstance(e, Step) for e in seen) == 7
     assert [row["epoch"] for row in history(run)] == ["1", "2"]
-
-
-def test_an_interrupt_waits_for_what_tensorflow_is_validating(
-    photos, tmp_path, monkeypatch
-):
-    validate = loop._Training._validate_everywhere
-    done = []
-
-    def interrupted(*arguments):
-        signal.raise_signal(signal.SIGINT)  # raised here, it would end in TensorFlow
-        done.append(validate(*arguments))
-        return done[0]
-
-    monkeypatch.setattr(loop._Training, "_validate_everywhere", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        list(events(photos, tmp_path / "run", epochs=1))
-    assert done
-
-
-def test_the_best_model_is_not_lost_by_an_interrupt_while_it_is_saved(
-    photos, tmp_path, monkeypatch
-):
-    run = tmp_path / "run"
-    save = model_files.save_model
-
-    def interrupted(*arguments):
-        signal.raise_signal(signal.SIGINT)
-        save(*arguments)
-
-    monkeypatch.setattr(model_files, "save_model", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        list(events(photos, run, epochs=1))
-    assert model_files.open_model(run)
-    progress = progress_of(run)
-    assert [row["val_loss"] for row in progress["history"]] == [progress["best"]]
 
 
 FUSION = {"model": "fusion", "epochs": 1, "steps_per_epoch": 2}
@@ -384,18 +384,18 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(
     list(events(photos, fresh, **plain))
     plain["cache_embeddings"] = True
     stopped = events(photos, cached, **plain)
-    first = next(e for e in stopped if isinstance(e, loop.Embedding))
+    first = next(e for e in stopped if isinstance(e, Embedding))
     assert first.done == 0 < first.total
     stopped.close()  # it can be resumed from here on
     seen = list(events(photos, cached, resume=True, **plain))
-    assert loop.Embedding(first.total, first.total) in seen
+    assert Embedding(first.total, first.total) in seen
     loss, other = (float(history(run)[0]["loss"]) for run in (fresh, cached))
     assert loss == pytest.approx(other, rel=1e-3)
 
     plain |= {"epochs": 2, "steps_per_epoch": 50}
     going = events(photos, cached, resume=True, **plain)
-    assert loop.Embedding(0, 0) in itertools.takewhile(
-        lambda event: not isinstance(event, loop.Step), going
+    assert Embedding(0, 0) in itertools.takewhile(
+        lambda event: not isinstance(event, Step), going
     )
     (path,) = (tmp_path / "cache").glob("*/embeddings.sqlite")
     with contextlib.closing(sqlite3.connect(path)) as file, file:
@@ -407,7 +407,7 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(
 def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path):
     flags = {"model": "colornet", "epochs": 1, "precision": "mixed_bfloat16"}
     seen = list(events(photos, tmp_path / "run", **flags))
-    assert any("mixed_bfloat16" in e.text for e in seen if isinstance(e, loop.Note))
+    assert any("mixed_bfloat16" in e.text for e in seen if isinstance(e, Note))
     saved = model_files.open_model(tmp_path / "run")
     policies = {layer.dtype_policy.name for layer in models.leaves(saved)}
     assert policies == {"float32"}
@@ -417,7 +417,7 @@ def test_fine_tuning_leaves_what_is_frozen_and_says_what_is(photos, tmp_path):
     base, tuned = tmp_path / "base", tmp_path / "tuned"
     list(events(photos, base))
     seen = list(events(photos, tuned, init=base, freeze="encoder", epochs=1))
-    (table,) = (e.text for e in seen if isinstance(e, loop.Note) and "frozen" in e.text)
+    (table,) = (e.text for e in seen if isinstance(e, Note) and "frozen" in e.text)
     lines = table.splitlines()[1:]
     assert len(lines) == len(weights(base)) // 2
     assert all(re.search("loaded +(frozen|yes)", line) for line in lines)

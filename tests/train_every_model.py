@@ -1,6 +1,8 @@
 """Trains every architecture for 20 steps: a process of its own, or one worker of many.
 
-Usage: python train_every_model.py PHOTOS OUT DEVICES [MODEL ...]
+Usage: python train_every_model.py PHOTOS OUT DEVICES[:PART] [MODEL ...]
+
+PART is how many pictures of a device's share go through the network at once.
 
 Devices that are to be tried must be told before TensorFlow begins, hence no test.
 """
@@ -24,6 +26,7 @@ RATES = {"gamma": 0.01, "colornet": 0.03}  # of the others: 0.3
 
 def main(photos: str, out: str, devices: str, *names: str) -> None:
     """Leaves a run folder in OUT for each model."""
+    devices, _, part = devices.partition(":")
     chosen = device_strategies.choose(devices, cluster.find(os.environ))
     for name in names or models.ARCHITECTURES:
         rate = RATES.get(name, 0.3)
@@ -32,6 +35,7 @@ def main(photos: str, out: str, devices: str, *names: str) -> None:
             "learning_rate": rate,
             "data": photos,
             "devices": devices,
+            "micro_batch_size": int(part) if part else None,
         }
         if models.find(name).bins:
             flags["loss"] = "bins + huber"

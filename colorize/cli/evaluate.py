@@ -99,7 +99,7 @@ def evaluate(
         quiet.import_tensorflow()
         from colorize import runtimes
         from colorize.colorizer import Colorizer
-        from colorize.datasets import loader
+        from colorize.datasets import preparing
         from colorize.evaluation import evaluation
         from colorize.evaluation.candidates import Candidate
 
@@ -127,7 +127,7 @@ def evaluate(
             unreadable = 0
             for event in events:
                 match event:
-                    case loader.Decoding(done, total) | evaluation.Evaluated(
+                    case preparing.Decoding(done, total) | evaluation.Evaluated(
                         done, total
                     ):
                         if not done:

@@ -4,29 +4,22 @@ import collections
 import contextlib
 import dataclasses
 import os
+import signal
 import sys
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
-from tqdm import tqdm
 
 from colorize import config, models, quiet, run_folder
-from colorize.cli.shared import (
-    advance,
-    cache_option,
-    explained,
-    minding,
-    progress_bar,
-    say,
-)
+from colorize.cli.shared import cache_option, explained, say
+from colorize.cli.train_display import Display
 from colorize.datasets import cache
 from colorize.errors import UsageError
-from colorize.training import cluster
-
-FEW = 100  # training pictures: fewer are enough to try, not to learn
+from colorize.training import cluster, stopping
+from colorize.training.events import Stopped
 
 
 def _settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -46,7 +39,8 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
             options |= {"metavar": "N|all"}
         else:  # int, float or str, or one of them or None
             options |= {"type": (typing.get_args(kind) or (kind,))[0]}
-        command = click.option(flag, **options)(command)
+        names = (flag, *field.metadata["aliases"])
+        command = click.option(*names, field.name, **options)(command)
     return command
 
 
@@ -72,6 +66,12 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--resume", is_flag=True, help="Go on with the run in --out, or the latest."
 )
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print what happens as JSON, an object a line: prepared, epoch, finished.",
+)
 @cache_option
 @_settings
 def train(
@@ -80,6 +80,7 @@ def train(
     out: Path | None,
     init: Path | None,
     resume: bool,
+    as_json: bool,
     cache_dir: Path | None,
     **flags: Any,
 ) -> None:
@@ -97,34 +98,64 @@ def train(
     colorize train mine/ --init runs/beta --freeze encoder --learning-rate 1e-4
     colorize train --resume
     """  # noqa: D301
+    flags["data"] = data
     with explained():
-        flags["data"] = data
         workers = cluster.find(os.environ)
-        chief = workers is None or workers.index == 0
         if workers is not None and out is None:
             raise UsageError("several workers need a run folder that all see: --out")
         if resume:
             if init is not None:
                 raise UsageError("--resume goes on with a run's own weights: no --init")
             settings, out = _settings_of_old_run(flags, file, out)
+            cache_dir = cache_dir or run_folder.noted_cache(out)
         else:
             settings, out = _settings_of_new_run(flags, file, out, init)
-        if not Path(settings.data).exists():
-            raise UsageError(
-                f"{settings.data}: no such folder; name a folder of colour pictures: "
-                f"colorize train path/to/photos --model {settings.model}"
-            )
-        if settings.val not in ("split", "train") and not Path(settings.val).exists():
-            raise UsageError(f"{settings.val}: no such folder to validate on")
-        architecture = models.find(settings.model)
-        architecture.check(settings)
-        if (resume or init is not None) and flags["embedding_weights"]:
-            raise UsageError("--embedding-weights: the run brings its classifier along")
-        if init is not None:
-            run_folder.model_file(init)
-        elif not resume:
-            architecture.check_weights(settings)
-    with _ending_at_once(workers), explained(lambda: _after_stopping(out)):
+        _check(settings, flags, init, resume=resume)
+    display = Display(out, cache_dir, as_json=as_json)
+    with _ending_at_once(workers), explained(), contextlib.closing(display):
+        _train(settings, out, display, workers, cache_dir, init=init, resume=resume)
+    if (workers is None or workers.index == 0) and not as_json:
+        click.echo(out)
+
+
+def _check(
+    settings: config.TrainConfig,
+    flags: dict[str, Any],
+    init: Path | None,
+    *,
+    resume: bool,
+) -> None:
+    """Raise UsageError for what can be found wrong before TensorFlow is imported."""
+    if not Path(settings.data).exists():
+        raise UsageError(
+            f"{settings.data}: no such folder; name a folder of colour pictures: "
+            f"colorize train path/to/photos --model {settings.model}"
+        )
+    if settings.val not in ("split", "train") and not Path(settings.val).exists():
+        raise UsageError(f"{settings.val}: no such folder to validate on")
+    architecture = models.find(settings.model)
+    architecture.check(settings)
+    if (resume or init is not None) and flags["embedding_weights"]:
+        raise UsageError("--embedding-weights: the run brings its classifier along")
+    if init is not None:
+        run_folder.model_file(init)
+    elif not resume:
+        architecture.check_weights(settings)
+
+
+def _train(
+    settings: config.TrainConfig,
+    out: Path,
+    display: Display,
+    workers: cluster.Cluster | None,
+    cache_dir: Path | None,
+    *,
+    init: Path | None,
+    resume: bool,
+) -> None:
+    """Train, and show it; exit where a signal has ended it."""
+    chief = workers is None or workers.index == 0
+    with stopping.listening(display.signalled, display.idle if chief else lambda: None):
         if workers is not None:
             os.environ["TF_CONFIG"] = workers.tf_config()
             if chief:
@@ -139,15 +170,18 @@ def train(
             devices=devices.choose(settings.devices, workers),
             init=init,
             resume=resume,
+            stop=display.stop,
+            activity=display.activity,
         )
         with contextlib.closing(events):
             if chief:
-                _show_training(events)
+                for event in events:
+                    display.show(event)
             else:
-                collections.deque(events, maxlen=0)  # the chief talks
-    if chief:
-        say(f"colour pictures with it: colorize predict IN OUT --model {out}")
-        click.echo(out)
+                event = collections.deque(events, maxlen=1).pop()  # the chief talks
+    if isinstance(event, Stopped):
+        # A worker may have been stopped by what came to another.
+        raise SystemExit(128 + (display.stop.signal or signal.SIGTERM))
 
 
 @contextlib.contextmanager
@@ -169,9 +203,13 @@ def _settings_of_old_run(
     flags: dict[str, Any], file: Path | None, out: Path | None
 ) -> tuple[config.TrainConfig, Path]:
     """The settings of a run that is to go on, and its folder."""
-    out = out or run_folder.latest(flags["model"] or "", holding=run_folder.STATES)
     if out is None:
-        raise UsageError("nothing to resume in runs/; name a run with --out")
+        out = run_folder.latest(flags["model"] or "", holding=run_folder.STATES)
+        if out is None:
+            raise UsageError("nothing to resume in runs/; name a run with --out")
+        say(f"going on with {out}, the latest run")
+    elif not (out / run_folder.CONFIG).is_file():
+        raise UsageError(f"{out}: no run to resume in it; --out names a run folder")
     settings = config.load(file or out / run_folder.CONFIG, flags)
     _check_same_network(flags, config.load(out / run_folder.CONFIG, {}), out)
     return settings, out
@@ -203,12 +241,6 @@ def _holds_anything(run: Path) -> bool:
     return any(path.name != run_folder.LOCK for path in run.iterdir())
 
 
-def _after_stopping(run: Path) -> str:
-    if not run_folder.states(run):
-        return "stopped before anything was learnt"
-    return f"stopped; go on with: colorize train --resume --out {run}"
-
-
 def _check_same_network(
     flags: dict[str, Any], begun: config.TrainConfig, run: Path
 ) -> None:
@@ -225,56 +257,3 @@ def _check_same_network(
         raise UsageError(
             f"{run} was begun in {begun.precision}: only mixed_float16 scales its loss"
         )
-
-
-def _show_training(events: Iterator[Any]) -> None:
-    """Draws what happens in a training."""
-    from colorize.datasets import loader
-    from colorize.training import loop
-
-    with contextlib.ExitStack() as bars:
-        bar: tqdm[NoReturn] | None = None
-        for event in minding(events):
-            match event:
-                case loader.Decoding(done, total) | loop.Embedding(done, total):
-                    if not done:
-                        bars.close()
-                        if message := getattr(event, "message", ""):
-                            say(message)
-                        bar = bars.enter_context(progress_bar(total, event.verb))
-                    advance(bar, done)
-                    if done == total:
-                        bars.close()
-                        bar = None
-                case loop.Prepared(pictures, run):
-                    bars.close()
-                    bar = None
-                    say(pictures.describe())
-                    if pictures.unreadable:
-                        say(f"the unreadable ones are listed in {run}/left-out.csv")
-                    if len(pictures.train) < FEW and not pictures.memorised:
-                        say(
-                            "so few are enough to try, not to learn; your own folder: "
-                            "colorize train path/to/photos"
-                        )
-                case loop.Note(text):
-                    bars.close()
-                    bar = None
-                    say(text)
-                case loop.Step():
-                    if bar is None:
-                        total = event.epochs * event.steps * event.pictures
-                        done = event.before * event.pictures
-                        bar = bars.enter_context(progress_bar(total, "training", done))
-                    bar.set_description(
-                        f"epoch {event.epoch}/{event.epochs} of "
-                        f"{event.epoch_seconds:.0f} s, loss {event.loss:.4g}",
-                        refresh=False,
-                    )
-                    bar.update(event.pictures)
-                case loop.Epoch():
-                    if "val_loss" in event.figures:
-                        say(event.describe())
-                case loop.Finished():
-                    bars.close()
-                    say(event.describe())

@@ -3,7 +3,8 @@
 A cache folder holds one folder for each box (height × width) that pictures were scaled
 to cover; in it, pixels lie one picture after another in pack files, and a SQLite index
 says where. Entries are keyed by the content of the picture file, so copies and links
-share one; a file is read again only when its size or time of change differs.
+share one; a file is read again only when its size, its time of change or, where the
+system has one, that of its attributes differs.
 
 What classifiers say of the pictures lies beside them: see `embeddings`.
 
@@ -34,13 +35,14 @@ _COMMIT_EVERY = 1024  # pictures; what a kill can lose of the filling
 
 Record = Any  # one item of RECORD, a numpy.void
 
-# One picture in the cache: a few numbers, so that a million cost 40 MB.
+# One picture in the cache: a few numbers, so that a million cost 44 MB.
 RECORD = np.dtype(
     [
         ("pack", "i4"),
         ("height", "i4"),
         ("width", "i4"),
         ("colourfulness", "f4"),
+        ("enlargement", "f4"),  # to cover the box; below 1 it was made smaller
         ("offset", "i8"),
         ("digest", "S16"),
     ]
@@ -53,6 +55,9 @@ CREATE TABLE IF NOT EXISTS pictures (
     height INTEGER, width INTEGER, colourfulness REAL, problem TEXT);
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, digest BLOB);
+-- Tables of their own: earlier versions go on using an index that has them.
+CREATE TABLE IF NOT EXISTS attributes (path TEXT PRIMARY KEY, changed INTEGER);
+CREATE TABLE IF NOT EXISTS enlargements (digest BLOB PRIMARY KEY, factor REAL);
 """
 
 
@@ -103,9 +108,11 @@ class _Decoded:
     """What a thread makes of one file."""
 
     stamp: tuple[int, int]  # size and time of change
+    attributes: int = 0  # their time of change; that of creation on Windows
     digest: bytes = b""
     pixels: np.ndarray | None = None
     colourfulness: float = 0.0
+    enlargement: float = 0.0
     problem: str = ""
 
 
@@ -115,12 +122,17 @@ class PictureCache:
     Args:
         folder: of all caches.
         box: (height, width) that each picture is scaled to cover.
+        measured: whether to decode again what an earlier version has decoded, which
+            did not note by how much it enlarged a picture.
 
     Raises:
         ColorizeError: the folder cannot be written to, or its index is damaged.
     """
 
-    def __init__(self, folder: Path, box: tuple[int, int]) -> None:
+    def __init__(
+        self, folder: Path, box: tuple[int, int], *, measured: bool = False
+    ) -> None:
+        self._measured = measured
         self.folder = folder / f"{_VERSION}-{box[0]}x{box[1]}"
         self.box = box
         files.make_folder(self.folder)
@@ -226,7 +238,10 @@ class PictureCache:
         found = pack.fresh.get(decoded.digest) or self._picture(decoded.digest)
         if found is None:
             found = pack.append(decoded)
-        pack.note_file((_key(path), *decoded.stamp, decoded.digest))
+        elif found[0] is not None and not found[0]["enlargement"]:
+            pack.note_enlargement(decoded)
+            found[0]["enlargement"] = decoded.enlargement
+        pack.note_file((_key(path), *decoded.stamp, decoded.digest), decoded.attributes)
         return Entry(name, *found)
 
     def _known(self, path: Path) -> tuple[Record | None, str] | None:
@@ -236,15 +251,22 @@ class PictureCache:
         except OSError:
             return None  # reading it will tell why
         row = self._index.execute(
-            "SELECT digest FROM files WHERE path = ? AND size = ? AND changed = ?",
-            (_key(path), stat.st_size, stat.st_mtime_ns),
+            "SELECT digest FROM files LEFT JOIN attributes USING (path)"
+            " WHERE path = ?1 AND size = ?2 AND files.changed = ?3"
+            # An index of an earlier version does not know.
+            " AND ifnull(attributes.changed, ?4) = ?4",
+            (_key(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns),
         ).fetchone()
-        return self._picture(row[0]) if row else None
+        picture = self._picture(row[0]) if row else None
+        if picture and picture[0] is not None and self._measured:
+            return picture if picture[0]["enlargement"] else None
+        return picture
 
     def _picture(self, digest: bytes) -> tuple[Record | None, str] | None:
         row = self._index.execute(
-            "SELECT pack, height, width, colourfulness, start, problem"
-            " FROM pictures WHERE digest = ?",
+            "SELECT pack, height, width, colourfulness, ifnull(factor, 0), start,"
+            " problem FROM pictures LEFT JOIN enlargements USING (digest)"
+            " WHERE digest = ?",
             (digest,),
         ).fetchone()
         if row is None:
@@ -305,13 +327,16 @@ def _decode(path: Path, box: tuple[int, int]) -> _Decoded:
         data = path.read_bytes()
     except OSError as e:
         return _Decoded((0, 0), problem=e.strerror or str(e))
-    stamp = stat.st_size, stat.st_mtime_ns
+    stamp, attributes = (stat.st_size, stat.st_mtime_ns), stat.st_ctime_ns
     digest = hashlib.blake2b(data, digest_size=16).digest()
     try:
         pixels = reading.read_covering(data, box)
     except ColorizeError as e:
-        return _Decoded(stamp, digest, problem=str(e))
-    return _Decoded(stamp, digest, pixels, metrics.colourfulness(pixels))
+        return _Decoded(stamp, attributes, digest, problem=str(e))
+    height, width = reading.size_of(data)
+    enlargement = max(box[0] / height, box[1] / width)
+    colourfulness = metrics.colourfulness(pixels)
+    return _Decoded(stamp, attributes, digest, pixels, colourfulness, enlargement)
 
 
 class _Pack:
@@ -328,6 +353,8 @@ class _Pack:
         self._number: int | None = None
         self._pictures: list[tuple[object, ...]] = []
         self._files: list[tuple[object, ...]] = []
+        self._attributes: list[tuple[object, ...]] = []
+        self._enlargements: list[tuple[object, ...]] = []
         # Record and problem by digest, of what the index does not hold yet.
         self.fresh: dict[bytes, tuple[Record | None, str]] = {}
 
@@ -347,15 +374,27 @@ class _Pack:
             height, width, _ = decoded.pixels.shape
             where = (self._number, start, height, width, decoded.colourfulness)
             record = np.array(
-                (*where[:1], *where[2:], start, decoded.digest), dtype=RECORD
+                (*where[:1], *where[2:], decoded.enlargement, start, decoded.digest),
+                dtype=RECORD,
             )[()]
+            self.note_enlargement(decoded)
         self._pictures.append((decoded.digest, *where, decoded.problem))
         self.fresh[decoded.digest] = record, decoded.problem
         return record, decoded.problem
 
-    def note_file(self, row: tuple[object, ...]) -> None:
-        """Adds a row of `files`: path, size, time of change, digest."""
+    def note_enlargement(self, decoded: _Decoded) -> None:
+        """Add by how much a picture was enlarged."""
+        self._enlargements.append((decoded.digest, decoded.enlargement))
+
+    def note_file(self, row: tuple[object, ...], attributes: int) -> None:
+        """Add a row of `files` (path, size, time of change, digest), and one of theirs.
+
+        Args:
+            row: of `files`.
+            attributes: the time of their change.
+        """
         self._files.append(row)
+        self._attributes.append((row[0], attributes))
         if len(self._files) >= _COMMIT_EVERY:
             self._commit()
 
@@ -371,6 +410,14 @@ class _Pack:
             self._index.executemany(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", self._files
             )
+            self._index.executemany(
+                "INSERT OR REPLACE INTO attributes VALUES (?, ?)", self._attributes
+            )
+            self._index.executemany(
+                "INSERT OR IGNORE INTO enlargements VALUES (?, ?)", self._enlargements
+            )
+        self._attributes.clear()
+        self._enlargements.clear()
         self._pictures.clear()
         self._files.clear()
         self.fresh.clear()

@@ -19,7 +19,7 @@ import numpy as np
 
 from colorize import color, files, metrics
 from colorize.colorizer import paint
-from colorize.datasets import loader
+from colorize.datasets import preparing
 from colorize.datasets.cache import PictureCache
 from colorize.errors import ColorizeError, UsageError
 from colorize.evaluation import hint_points, recognition
@@ -117,7 +117,7 @@ def evaluate(
     side: int = SIDE,
     colourfulness: float | None = None,
     hints: int = 0,
-) -> Generator[loader.Decoding | Evaluated | Report]:
+) -> Generator[preparing.Decoding | Evaluated | Report]:
     """Measure models on a folder of colour pictures.
 
     Args:
@@ -146,7 +146,7 @@ def evaluate(
         files.make_folder(out)
     box = (side, side)
     with contextlib.closing(PictureCache(cache_folder, box)) as store:
-        listing = yield from loader.look_through(data, store, keep_names=True)
+        listing = yield from preparing.look_through(data, store, keep_names=True)
         store.open_packs()
         pictures = _Pictures(store, listing, hints)
         with contextlib.closing(_Coloring(candidates, pictures)) as coloring:
@@ -176,7 +176,7 @@ class _Pictures:
     """The pictures to measure on, and the points of them that models are shown."""
 
     def __init__(
-        self, store: PictureCache, listing: loader.Listing, hints: int
+        self, store: PictureCache, listing: preparing.Listing, hints: int
     ) -> None:
         self.store = store
         self.listing = listing

@@ -475,6 +475,16 @@ def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
     return np.asarray(rgb)
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """Return (height, width) of the first picture of a file, turned as it says.
+
+    Raises:
+        ColorizeError: the data is no picture.
+    """
+    page = Document(data).page(described=False)
+    return page.height, page.width
+
+
 def read_rgb(path: Path) -> np.ndarray:
     """The first picture of a file as (H, W, 3) uint8.
 

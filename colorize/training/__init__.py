@@ -1,7 +1,10 @@
 """A folder of colour pictures in, a run folder out.
 
-Files import in this order: cluster, devices, losses, critic, objective, optimizers,
-checkpoints, history, loop.
+`loop` reads top to bottom; `step` is one update, `saving` what is saved when, `events`
+what it says.
+
+Files import in this order: cluster, devices, stopping, events, losses, critic,
+objective, optimizers, progress, checkpoints, history, step, saving, loop.
 May import: colorizer and what is below it. Nothing of prediction or evaluation.
-`cluster` needs no TensorFlow, and the command line reads it first.
+`cluster` and `stopping` need no TensorFlow.
 """

@@ -3,14 +3,15 @@
 import csv
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from colorize import color, files
+from colorize import color, files, run_folder
 from colorize.pictures import sheets
+from colorize.training.progress import Row
 
 DRAW_SECONDS = 20.0  # between drawings of the curves
 
@@ -21,8 +22,6 @@ COLUMNS = (
     "mean_ab_rmse",
 )  # fmt: skip
 
-Row = Mapping[str, float]
-
 
 class Journal:
     """The readable part of a run folder.
@@ -32,16 +31,27 @@ class Journal:
         title: of the curves.
         word: what the figures of validation are called.
         history: the epochs so far.
+        samples: L (B, H, W, 1) and true ab (B, H, W, 2) of the pictures on all sheets.
     """
 
     def __init__(
-        self, run: Path, *, title: str, word: str, history: Sequence[Row]
+        self,
+        run: Path,
+        *,
+        title: str,
+        word: str,
+        history: Sequence[Row],
+        samples: tuple[np.ndarray, np.ndarray],
     ) -> None:
         self.run = run
         self.title = title
         self.word = word
+        self._history = list(history)
+        self._samples = samples
         self._drawn_at = time.monotonic()
-        self._tensorboard = tf.summary.create_file_writer(str(run / "tensorboard"))
+        self._tensorboard = tf.summary.create_file_writer(
+            str(run / run_folder.TENSORBOARD)
+        )
         with files.atomic(run / "history.csv") as part:
             with open(part, "w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, COLUMNS)
@@ -49,32 +59,40 @@ class Journal:
                 writer.writerows(history)
 
     def close(self) -> None:
-        """Writes what is still to be written."""
+        """Write what is still to be written."""
+        self._draw_curves()
         self._tensorboard.close()
 
-    def note(self, history: Sequence[Row], samples: np.ndarray | None) -> None:
-        """Notes the last epoch of a history, and a sheet of samples if there is one."""
-        row = history[-1]
+    def note(
+        self, row: Row, predict: Callable[[np.ndarray], np.ndarray] | None
+    ) -> None:
+        """Note an epoch.
+
+        Args:
+            row: its figures.
+            predict: gives ab of the samples from their L; None for no sheet of them.
+        """
         epoch = int(row["epoch"])
+        self._history.append(row)
         with open(self.run / "history.csv", "a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writerow(row)
         with self._tensorboard.as_default(step=epoch):
             for name, value in row.items():
                 tf.summary.scalar(name, value)
-            if samples is not None:
-                tf.summary.image("samples", samples[None])
-        if samples is not None:
-            (self.run / "samples").mkdir(exist_ok=True)
-            sheets.save(samples, self.run / "samples" / f"epoch-{epoch:05d}.png")
+            if predict is not None:
+                lightness, true = self._samples
+                sheet = self._sheet(lightness, predict(lightness), true, epoch)
+                tf.summary.image("samples", sheet[None])
+                (self.run / "samples").mkdir(exist_ok=True)
+                sheets.save(sheet, self.run / "samples" / f"epoch-{epoch:05d}.png")
         if time.monotonic() - self._drawn_at > DRAW_SECONDS:
-            self.draw_curves(history)
+            self._draw_curves()
 
-    def draw_curves(self, history: Sequence[Row]) -> None:
-        """Draws curves.png."""
+    def _draw_curves(self) -> None:
         self._drawn_at = time.monotonic()
 
         def line(name: str) -> list[tuple[float, float]]:
-            return [(row["epoch"], row[name]) for row in history if name in row]
+            return [(row["epoch"], row[name]) for row in self._history if name in row]
 
         if not line("val_loss"):
             return
@@ -93,20 +111,10 @@ class Journal:
             title=self.title,
         )  # fmt: skip
 
-    def sheet(
+    def _sheet(
         self, lightness: np.ndarray, predicted: np.ndarray, true: np.ndarray, epoch: int
     ) -> np.ndarray:
-        """A contact sheet, grey | ours | true.
-
-        Args:
-            lightness: (B, H, W, 1) in [0, 100].
-            predicted: (B, H, W, 2) in Lab units.
-            true: the same.
-            epoch: for the title.
-
-        Returns:
-            (H, W, 3) uint8.
-        """
+        """Return a contact sheet (H, W, 3) uint8, grey | ours | true."""
         rows = [
             (color.grey(grey), color.join(grey, ours), color.join(grey, truth))
             for grey, ours, truth in zip(

@@ -9,7 +9,7 @@ from keras import ops
 
 from colorize import color, models
 from colorize.config import TrainConfig
-from colorize.datasets import loader
+from colorize.datasets import loader, preparing
 from colorize.training import losses
 from colorize.training.critic import critic
 
@@ -29,7 +29,7 @@ class Objective:
         critic: learns beside the network, where the loss `adversarial` asks it.
     """
 
-    def __init__(self, config: TrainConfig, pictures: loader.Pictures) -> None:
+    def __init__(self, config: TrainConfig, pictures: preparing.Pictures) -> None:
         terms = config.loss_terms()
         self._ab_scale = models.find(config.model).ab_scale
         self._terms = [
@@ -78,14 +78,14 @@ class Objective:
         return losses.hinge(self.critic(outputs["true_look"]), self.critic(repaintings))
 
 
-def _loss(name: str, config: TrainConfig, pictures: loader.Pictures) -> losses.Loss:
+def _loss(name: str, config: TrainConfig, pictures: preparing.Pictures) -> losses.Loss:
     if name == "bins":
         shares = _bin_shares(pictures, config)
         return losses.bins(losses.bin_weights(shares, config.rebalance))
     return losses.LOSSES[name]
 
 
-def _bin_shares(pictures: loader.Pictures, config: TrainConfig) -> np.ndarray:
+def _bin_shares(pictures: preparing.Pictures, config: TrainConfig) -> np.ndarray:
     """The share that each bin of ab has in the pictures to learn from, of some."""
     some = pictures.train[:: math.ceil(len(pictures.train) / _SHARES_PICTURES)]
     centres = color.ab_bins()

@@ -72,7 +72,10 @@ def _of_summed(kind: Any) -> Any:
 
 
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
-    """The rate of a step, counted from 0, of `steps` in the whole training."""
+    """Return the rate of a step, counted from 0, of `steps` in the whole training."""
+    # Not Keras's CosineDecay: its warm-up begins at zero, so that a first step learns
+    # nothing, and it counts updates, of which a step skipped in float16 is none: the
+    # rate would not be at its end with the last step.
     if config.schedule == "constant":
         return config.learning_rate
     warmup = math.ceil(0.02 * steps)
