@@ -107,7 +107,7 @@ def trained(sample_photos, tmp_path_factory):
 
     def trained(name, devices="cpu", processes=1):
         group = next(group for group in (QUICK, SLOW) if name in group)
-        out = folder / f"{group[0]}-{devices}-{processes}"
+        out = folder / "-".join([group[0], *devices.split(":"), str(processes)])
         if not out.exists():
             out.mkdir()
             arguments = [SCRIPT, sample_photos, out, devices, *group]
@@ -126,17 +126,10 @@ def test_two_devices_train_as_one_does(name, trained):
     assert_same_training(trained(name), trained(name, devices="2"))
 
 
-@pytest.fixture(scope="module")
-def in_parts(sample_photos, tmp_path_factory):
-    """One device, that does each step of 6 pictures in parts of 4 and 2."""
-    out = tmp_path_factory.mktemp("in-parts")
-    finish([start([SCRIPT, sample_photos, out, "cpu:4"], {}, out / "log.log")], out)
-    return out
-
-
 @EVERY
-def test_steps_in_parts_train_as_whole_ones_do(name, one_device, in_parts):
-    assert_same_training(one_device / name, in_parts / name)
+def test_steps_in_parts_train_as_whole_ones_do(name, trained):
+    in_parts = trained(name, devices="cpu:4")  # 6 pictures a step, as 4 and 2
+    assert_same_training(trained(name), in_parts)
 
 
 @EVERY

@@ -86,7 +86,7 @@ def test_every_flag_exists(path):
     for code in re.findall(r"```.*?```|`[^`\n]+`", text, re.S):
         if "pytest" in code:
             continue
-        call = re.match(r"`colorize ([a-z]+)\b", code)
+        call = re.match(r"`colorize ([a-z]+)[ `]", code)
         flags = flags_of(cli.commands[call[1]]) if call else everyone | OTHERS
         for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code):
             assert flag in flags, code

@@ -84,7 +84,7 @@ def by_cost():
 
 
 @pytest.mark.numeric
-@pytest.mark.parametrize(("name", "suffix", "precision"), by_cost())
+@pytest.mark.parametrize(("name", "suffix", "precision"), list(by_cost()))
 def test_every_model_goes_through_every_format(
     name, suffix, precision, saved, tmp_path
 ):
