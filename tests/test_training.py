@@ -20,6 +20,7 @@ import tensorflow as tf
 from colorize import config, models, run_folder
 from colorize.errors import ColorizeError
 from colorize.models import saved as model_files
+from colorize.models import surgery
 from colorize.runtimes import precision
 from colorize.training import devices, loop, optimizers
 from colorize.training import history as histories
@@ -392,7 +393,7 @@ def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path):
     seen = list(events(photos, tmp_path / "run", **flags))
     assert any("mixed_bfloat16" in e.text for e in seen if isinstance(e, loop.Note))
     saved = model_files.open_model(tmp_path / "run")
-    policies = {layer.dtype_policy.name for layer in models.leaves(saved)}
+    policies = {layer.dtype_policy.name for layer in surgery.leaves(saved)}
     assert policies == {"float32"}
 
 

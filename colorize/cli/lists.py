@@ -7,6 +7,7 @@ import click
 from colorize import models, quiet
 from colorize.cli.shared import cache_option, explained
 from colorize.datasets import cache
+from colorize.models import surgery
 
 
 @click.command("models")
@@ -17,7 +18,7 @@ def list_models() -> None:
         click.echo(f"{'model':10} {'parameters':>10} {'stride':>6}  what it is")
         for architecture in models.ARCHITECTURES.values():
             options = {"embedding_weights": "none"} if architecture.embeds else {}
-            count = models.head(architecture.build(**options)).count_params()
+            count = surgery.head(architecture.build(**options)).count_params()
             click.echo(
                 f"{architecture.name:10} {count:>10,} {architecture.stride:>6}  "
                 f"{architecture.summary}"

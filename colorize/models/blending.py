@@ -7,9 +7,8 @@ from typing import Any
 
 import keras
 
-from colorize import models
 from colorize.errors import UsageError
-from colorize.models import saved
+from colorize.models import blocks, saved, surgery
 
 
 def blend(parts: Sequence[tuple[Path, float]], saturation: float = 1.0) -> keras.Model:
@@ -49,7 +48,7 @@ def blend(parts: Sequence[tuple[Path, float]], saturation: float = 1.0) -> keras
 
 def _more_vivid(model: keras.Model, saturation: float) -> keras.Model:
     name = f"saturation_{len(model.layers)}"  # a blend of blends has several
-    if models.takes_hints(model):
+    if surgery.takes_hints(model):
         model = _told_paler(model, saturation, f"{name}_hints")
     scale = keras.layers.Rescaling(saturation, dtype="float32", name=name)
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
@@ -78,4 +77,4 @@ def _told_paler(model: keras.Model, saturation: float, name: str) -> keras.Model
 
 
 def _is_hints(x: Any) -> bool:
-    return isinstance(x, keras.KerasTensor) and x.name == models.HINTS
+    return isinstance(x, keras.KerasTensor) and x.name == blocks.HINTS

@@ -12,9 +12,9 @@ import h5py
 import keras
 import numpy as np
 
-from colorize import config, files, models, run_folder
+from colorize import config, files, run_folder
 from colorize.errors import ColorizeError, first_line, shown
-from colorize.models import untrusted
+from colorize.models import surgery, untrusted
 
 _LISTED = 12  # differing layers in one message
 _WEIGHTS = "model.weights.h5"  # in a `.keras` file
@@ -122,7 +122,7 @@ def stride_of(model: keras.Model) -> int:
             (B, H, W, 3), to ab (B, H, W, 2).
     """
     stride = 1 if _has_the_ends_of_a_colorizer(model) else run_folder.MAX_STRIDE + 1
-    own = models.head(model)  # a classifier in front takes any size
+    own = surgery.head(model)  # a classifier in front takes any size
     while stride <= run_folder.MAX_STRIDE:
         if _gives_ab(own, 3 * stride, 5 * stride):
             return stride
@@ -143,7 +143,7 @@ def _has_the_ends_of_a_colorizer(model: keras.Model) -> bool:
         )
     ]
     if channels == [[1, 3], [2]]:
-        return models.takes_hints(model) and model.inputs[1].dtype == "float32"
+        return surgery.takes_hints(model) and model.inputs[1].dtype == "float32"
     return channels == [[1], [2]]
 
 
@@ -170,7 +170,7 @@ def load_weights(model: keras.Model, source: Path) -> list[str]:
     for mine, other in pairs:
         mine.set_weights(other.get_weights())
     loaded = {id(mine) for mine, _ in pairs}
-    return [layer.name for layer in models.leaves(model) if id(layer) not in loaded]
+    return [layer.name for layer in surgery.leaves(model) if id(layer) not in loaded]
 
 
 def paired(
@@ -184,8 +184,8 @@ def paired(
         ColorizeError: the architectures differ; the message lists the layers that do.
     """
     other = open_model(source)
-    ours, theirs = (list(models.leaves(m)) for m in (model, other))
-    if models.takes_hints(model) and not models.takes_hints(other):
+    ours, theirs = (list(surgery.leaves(m)) for m in (model, other))
+    if surgery.takes_hints(model) and not surgery.takes_hints(other):
         # What hints pass through changes the order of all else in the network.
         ours = sorted((one for one in ours if "hint" not in one.name), key=_made)
         theirs = sorted(theirs, key=_made)
@@ -210,7 +210,7 @@ def _differences(
     ours: Sequence[keras.Layer], theirs: Sequence[keras.Layer]
 ) -> Iterator[str]:
     """Where two lists of layers differ in the shapes of their weights, in words."""
-    here, there = ([models.shapes(layer) for layer in side] for side in (ours, theirs))
+    here, there = ([surgery.shapes(layer) for layer in side] for side in (ours, theirs))
     matcher = difflib.SequenceMatcher(None, there, here, autojunk=False)
     for kind, i, i_end, j, j_end in matcher.get_opcodes():
         if kind == "equal":
@@ -220,4 +220,4 @@ def _differences(
 
 
 def _describe(layer: keras.Layer | None) -> str:
-    return f"{layer.name} ({models.shapes(layer)})" if layer else "nothing"
+    return f"{layer.name} ({surgery.shapes(layer)})" if layer else "nothing"

@@ -29,7 +29,7 @@ from colorize.datasets import loader
 from colorize.datasets.cache import PictureCache
 from colorize.datasets.embeddings import EmbeddingCache
 from colorize.errors import ColorizeError
-from colorize.models import backbones, saved
+from colorize.models import backbones, saved, surgery
 from colorize.runtimes import precision
 from colorize.training import checkpoints, optimizers
 from colorize.training.devices import LOST, Devices
@@ -220,12 +220,12 @@ def _train(
             new = f"; new layers: {', '.join(fresh)}" if fresh else ""
             yield Note(f"starting from the weights of {init}{new}")
         default = "embedding" if architecture.embeds else "none"
-        models.freeze(model, config.freeze or default)
+        surgery.freeze(model, config.freeze or default)
     if init is not None or config.freeze is not None:
         yield Note(
-            models.summary(model, "loaded", "loaded", fresh)
+            surgery.summary(model, "loaded", "loaded", fresh)
             if init is not None or resume
-            else models.summary(model, "new", config.embedding_weights or "imagenet")
+            else surgery.summary(model, "new", config.embedding_weights or "imagenet")
         )
     store = PictureCache(cache_folder, config.box)
     opened.enter_context(contextlib.closing(store))
@@ -361,7 +361,7 @@ class _Training:
         )
 
     def _with_outputs(self, model: keras.Model) -> keras.Model:
-        outputs = models.outputs(model) | {"lightness": model.inputs[0]}
+        outputs = surgery.outputs(model) | {"lightness": model.inputs[0]}
         return keras.Model(model.input, outputs)
 
     def restore(self) -> list[str]:
@@ -387,7 +387,7 @@ class _Training:
         entry = backbones.find(self.config.embedding or backbones.DEFAULT)
         policy = self.options["policy"]
         digest = hashlib.blake2b(f"{entry} {policy}".encode(), digest_size=16)
-        for weight in models.embedder(self.model).weights:
+        for weight in surgery.embedder(self.model).weights:
             digest.update(ops.convert_to_numpy(weight).tobytes())
         return digest.hexdigest()
 
@@ -397,7 +397,7 @@ class _Training:
         Args:
             known: where that is kept; what is missing in it is added.
         """
-        embedder = models.embedder(self.model)
+        embedder = surgery.embedder(self.model)
         records = self.pictures.train
         records = records[known.missing(records["digest"])]
         done, total = 0, len(records)
@@ -416,7 +416,7 @@ class _Training:
             done += len(vectors)
             yield Embedding(done, total)
         with self.devices.strategy.scope():
-            self.network = self._with_outputs(models.head(self.model))
+            self.network = self._with_outputs(surgery.head(self.model))
         self.vectors = known.read
 
     def begin(self) -> None:
@@ -560,7 +560,7 @@ class _Training:
     ) -> tf.Tensor:
         """Sums over pictures: loss, PSNR, grey PSNR, ab error², grey's, mean a, b."""
         outputs = self.objective.look(
-            self.whole(models.without_hints(self.whole, lightness), training=False), ab
+            self.whole(surgery.without_hints(self.whole, lightness), training=False), ab
         )
         predicted = outputs["ab"]
         grey = ops.zeros_like(ab)
@@ -723,7 +723,7 @@ class _Training:
     def _draw_samples(self, journal: Journal, epoch: int) -> np.ndarray:
         lightness, true = self.samples
         with self._averaged(), _undivided():
-            inputs = models.without_hints(self.model, lightness)
+            inputs = surgery.without_hints(self.model, lightness)
             predicted = np.asarray(self.model(inputs, training=False))
         return journal.sheet(lightness, predicted, true, epoch)
 
