@@ -7,7 +7,6 @@ import click
 from colorize import models, quiet
 from colorize.cli.shared import cache_option, explained
 from colorize.datasets import cache
-from colorize.models import surgery
 
 
 @click.command("models")
@@ -15,6 +14,8 @@ def list_models() -> None:
     """Lists the architectures that `train --model` knows."""
     with explained():
         quiet.import_tensorflow()
+        from colorize.models import surgery
+
         click.echo(f"{'model':10} {'parameters':>10} {'stride':>6}  what it is")
         for architecture in models.ARCHITECTURES.values():
             options = {"embedding_weights": "none"} if architecture.embeds else {}

@@ -217,14 +217,14 @@ def _enlarge(ab: Tensor, features: Tensor) -> Tensor:
 
 
 def _bilinear() -> np.ndarray:
-    """Return the weights (9 · 16,) of bilinear interpolation, as `_enlarge` has them."""
+    """Return the weights (9 · 16,) of bilinear interpolation, for `_enlarge`."""
     places = (np.arange(_CELL) + 0.5) / _CELL - 0.5  # of pixels, in cells
     line = np.maximum(0, 1 - np.abs(places - np.arange(-1, 2)[:, None]))  # (3, 4)
     return np.einsum("ip,jq->ijpq", line, line).reshape(-1)
 
 
 def _spread_kernel() -> np.ndarray:
-    """Return the kernel that puts channel i of a cell at its i-th pixel, a and b apart."""
+    """Return the kernel that puts channel i of a cell at its i-th pixel."""
     kernel = np.zeros((_CELL, _CELL, 2, 2 * _CELL * _CELL), np.float32)
     for i in range(_CELL * _CELL):
         for plane in range(2):

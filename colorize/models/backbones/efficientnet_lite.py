@@ -24,13 +24,13 @@ class Variant:
     Attributes:
         name: of the Keras model; the weights lie beside this file under it.
         stages: its blocks, in order.
-        layers: names of those whose outputs are its features at 1/4, 1/8, 1/16 and
+        taps: names of the layers whose outputs are its features at 1/4, 1/8, 1/16 and
             1/32 of the picture's height and width.
     """
 
     name: str
     stages: _Stages
-    layers: tuple[str, str, str, str]
+    taps: tuple[str, str, str, str]
 
     @property
     def weights(self) -> Path:
@@ -91,7 +91,7 @@ def pretrained(
     variant = VARIANTS[name]
     network = body(variant, folded=True)
     load_imagenet(network)
-    stages = [network.get_layer(layer).output for layer in variant.layers]
+    stages = [network.get_layer(layer).output for layer in variant.taps]
     outputs = dict(zip(("1/4", "1/8", "1/16", "1/32"), stages, strict=True))
     outputs |= {"pooled": network.get_layer("fc").input, "logits": network.output}
     rgb = keras.Input((None, None, 3), name="rgb")
@@ -180,25 +180,23 @@ def load_imagenet(model: keras.Model) -> None:
     They have the names that they have in the file, but for underscores in front.
     """
     (variant,) = (v for v in VARIANTS.values() if v.name == model.name)
-    with np.load(variant.weights, allow_pickle=False) as arrays:
+    with np.load(variant.weights, allow_pickle=False) as stored:
         of_layer: dict[str, dict[str, np.ndarray]] = {}
-        for key, array in arrays.items():
+        for key, array in stored.items():
             path, kind = key.rsplit(".", 1)
             name = path.removeprefix("_").replace("._", ".")
             of_layer.setdefault(name, {})[kind] = array
-    norms = {
-        name: weights for name, weights in of_layer.items() if "running_mean" in weights
-    }
-    for name, weights in of_layer.items():
+    norms = {name: one for name, one in of_layer.items() if "running_mean" in one}
+    for name, arrays in of_layer.items():
         if name in norms:
             continue
         layer = model.get_layer(name)
         if name == "fc":
-            layer.set_weights([weights["weight"].T, weights["bias"]])
+            layer.set_weights([arrays["weight"].T, arrays["bias"]])
             continue
         norm = norms[_norm_after(name)]
         scale = norm["weight"] / np.sqrt(norm["running_var"] + _EPSILON)
-        kernel: np.ndarray = weights["weight"]  # (filters, channels, H, W)
+        kernel: np.ndarray = arrays["weight"]  # (filters, channels, H, W)
         if layer.use_bias:  # folded
             kernel = kernel * scale[:, None, None, None]
         depthwise = isinstance(layer, layers.DepthwiseConv2D)
