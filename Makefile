@@ -58,6 +58,8 @@ gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-decoder.toml --init $(RUNS)/gamma-mean.keras --out $(RUNS)/gamma-5 $(FLAGS)
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-early.toml --freeze none --loss "bins + 0.25 perceptual" --out $(RUNS)/gamma-early-looks $(FLAGS)
 	$(BIN)/colorize blend $(RUNS)/gamma-5 $(RUNS)/gamma-early-looks $(RUNS)/gamma.keras --share 0.8 --share 0.2 --saturation 1.35
+	$(BIN)/python -c "from pathlib import Path; from colorize.models import saved; print(saved.ship(Path('$(RUNS)/gamma.keras'), Path('$(RUNS)/weights')))"
+	@echo "To ship them: cp $(RUNS)/weights/* colorize/weights/"
 
 bench: $(READY) ## Time a step of Fusion, and gamma's network against one of 2016
 	$(BIN)/python benchmarks/fusion_step.py

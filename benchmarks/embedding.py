@@ -16,10 +16,10 @@ quiet.import_tensorflow()
 
 import numpy as np  # noqa: E402
 
-from colorize import config, metrics, models, run_folder  # noqa: E402
+from colorize import config, metrics, run_folder  # noqa: E402
 from colorize.datasets import loader, preparing  # noqa: E402
 from colorize.datasets.cache import PictureCache  # noqa: E402
-from colorize.models import saved  # noqa: E402
+from colorize.models import saved, surgery  # noqa: E402
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
             (lightness.numpy()[real > 0], ab.numpy()[real > 0])
             for lightness, ab, real in loader.validation_batches(store, records, box)
         ]
-    embed = models.embedder(model)
+    embed = surgery.embedder(model)
     own = np.concatenate([embed(lightness).numpy() for lightness, _ in batches])
     ways = {"own embedding": own, "the next picture's": np.roll(own, -1, axis=0)}
     print(f"{len(own)} pictures at {config.show_size(box)}, ab RMSE:")
@@ -54,7 +54,7 @@ def main() -> None:
         for lightness, ab in batches:
             batch = vectors[start : start + len(lightness)]
             start += len(lightness)
-            predicted = models.head(model)([lightness, batch]).numpy()
+            predicted = surgery.head(model)([lightness, batch]).numpy()
             errors.append(metrics.ab_squared_error(ab, predicted))
         print(f"{way}: {np.sqrt(np.concatenate(errors).mean()):.2f}")
     grey = [metrics.ab_squared_error(ab, 0 * ab) for _, ab in batches]

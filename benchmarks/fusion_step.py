@@ -25,6 +25,7 @@ from skimage.color import gray2rgb, rgb2gray  # noqa: E402
 from skimage.transform import resize  # noqa: E402
 
 from colorize import models  # noqa: E402
+from colorize.models import surgery  # noqa: E402
 from colorize.runtimes import precision  # noqa: E402
 from colorize.training import losses  # noqa: E402
 
@@ -35,7 +36,7 @@ def tutorial(rgb: np.ndarray) -> Callable[[], object]:
     """A step of the tutorial: its generator's work on a batch, and the fit on it."""
     classifier = keras.applications.InceptionResNetV2(weights=None)
     classifier.trainable = False
-    model = models.head(_fusion())
+    model = surgery.head(_fusion())
     model.compile("adam", "mse")
     lightness, ab = _batch()
 
@@ -59,7 +60,7 @@ def ours(*, cached: bool) -> Callable[[], object]:
     model = _fusion(policy=precision.choose()[0])
     lightness, ab = map(tf.constant, _batch())
     vectors = tf.fill((BATCH, 1000), 0.001)
-    network = models.head(model) if cached else model
+    network = surgery.head(model) if cached else model
     inputs = [lightness, vectors] if cached else lightness
     weights = model.trainable_variables
     optimizer = keras.optimizers.Adam()

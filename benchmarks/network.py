@@ -17,8 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from colorize import models
-from colorize.models import saved
+from colorize.models import saved, surgery
 from colorize.runtimes import precision
 
 SIDE, BATCH, RUNS = 256, 16, 10
@@ -82,7 +81,7 @@ def main() -> None:
     policy, why = precision.choose()
     networks = {
         "plain, float32": plain(),
-        f"gamma, {policy} ({why})": models.in_policy(gamma, policy),
+        f"gamma, {policy} ({why})": surgery.in_policy(gamma, policy),
         "gamma, float32": gamma,
     }
     for name in ("plain, float32", "gamma, float32"):

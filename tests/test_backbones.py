@@ -14,7 +14,7 @@ from PIL import Image
 
 from colorize import color, models
 from colorize.errors import ColorizeError, UsageError
-from colorize.models import backbones, saved
+from colorize.models import backbones, saved, surgery
 
 pytestmark = pytest.mark.numeric
 
@@ -188,7 +188,7 @@ def inception():
 
 def test_inception_has_the_parameters_of_the_original(inception):
     assert inception.get_layer("classifier").count_params() == 55_873_736
-    assert models.head(inception).count_params() == 6_541_202
+    assert surgery.head(inception).count_params() == 6_541_202
 
 
 def test_inception_sees_a_grey_picture_of_299_in_minus_one_to_one(inception):
@@ -207,12 +207,12 @@ def test_inception_sees_a_grey_picture_of_299_in_minus_one_to_one(inception):
 
 
 def test_inception_is_one_line_of_the_summary(inception):
-    table = models.summary(inception, "new", "none")
+    table = surgery.summary(inception, "new", "none")
     assert re.search("inception_resnet_v2 +449 layers +none +frozen", table), table
 
 
 def test_inception_gives_probabilities(inception):
-    vector = np.asarray(models.embedder(inception)(np.full((2, 32, 32, 1), 50.0)))
+    vector = np.asarray(surgery.embedder(inception)(np.full((2, 32, 32, 1), 50.0)))
     assert vector.shape == (2, 1000)
     np.testing.assert_allclose(vector.sum(1), 1, rtol=1e-5)
 
@@ -220,7 +220,7 @@ def test_inception_gives_probabilities(inception):
 def test_training_leaves_every_frozen_weight_alone(inception):
     classifier = inception.get_layer("classifier")
     before = classifier.get_weights()
-    head = {id(weight) for weight in models.head(inception).trainable_weights}
+    head = {id(weight) for weight in surgery.head(inception).trainable_weights}
     assert {id(weight) for weight in inception.trainable_weights} == head
     weights = inception.trainable_weights
     with tf.GradientTape() as tape:

@@ -17,6 +17,7 @@ from colorize import export, models, run_folder, runtimes
 from colorize.cli import cli
 from colorize.errors import ColorizeError, UsageError
 from colorize.models import saved as model_files
+from colorize.models import surgery
 from colorize.runtimes.keras import KerasNetwork
 
 FORMATS = [
@@ -51,7 +52,7 @@ def saved(tmp_path_factory):
             model = models.find(name).build(width=8)
             if name == "fusion":
                 # Random, its ab is 16 on average and saturates; trained, about 5.
-                last = list(models.leaves(model))[-1]
+                last = list(surgery.leaves(model))[-1]
                 last.set_weights([0.3 * array for array in last.get_weights()])
             model.save(path)
         return path

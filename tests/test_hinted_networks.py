@@ -10,11 +10,11 @@ from click.testing import CliRunner
 from keras import layers
 
 import colorize
-from colorize import color, export, models, runtimes
+from colorize import color, export, runtimes
 from colorize.cli import cli
 from colorize.colorizer import Colorizer, mean_hints
 from colorize.errors import ColorizeError
-from colorize.models import blending
+from colorize.models import blending, surgery
 from colorize.models import saved as model_files
 from colorize.runtimes.keras import KerasNetwork
 
@@ -109,8 +109,8 @@ def test_reduced_precision_keeps_both_inputs(saved):
 
 def test_an_encoder_that_hints_do_not_reach_can_be_frozen(saved):
     model = model_files.open_model(saved)
-    models.freeze(model, "encoder")
-    frozen = [layer.name for layer in models.leaves(model) if not layer.trainable]
+    surgery.freeze(model, "encoder")
+    frozen = [layer.name for layer in surgery.leaves(model) if not layer.trainable]
     assert frozen == ["encoded"]
 
 
@@ -141,7 +141,7 @@ def test_a_model_with_hints_begins_from_the_weights_of_one_without(saved_without
     x = lightness(1, 8, 16)
     without = KerasNetwork(model_files.open_model(saved_without))
     np.testing.assert_allclose(KerasNetwork(model)(x), without(x), atol=1e-3)
-    table = models.summary(model, "loaded", "loaded", fresh=fresh).splitlines()
+    table = surgery.summary(model, "loaded", "loaded", fresh=fresh).splitlines()
     assert [("new" in row, "loaded" in row) for row in table if "hint" in row] == [
         (True, False),
         (True, False),

@@ -9,7 +9,7 @@ from PIL import Image
 
 from colorize import color, config, models
 from colorize.errors import UsageError
-from colorize.models import saved
+from colorize.models import saved, surgery
 from colorize.models.backbones import efficientnet_lite
 from colorize.training import losses
 
@@ -36,7 +36,7 @@ def lightness(height, width, batch=2):
 )
 def test_parameters_are_those_of_the_original(name, parameters, trained):
     model = models.find(name).build()
-    assert models.head(model).count_params() == parameters
+    assert surgery.head(model).count_params() == parameters
     assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == trained
 
 
@@ -121,10 +121,10 @@ def test_a_size_the_stride_does_not_divide_offers_one_that_it_does():
 @EVERY
 def test_a_frozen_encoder_is_what_comes_before_the_decoder(name):
     model = models.find(name).build(width=TINY)
-    models.freeze(model, "none")
-    able = [layer for layer in models.leaves(model) if layer.trainable_weights]
-    assert len(able) >= len(list(models.leaves(model))) - 1  # gamma's last is fixed
-    models.freeze(model, "encoder")
+    surgery.freeze(model, "none")
+    able = [layer for layer in surgery.leaves(model) if layer.trainable_weights]
+    assert len(able) >= len(list(surgery.leaves(model))) - 1  # gamma's last is fixed
+    surgery.freeze(model, "encoder")
     learning = [bool(layer.trainable_weights) for layer in able]
     first = learning.index(True)
     assert 0 < first < len(learning) - 1
@@ -139,13 +139,13 @@ def photos_and_vectors(model):
             small = np.asarray(image.convert("RGB").resize((64, 64)))
         photos.append(color.lightness(small)[..., None])
     photos = np.stack(photos)
-    return photos, np.asarray(models.embedder(model)(photos))
+    return photos, np.asarray(surgery.embedder(model)(photos))
 
 
 def test_what_the_classifier_sees_decides_the_colour():
     keras.utils.set_random_seed(0)
     model = models.find("fusion").build(width=2 * TINY)
-    head = models.head(model)
+    head = surgery.head(model)
     photos, vectors = photos_and_vectors(model)
     true = np.array([[30, 30], [-30, 20], [10, -30], [-10, 0]], np.float32)
     true = np.broadcast_to(true[:, None, None], (4, 64, 64, 2))
@@ -164,7 +164,7 @@ def test_the_head_with_the_vector_is_the_whole_fusion():
     model = models.find("fusion").build(width=TINY)
     photos, vectors = photos_and_vectors(model)
     np.testing.assert_allclose(
-        model(photos), models.head(model)([photos, vectors]), atol=1e-3
+        model(photos), surgery.head(model)([photos, vectors]), atol=1e-3
     )
 
 
@@ -189,7 +189,7 @@ def test_gamma_is_more_vivid_the_lower_its_temperature():
     cold = models.find("gamma").build(width=TINY, temperature=0.2)
     warm = models.find("gamma").build(width=TINY, temperature=1.0)
     bins = len(color.ab_bins())
-    (last,) = (x for x in models.leaves(cold) if getattr(x, "filters", 0) == bins)
+    (last,) = (x for x in surgery.leaves(cold) if getattr(x, "filters", 0) == bins)
     last.set_weights([10 * array for array in last.get_weights()])  # less alike
     warm.set_weights(cold.get_weights())
     chroma = [np.abs(model(lightness(64, 64))).mean() for model in (cold, warm)]
@@ -201,7 +201,7 @@ def test_gamma_is_more_vivid_the_lower_its_temperature():
 )
 def test_gamma_sees_what_imagenet_taught_its_encoder(encoder, last):
     photo, _ = photos_and_vectors(models.find("fusion").build(width=TINY))
-    own = models.encoder(models.find("gamma").build(width=TINY, encoder=encoder))
+    own = surgery.encoder(models.find("gamma").build(width=TINY, encoder=encoder))
     body = efficientnet_lite.body(efficientnet_lite.VARIANTS[encoder])
     efficientnet_lite.load_imagenet(body)
     features = keras.Model(body.input, body.get_layer(f"blocks.{last}.bn2").output)
@@ -237,24 +237,24 @@ def test_without_hints_it_begins_as_the_network_that_takes_none(tmp_path):
     saved.load_weights(model, tmp_path / "plain.keras")
     grey = lightness(64, 96)
     expected = np.asarray(plain(grey))
-    unhinted = np.asarray(model(models.without_hints(model, grey)))
+    unhinted = np.asarray(model(surgery.without_hints(model, grey)))
     np.testing.assert_allclose(unhinted, expected, atol=1e-4)
 
 
 def test_a_hint_comes_to_reach_beyond_its_place():
     model = hinted_gamma()
     grey, hints = lightness(64, 96), some_hints(64, 96)
-    for layer in models.leaves(model):  # past the beginning, where they say nothing
+    for layer in surgery.leaves(model):  # past the beginning, where they say nothing
         if layer.name.startswith("hint") and not layer.name.endswith("look"):
             layer.set_weights([np.full(w.shape, 0.05) for w in layer.get_weights()])
-    plain = np.asarray(model(models.without_hints(model, grey)))
+    plain = np.asarray(model(surgery.without_hints(model, grey)))
     moved = np.abs(np.asarray(model([grey, hints])) - plain).max(axis=(0, 3))
     assert moved[40:, 60:].min() > 0
 
 
 def test_gradient_reaches_every_weight_of_the_network_with_hints():
     model = hinted_gamma()
-    for layer in models.leaves(model):
+    for layer in surgery.leaves(model):
         if "hint" in layer.name and not layer.trainable:
             continue
         weights = layer.get_weights()

@@ -21,6 +21,7 @@ from colorize import config, models, run_folder
 from colorize.cli import cli
 from colorize.errors import ColorizeError
 from colorize.models import saved as model_files
+from colorize.models import surgery
 from colorize.runtimes import precision
 from colorize.training import devices, loop, optimizers
 from colorize.training import history as histories
@@ -409,7 +410,7 @@ def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path):
     seen = list(events(photos, tmp_path / "run", **flags))
     assert any("mixed_bfloat16" in e.text for e in seen if isinstance(e, Note))
     saved = model_files.open_model(tmp_path / "run")
-    policies = {layer.dtype_policy.name for layer in models.leaves(saved)}
+    policies = {layer.dtype_policy.name for layer in surgery.leaves(saved)}
     assert policies == {"float32"}
 
 

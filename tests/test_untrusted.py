@@ -19,7 +19,7 @@ from keras import layers
 from colorize import models
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.models import backbones, saved, untrusted
+from colorize.models import backbones, saved, surgery, untrusted
 from colorize.runtimes.keras import KerasNetwork
 from colorize.training import checkpoints
 
@@ -618,7 +618,7 @@ def test_a_network_that_is_no_colorizer_is_told_in_one_line(build, tmp_path):
 
 def test_a_network_that_takes_hints_opens(tmp_path):
     keras.Model(*hinted(keras.Input((None, None, 1)))).save(tmp_path / "model.keras")
-    assert models.takes_hints(saved.open_model(tmp_path))
+    assert surgery.takes_hints(saved.open_model(tmp_path))
 
 
 def test_a_network_that_cannot_be_run_is_told_in_one_line():

@@ -14,10 +14,12 @@ def list_models() -> None:
     """Lists the architectures that `train --model` knows."""
     with explained():
         quiet.import_tensorflow()
+        from colorize.models import surgery
+
         click.echo(f"{'model':10} {'parameters':>10} {'stride':>6}  what it is")
         for architecture in models.ARCHITECTURES.values():
             options = {"embedding_weights": "none"} if architecture.embeds else {}
-            count = models.head(architecture.build(**options)).count_params()
+            count = surgery.head(architecture.build(**options)).count_params()
             click.echo(
                 f"{architecture.name:10} {count:>10,} {architecture.stride:>6}  "
                 f"{architecture.summary}"

@@ -1,8 +1,7 @@
-"""What the classifier shipped here sees in pictures, and what it takes them for."""
+"""What the classifier that comes along sees in pictures, and takes them for."""
 
 from collections.abc import Callable
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
@@ -14,24 +13,19 @@ FEATURES = 1280  # of a picture: the global average pool before the last layer
 
 
 def recogniser() -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Builds EfficientNet-Lite0 with its ImageNet weights.
+    """Build EfficientNet-Lite0 with its ImageNet weights.
 
     Returns:
         A function from pictures (B, H, W, 3) uint8 to their features (B, 1280) float32
         and the number of the likeliest of the 1000 classes (B,). Threads may share it.
     """
-    known = backbones.find(backbones.DEFAULT)
-    body = efficientnet_lite.body(folded=True)
-    efficientnet_lite.load_imagenet(body)
-    see = keras.Model(body.input, [body.get_layer("fc").input, body.output])
-    shrink = layers.Resizing(
-        known.size, known.size, crop_to_aspect_ratio=True, antialias=True
-    )
-    scale = layers.Rescaling(known.scale, offset=known.offset)
+    side = backbones.find(backbones.DEFAULT).size
+    classifier = efficientnet_lite.pretrained(taps=("pooled", "logits"))
+    shrink = layers.Resizing(side, side, crop_to_aspect_ratio=True, antialias=True)
 
     def look(rgb: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         small = shrink(tf.cast(rgb, tf.float32))
-        features, logits = see(scale(small), training=False)
+        features, logits = classifier(small, training=False)
         return features, tf.argmax(logits, axis=-1)
 
     run = tf.function(look, autograph=False).get_concrete_function(

@@ -8,7 +8,7 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
 
-from colorize import models
+from colorize.models import blocks, surgery
 from colorize.runtimes import HINT_CHANNELS
 
 FEW = 64  # numbers: an array of so few, such as a bias, is not stored in half
@@ -87,7 +87,7 @@ def function(
             zeros.
     """
     size = (None, None, None) if fixed is None else (1, *fixed)
-    names = {"lightness": 1, models.HINTS: HINT_CHANNELS} if hints else {"lightness": 1}
+    names = {"lightness": 1, blocks.HINTS: HINT_CHANNELS} if hints else {"lightness": 1}
     copied = plain(model)
 
     @tf.function(
@@ -98,7 +98,7 @@ def function(
         ],
     )
     def run(*inputs: tf.Tensor) -> tf.Tensor:
-        if models.takes_hints(model) and not hints:
+        if surgery.takes_hints(model) and not hints:
             inputs = (*inputs, inputs[0] * tf.zeros(HINT_CHANNELS))
         ab = copied(list(inputs) if len(inputs) > 1 else inputs[0], training=False)
         return tf.identity(ab, name="ab")

@@ -6,7 +6,7 @@ from colorize.models.blocks import ENCODED, ab_tanh, conv, up
 
 
 def alpha(*, width: int = 8) -> keras.Model:
-    """Builds Alpha: 32,202 parameters, stride 8.
+    """Build Alpha: 32,202 parameters, stride 8.
 
     Args:
         width: filters of the first layer; the others are its multiples.
@@ -15,7 +15,7 @@ def alpha(*, width: int = 8) -> keras.Model:
         A model from L (B, H, W, 1) in [0, 100], taken as it is, to ab (B, H, W, 2).
 
     Reference:
-        E. Wallner, «Coloring B&W portraits with neural networks», 2017, alpha version.
+        E. Wallner, "Coloring B&W portraits with neural networks", 2017, alpha version.
     """
     w = width
     lightness = keras.Input((None, None, 1), name="lightness")

@@ -6,7 +6,7 @@ from colorize.models.blocks import ENCODED, ab_tanh, conv, up
 
 
 def beta(*, width: int = 64) -> keras.Model:
-    """Builds Beta: 3,892,194 parameters, stride 8.
+    """Build Beta: 3,892,194 parameters, stride 8.
 
     Args:
         width: filters of the first layer; the others are its multiples.
@@ -15,7 +15,7 @@ def beta(*, width: int = 64) -> keras.Model:
         A model from L (B, H, W, 1) in [0, 100], taken as it is, to ab (B, H, W, 2).
 
     Reference:
-        E. Wallner, «Coloring B&W portraits with neural networks», 2017, beta version.
+        E. Wallner, "Coloring B&W portraits with neural networks", 2017, beta version.
     """
     w = width
     lightness = keras.Input((None, None, 1), name="lightness")

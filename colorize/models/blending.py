@@ -7,56 +7,55 @@ from typing import Any
 
 import keras
 
-from colorize import models
 from colorize.errors import UsageError
-from colorize.models import saved
+from colorize.models import blocks, saved, surgery
 
 
 def blend(parts: Sequence[tuple[Path, float]], saturation: float = 1.0) -> keras.Model:
-    """A model whose weights are the weighted means of those of several.
+    """Return a model whose weights are the weighted means of those of several.
 
-    They must have begun as one: the means of weights that have nothing in common mean
-    nothing.
+    They must have begun as one: means of weights that have nothing in common are
+    useless.
 
     Args:
         parts: runs or files, and what each counts, above 0; only ratios matter. The
             first gives what has no weights, such as gamma's temperature.
-        saturation: what its ab is multiplied by for good, except where it is told the
-            colour by hints.
+        saturation: what its ab is multiplied by for good, except where
+            hints say the colour.
 
     Raises:
         UsageError: the shares have no sum.
         ColorizeError: one cannot be opened, or the architectures differ.
 
     Reference:
-        M. Wortsman et al., «Model soups», 2022, arXiv:2203.05482, and «Robust
+        M. Wortsman et al., "Model soups", 2022, arXiv:2203.05482, and «Robust
         fine-tuning of zero-shot models», 2022, arXiv:2109.01903.
     """
-    (first, seen), *others = parts
+    (first, total), *others = parts
     if not math.isfinite(sum(share for _, share in parts)):
         raise UsageError("the shares are too large")
     model = saved.open_model(first)
     for source, share in others:
-        seen += share
+        total += share
         for mine, other in saved.paired(model, source):
             pairs = zip(mine.get_weights(), other.get_weights(), strict=True)
             # What is equal stays so, to the bit.
             mine.set_weights(
-                [ours + share / seen * (theirs - ours) for ours, theirs in pairs]
+                [ours + share / total * (theirs - ours) for ours, theirs in pairs]
             )
     return model if saturation == 1 else _more_vivid(model, saturation)
 
 
 def _more_vivid(model: keras.Model, saturation: float) -> keras.Model:
     name = f"saturation_{len(model.layers)}"  # a blend of blends has several
-    if models.takes_hints(model):
-        model = _told_paler(model, saturation, f"{name}_hints")
+    if surgery.takes_hints(model):
+        model = _with_paler_hints(model, saturation, f"{name}_hints")
     scale = keras.layers.Rescaling(saturation, dtype="float32", name=name)
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
     return keras.Model(inputs, scale(model.outputs[0]), name=model.name)
 
 
-def _told_paler(model: keras.Model, saturation: float, name: str) -> keras.Model:
+def _with_paler_hints(model: keras.Model, saturation: float, name: str) -> keras.Model:
     """Return a copy of a model that divides the ab of its hints by `saturation`.
 
     What it then gives at a hinted place comes out at the strength that was asked for.
@@ -78,4 +77,4 @@ def _told_paler(model: keras.Model, saturation: float, name: str) -> keras.Model
 
 
 def _is_hints(x: Any) -> bool:
-    return isinstance(x, keras.KerasTensor) and x.name == models.HINTS
+    return isinstance(x, keras.KerasTensor) and x.name == blocks.HINTS

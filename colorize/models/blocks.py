@@ -7,24 +7,25 @@ from keras import layers
 Tensor = Any  # keras.KerasTensor
 ENCODED = "encoded"  # the name of the last layer of every encoder
 FEATURES = "features"  # of the one that gives an encoder's features at 1/16
+HINTS = "hints"  # of the second input: ab in Lab units, and how sure it is
 
 
 def conv(
     x: Tensor, filters: int, *, stride: int = 1, name: str | None = None
 ) -> Tensor:
-    """A 3×3 convolution with ReLU; `stride` 2 halves height and width."""
+    """Apply a 3×3 convolution with ReLU; `stride` 2 halves height and width."""
     return layers.Conv2D(
         filters, 3, stride, padding="same", activation="relu", name=name
     )(x)
 
 
 def up(x: Tensor, **options: Any) -> Tensor:
-    """Twice the height and width, each value repeated."""
+    """Double the height and width, each value repeated."""
     return layers.UpSampling2D(2, interpolation="nearest", **options)(x)
 
 
 def ab_tanh(x: Tensor) -> Tensor:
-    """The last layers of the tutorials' networks: tanh, scaled to ab in [-128, 128].
+    """Apply the last layers of the tutorials' networks: tanh, times 128 for ab.
 
     Tanh and all after it compute in float32: near 100, bfloat16 steps by 0.5.
     """

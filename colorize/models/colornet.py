@@ -7,11 +7,11 @@ from colorize.models.blocks import ENCODED, Tensor, conv, up
 
 
 def colornet(*, width: int = 64) -> keras.Model:
-    """Builds ColorNet: 956,834 parameters (954,530 of them trained), stride 8.
+    """Build ColorNet: 956,834 parameters (954,530 of them trained), stride 8.
 
     The output is linear and unbounded: out-of-gamut colours are the colorizer's affair.
-    The original gives the network the luma of the picture in [0, 1]; this one gives it
-    L / 100, so that it joins with the L that all our models share.
+    The original takes the luma of the picture in [0, 1]; this one takes L / 100, for L
+    is what all our models share.
 
     Args:
         width: filters of the stem; the others are its multiples.
@@ -20,8 +20,8 @@ def colornet(*, width: int = 64) -> keras.Model:
         A model from L (B, H, W, 1) in [0, 100] to ab (B, H, W, 2).
 
     Reference:
-        L. Melas-Kyriazi, «Image colorization with convolutional neural networks»,
-        2018; K. He et al., «Deep residual learning», 2015, arXiv:1512.03385.
+        L. Melas-Kyriazi, "Image colorization with convolutional neural networks",
+        2018; K. He et al., "Deep residual learning", 2015, arXiv:1512.03385.
     """
     w = width
     lightness = keras.Input((None, None, 1), name="lightness")
@@ -60,7 +60,7 @@ def _norm(x: Tensor) -> Tensor:
 def _residual(
     x: Tensor, filters: int, *, stride: int = 1, name: str | None = None
 ) -> Tensor:
-    """ResNet's basic block: two 3×3 convolutions beside a shortcut."""
+    """Apply ResNet's basic block: two 3×3 convolutions beside a shortcut."""
     shortcut = x
     if stride > 1:
         shortcut = layers.Conv2D(filters, 1, stride, use_bias=False)(x)

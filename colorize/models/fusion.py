@@ -1,8 +1,8 @@
-"""Fusion: an encoder and a decoder, and between them what a classifier sees.
+"""Fusion: an encoder and a decoder, joined by what a classifier sees.
 
 A convolution sees a few pixels around its own, so it cannot tell sand from snow. A
-classifier looks at the whole picture; its vector, repeated at every place of the small
-feature grid, tells all of them what the picture shows.
+classifier looks at the whole picture. Its vector, repeated at every place of the small
+feature grid, says what the picture shows.
 """
 
 import keras
@@ -19,10 +19,10 @@ def fusion(
     embedding: str = backbones.DEFAULT,
     embedding_weights: str = "imagenet",
 ) -> keras.Model:
-    """Builds Fusion: 6,541,202 parameters of its own, a frozen classifier, stride 8.
+    """Build Fusion: 6,541,202 parameters of its own, a frozen classifier, stride 8.
 
-    What learns is the layer named `head`, itself a model from L and the vector of the
-    classifier to ab; the frozen layer is named `classifier`.
+    The layer `head` learns; it is a model itself, from L and the vector of the
+    classifier to ab. The frozen layer is `classifier`.
 
     Args:
         width: filters of the first layer; most others are its multiples.
@@ -36,8 +36,8 @@ def fusion(
         ColorizeError: no such classifier, or its weights cannot be had.
 
     Reference:
-        E. Wallner, «Coloring B&W portraits with neural networks», 2017, full version,
-        after F. Baldassarre et al., «Deep Koalarization», 2017, arXiv:1712.03400.
+        E. Wallner, "Coloring B&W portraits with neural networks", 2017, full version,
+        after F. Baldassarre et al., "Deep Koalarization", 2017, arXiv:1712.03400.
     """
     lightness = keras.Input((None, None, 1), name="lightness")
     grey = 255 * color.grey_level(lightness, xp=ops)
@@ -72,7 +72,7 @@ def _head(width: int, classes: int) -> keras.Model:
 
 
 def _fuse(x: Tensor, vector: Tensor, filters: int) -> Tensor:
-    """Joins features (B, h, w, C) with the vector (B, 1000), whatever h and w are."""
+    """Join features (B, h, w, C) with the vector (B, 1000), whatever h and w are."""
     everywhere = ops.ones_like(x[..., :1]) * vector[:, None, None, :]
     x = layers.Concatenate()([x, everywhere])  # (B, h, w, C + 1000)
     return layers.Conv2D(filters, 1, activation="relu", name="fuse")(x)

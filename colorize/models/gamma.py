@@ -1,8 +1,8 @@
 """Gamma: a pretrained encoder, a decoder with skips, and a choice among many colours.
 
-A network that must name one colour where several are likely names their mean, which is
-brown. This one says how likely each of 261 colours is, and the answer is taken
-from that, more or less vivid by one number, the temperature.
+Where several colours are likely, a network that must name one names their mean, which
+is brown. This one says how likely each of 261 colours is. Its answer is taken from
+that, more or less vivid by one number, the temperature.
 """
 
 import keras
@@ -11,7 +11,7 @@ from keras import layers, ops
 
 from colorize import color
 from colorize.models.backbones import efficientnet_lite
-from colorize.models.blocks import ENCODED, FEATURES, Tensor, conv, up
+from colorize.models.blocks import ENCODED, FEATURES, HINTS, Tensor, conv, up
 
 _CELL = 4  # pixels that share one distribution, each way
 _HEADS = 4  # of attention
@@ -24,13 +24,13 @@ def gamma(
     encoder: str = "efficientnet-lite0",
     hints: bool = False,
 ) -> keras.Model:
-    """Builds gamma: stride 32, its encoder with ImageNet weights, its decoder without.
+    """Build gamma: stride 32, its encoder with ImageNet weights, its decoder without.
 
     Args:
         width: filters of the decoder's last convolutions are three quarters of it.
         temperature: the likelihoods are raised to the power 1 / temperature before
             their mean is taken: 1 is the plain mean, towards 0 the likeliest colour.
-        encoder: a name of `efficientnet_lite.VARIANTS`.
+        encoder: its name, one of `efficientnet_lite.VARIANTS`.
         hints: whether it takes a second input, hints (B, H, W, 3): ab in Lab units and
             how sure it is, from 0 (nothing known) to 1.
 
@@ -39,16 +39,16 @@ def gamma(
         layer `logits` gives (B, H/4, W/4, 261), of the colours of `color.ab_bins`.
 
     Reference:
-        R. Zhang, P. Isola, A. Efros, «Colorful image colorization», 2016,
-        arXiv:1603.08511 (bins, temperature); R. Zhang et al., «Real-time user-guided
-        image colorization», 2017, arXiv:1705.02999 (hints); O. Ronneberger et al.,
-        «U-Net», 2015, arXiv:1505.04597 (skips); X. Wang et al., «Non-local neural
-        networks», 2018, arXiv:1711.07971 (attention among places); Z. Teed, J. Deng,
-        «RAFT», 2020, arXiv:2003.12039 (enlarging by learned weights).
+        R. Zhang, P. Isola, A. Efros, "Colorful image colorization", 2016,
+        arXiv:1603.08511 (bins, temperature); R. Zhang et al., "Real-time user-guided
+        image colorization", 2017, arXiv:1705.02999 (hints); O. Ronneberger et al.,
+        "U-Net", 2015, arXiv:1505.04597 (skips); X. Wang et al., "Non-local neural
+        networks", 2018, arXiv:1711.07971 (attention among places); Z. Teed, J. Deng,
+        "RAFT", 2020, arXiv:2003.12039 (enlarging by learned weights).
     """
     w = width
     lightness = keras.Input((None, None, 1), name="lightness")
-    hint = keras.Input((None, None, 3), name="hints") if hints else None
+    hint = keras.Input((None, None, 3), name=HINTS) if hints else None
     scales = _Hints(hint) if hint is not None else None
 
     def hinted(x: Tensor, scale: int) -> Tensor:
@@ -84,7 +84,7 @@ def gamma(
 class _Hints:
     """The hints at every scale of the decoder.
 
-    Layers that look at them are named `hint…`. They begin as nothing, so that a network
+    Layers that look at them are named `hint…`. They begin as zero, so that a network
     which gets this input later begins as the network it was.
     """
 
@@ -94,7 +94,7 @@ class _Hints:
         self._pools = {1: weighted}  # by scale: means over cells of so many pixels
 
     def added_to(self, x: Tensor, scale: int) -> Tensor:
-        """Features x (B, H/scale, W/scale, C), hints added; 0: of the whole picture."""
+        """Add hints to features x (B, H/scale, W/scale, C); 0 is the whole picture."""
         pool = self._pooled(scale)
         sure = pool[..., 2:]
         # The mean colour of what is hinted, and how much of the place is hinted.
@@ -131,17 +131,12 @@ class _Hints:
 
 
 def _encode(lightness: Tensor, name: str) -> list[Tensor]:
-    """Features of an EfficientNet-Lite, its batch statistics ImageNet's for good."""
-    variant = efficientnet_lite.VARIANTS[name]
+    """Return a pretrained EfficientNet-Lite's features at 1/4, 1/8, 1/16 and 1/32."""
     grey = 255 * color.grey_level(lightness, xp=ops)
-    x = layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32")(
-        ops.repeat(grey, 3, axis=-1)
+    body = efficientnet_lite.pretrained(
+        name, taps=("1/4", "1/8", "1/16", "1/32"), named="encoder"
     )
-    body = efficientnet_lite.body(variant, folded=True)
-    efficientnet_lite.load_imagenet(body)
-    outputs = [body.get_layer(tap).output for tap in variant.taps]
-    stages = keras.Model(body.input, outputs, name="encoder")(x)
-    fourth, eighth, sixteenth, last = stages
+    fourth, eighth, sixteenth, last = body(ops.repeat(grey, 3, axis=-1))
     return [
         fourth,
         eighth,
@@ -151,21 +146,21 @@ def _encode(lightness: Tensor, name: str) -> list[Tensor]:
 
 
 def _whole_picture(x: Tensor, filters: int) -> Tensor:
-    """What the picture as a whole says to each of its places: (B, 1, 1, filters)."""
+    """Return features of the picture as a whole: (B, 1, 1, filters)."""
     x = layers.GlobalAveragePooling2D(keepdims=True)(x)
     x = layers.Conv2D(2 * filters, 1, activation="relu")(x)
     return layers.Conv2D(filters, 1)(x)
 
 
 def _narrow(x: Tensor, filters: int) -> Tensor:
-    """Fewer features, before there are four times as many places."""
+    """Return fewer features, before there are four times as many places."""
     return layers.Conv2D(filters, 1, activation="relu")(x)
 
 
 def _attend(x: Tensor) -> Tensor:
-    """Lets each place ask all others, so that one thing gets one colour.
+    """Let each place look at all others, so that one thing gets one colour.
 
-    Begins as about x itself (B, h, w, C).
+    What it returns begins as about x itself (B, h, w, C).
     """
     filters = x.shape[-1]
     depth = filters // (2 * _HEADS)
@@ -193,7 +188,7 @@ def _float32(x: Tensor, name: str) -> Tensor:
 
 
 def _enlarge(ab: Tensor, features: Tensor) -> Tensor:
-    """Every pixel's ab as a weighted mean of the 3×3 cells around it: (B, H, W, 2).
+    """Return each pixel's ab, a weighted mean of the 3×3 cells around: (B, H, W, 2).
 
     The weights come from the features, so that colour can stop at an edge; they begin
     as those of bilinear interpolation.
@@ -222,14 +217,14 @@ def _enlarge(ab: Tensor, features: Tensor) -> Tensor:
 
 
 def _bilinear() -> np.ndarray:
-    """The weights (9 · 16,) of bilinear interpolation, in the order of `_enlarge`."""
+    """Return the weights (9 · 16,) of bilinear interpolation, for `_enlarge`."""
     places = (np.arange(_CELL) + 0.5) / _CELL - 0.5  # of pixels, in cells
     line = np.maximum(0, 1 - np.abs(places - np.arange(-1, 2)[:, None]))  # (3, 4)
     return np.einsum("ip,jq->ijpq", line, line).reshape(-1)
 
 
 def _spread_kernel() -> np.ndarray:
-    """Puts channel i of each cell at the i-th of its pixels, a and b apart."""
+    """Return the kernel that puts channel i of a cell at its i-th pixel."""
     kernel = np.zeros((_CELL, _CELL, 2, 2 * _CELL * _CELL), np.float32)
     for i in range(_CELL * _CELL):
         for plane in range(2):

@@ -12,19 +12,19 @@ import h5py
 import keras
 import numpy as np
 
-from colorize import config, files, models, run_folder
+from colorize import config, files, run_folder
 from colorize.errors import ColorizeError, first_line, shown
-from colorize.models import untrusted
+from colorize.models import surgery, untrusted
 
 _LISTED = 12  # differing layers in one message
 _WEIGHTS = "model.weights.h5"  # in a `.keras` file
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Saves a model, whole or not at all.
+    """Save a model, whole or not at all.
 
-    Weights that half precision holds exactly, as those of a frozen classifier are
-    rounded to be, are stored in it; Keras makes float32 of them again.
+    Weights that half precision holds exactly are stored in it, and Keras makes float32
+    of them again. Those of a frozen classifier are rounded for that.
     """
     with files.atomic(path) as part:
         model.save(part)
@@ -61,19 +61,21 @@ def _copy_in_half(source: h5py.Group, target: h5py.Group) -> None:
         target.create_dataset(name, data=data).attrs.update(item.attrs)
 
 
-def ship(source: Path) -> Path:
-    """Makes a model the one that comes with this package, in half precision.
+def ship(source: Path, folder: Path) -> Path:
+    """Save a model in half precision, as the one that comes with this package.
 
     Args:
         source: a run folder or a `.keras` file.
+        folder: where it goes, and its SHA-256 beside it.
 
     Returns:
-        The file in the package, beside which its SHA-256 is.
+        The file.
     """
     model = open_model(source)
     weights = [w.astype(np.float16).astype(np.float32) for w in model.get_weights()]
     model.set_weights(weights)
-    path = run_folder.WEIGHTS
+    files.make_folder(folder)
+    path = folder / run_folder.WEIGHTS.name
     save_model(model, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     run_folder.checksum_file(path).write_text(
@@ -83,9 +85,9 @@ def ship(source: Path) -> Path:
 
 
 def open_model(source: Path) -> keras.Model:
-    """Opens the model of a run folder, or a `.keras` file.
+    """Open the model of a run folder, or a `.keras` file.
 
-    What is in the file is looked at before Keras opens it: see `untrusted.check_model`.
+    The file is checked before Keras opens it: see `untrusted.check_model`.
 
     Raises:
         ColorizeError: there is no model, or it is not a colorizer.
@@ -106,25 +108,25 @@ def open_model(source: Path) -> keras.Model:
 
 
 def network_size(source: Path) -> int:
-    """The short side that a run was trained at, in pixels; for a file the usual one."""
+    """Return the short side that a run was trained at, in pixels; 256 for a file."""
     if (source / run_folder.CONFIG).is_file():
         return min(config.load(source / run_folder.CONFIG, {}).size)
     return config.SHORT_SIDE
 
 
 def stride_of(model: keras.Model) -> int:
-    """The smallest step of heights and widths that a model keeps.
+    """Return the smallest step of heights and widths that a model keeps.
 
-    Found from shapes alone, so any file tells, whoever made it.
+    It is found from shapes alone, so it is there for any file, whoever made it.
 
     Raises:
         ColorizeError: the model does not map L (B, H, W, 1), and perhaps hints
             (B, H, W, 3), to ab (B, H, W, 2).
     """
     stride = 1 if _has_the_ends_of_a_colorizer(model) else run_folder.MAX_STRIDE + 1
-    own = models.head(model)  # a classifier in front takes any size
+    network = surgery.head(model)  # a classifier in front takes any size
     while stride <= run_folder.MAX_STRIDE:
-        if _gives_ab(own, 3 * stride, 5 * stride):
+        if _gives_ab(network, 3 * stride, 5 * stride):
             return stride
         stride *= 2
     raise ColorizeError(
@@ -143,18 +145,18 @@ def _has_the_ends_of_a_colorizer(model: keras.Model) -> bool:
         )
     ]
     if channels == [[1, 3], [2]]:
-        return models.takes_hints(model) and model.inputs[1].dtype == "float32"
+        return surgery.takes_hints(model) and model.inputs[1].dtype == "float32"
     return channels == [[1], [2]]
 
 
-def _gives_ab(own: keras.Model, height: int, width: int) -> bool:
+def _gives_ab(network: keras.Model, height: int, width: int) -> bool:
     shapes = [
         (1, height, width, shape[-1]) if len(shape) == 4 else (1, *shape[1:])
-        for shape in (tensor.shape for tensor in own.inputs)
+        for shape in (tensor.shape for tensor in network.inputs)
     ]
-    takes = shapes if len(shapes) > 1 else shapes[0]
+    inputs = shapes if len(shapes) > 1 else shapes[0]
     try:
-        return own.compute_output_shape(takes) == (1, height, width, 2)
+        return network.compute_output_shape(inputs) == (1, height, width, 2)
     # A size its branches do not agree on: layers raise all kinds of errors then.
     except Exception:
         return False
@@ -170,13 +172,13 @@ def load_weights(model: keras.Model, source: Path) -> list[str]:
     for mine, other in pairs:
         mine.set_weights(other.get_weights())
     loaded = {id(mine) for mine, _ in pairs}
-    return [layer.name for layer in models.leaves(model) if id(layer) not in loaded]
+    return [layer.name for layer in surgery.leaves(model) if id(layer) not in loaded]
 
 
 def paired(
     model: keras.Model, source: Path
 ) -> Iterator[tuple[keras.Layer, keras.Layer]]:
-    """The layers with weights of a model beside those of a run, one by one.
+    """Return the layers with weights of a model beside those of a run, in pairs.
 
     Where the model takes hints and the run does not, the layers for them are left out.
 
@@ -184,8 +186,8 @@ def paired(
         ColorizeError: the architectures differ; the message lists the layers that do.
     """
     other = open_model(source)
-    ours, theirs = (list(models.leaves(m)) for m in (model, other))
-    if models.takes_hints(model) and not models.takes_hints(other):
+    ours, theirs = (list(surgery.leaves(m)) for m in (model, other))
+    if surgery.takes_hints(model) and not surgery.takes_hints(other):
         # What hints pass through changes the order of all else in the network.
         ours = sorted((one for one in ours if "hint" not in one.name), key=_made)
         theirs = sorted(theirs, key=_made)
@@ -201,7 +203,7 @@ def paired(
 
 
 def _made(layer: keras.Layer) -> tuple[str, int]:
-    """Tells the order in which layers of a kind were made, as Keras numbers them."""
+    """Return what sorts layers of a kind as they were made: the number in the name."""
     kind, _, number = layer.name.rpartition("_")
     return (kind, int(number)) if kind and number.isdecimal() else (layer.name, 0)
 
@@ -209,8 +211,8 @@ def _made(layer: keras.Layer) -> tuple[str, int]:
 def _differences(
     ours: Sequence[keras.Layer], theirs: Sequence[keras.Layer]
 ) -> Iterator[str]:
-    """Where two lists of layers differ in the shapes of their weights, in words."""
-    here, there = ([models.shapes(layer) for layer in side] for side in (ours, theirs))
+    """Yield where two lists of layers differ in the shapes of weights, in words."""
+    here, there = ([surgery.shapes(layer) for layer in side] for side in (ours, theirs))
     matcher = difflib.SequenceMatcher(None, there, here, autojunk=False)
     for kind, i, i_end, j, j_end in matcher.get_opcodes():
         if kind == "equal":
@@ -220,4 +222,4 @@ def _differences(
 
 
 def _describe(layer: keras.Layer | None) -> str:
-    return f"{layer.name} ({models.shapes(layer)})" if layer else "nothing"
+    return f"{layer.name} ({surgery.shapes(layer)})" if layer else "nothing"

@@ -109,20 +109,20 @@ ALLOWED = CALLED | _split(_PARTS)
 
 
 class _Suspect(Exception):
-    """What is wrong with a file, and the way out, in words."""
+    """Says what is wrong with a file, and the way out."""
 
 
 def check_model(path: Path) -> None:
-    """Looks at a `.keras` file without building, running or allocating what it says.
+    """Check a `.keras` file without building, running or allocating what it describes.
 
     It must hold Keras's three entries and nothing else, describe a network of the
-    layers listed above, with sides that make sense, and bring the weights of it.
+    layers listed above, with sides that make sense, and bring its weights.
 
     Raises:
         ColorizeError: it does not; one line with the reason.
     """
     what = "not a Keras model that can be trusted"
-    with _explained(path, what):
+    with _one_line(path, what):
         if path.suffix != ".keras" or not zipfile.is_zipfile(path):
             raise _Suspect(_MODEL_FILE)
         _check_entries(path)
@@ -148,11 +148,12 @@ def _check_entries(path: Path) -> None:
                     f"bytes; at most {limit:,}, and {MAX_EXPANSION} times as many as "
                     f"packed, are read; {_SAVE}"
                 )
-        asked = _check_description(archive.read(_CONFIG))
-        brought = _check_hdf5(archive.read(_WEIGHTS))
-        if asked > MAX_SHARING * brought + FREE_WEIGHTS:
+        allocated = _check_description(archive.read(_CONFIG))
+        stored = _check_hdf5(archive.read(_WEIGHTS))
+        if allocated > MAX_SHARING * stored + FREE_WEIGHTS:
             raise _Suspect(
-                f"its layers have {asked:,} weights, but it brings {brought:,}; {_SAVE}"
+                f"its layers have {allocated:,} weights, but it brings {stored:,}; "
+                f"{_SAVE}"
             )
 
 
@@ -162,26 +163,26 @@ _REBUILD = "build the model of Keras's plain layers for pictures, and save that"
 
 
 def check_weights(path: Path) -> None:
-    """Looks at an HDF5 file of weights without reading an array.
+    """Check an HDF5 file of weights without reading an array.
 
     Raises:
         ColorizeError: it refers to other files, or holds other things than arrays of
             numbers that are all in it.
     """
-    with _explained(path, "not a file of weights that can be trusted"):
+    with _one_line(path, "not a file of weights that can be trusted"):
         _check_size(path)
         _check_hdf5(path.read_bytes())
 
 
 def check_arrays(path: Path) -> None:
-    """Looks at a `.npz` file, as `numpy.savez` writes it, without reading an array.
+    """Check a `.npz` file, as `numpy.savez` writes it, without reading an array.
 
     Raises:
         ColorizeError: it holds other things than arrays of numbers and text, or they
             are not as large as they say.
     """
     what = "not a file of arrays that can be trusted"
-    with _explained(path, what), _archive(path) as archive:
+    with _one_line(path, what), _archive(path) as archive:
         names = archive.namelist()
         if len(set(names)) < len(names):
             raise _Suspect("two arrays have the same name")
@@ -204,7 +205,8 @@ def check_arrays(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: Path, what: str) -> Iterator[None]:
+def _one_line(path: Path, what: str) -> Iterator[None]:
+    """Raise what is wrong with a file as a ColorizeError of one line."""
     try:
         yield
     except PermissionError:
@@ -229,7 +231,7 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _check_description(data: bytes) -> int:
-    """How many weights the layers allocate that a `config.json` describes."""
+    """Return how many weights the layers allocate that a `config.json` describes."""
     try:
         described = json.loads(data)
     except RecursionError as e:
@@ -266,7 +268,7 @@ def _check_description(data: bytes) -> int:
 
 
 def _walk(root: Any) -> Iterator[tuple[str, Any, int]]:
-    """Everything in a JSON value: the key it is under, itself, how deep it lies."""
+    """Yield everything in a JSON value: the key it is under, itself, its depth."""
     waiting = [("", root, 1)]
     while waiting:
         key, value, depth = waiting.pop()
@@ -282,7 +284,7 @@ def _kind(described: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _check_object(described: Mapping[str, Any]) -> None:
-    """Raises where Keras must not make this object of a description.
+    """Raise where Keras must not make this object of a description.
 
     Its `registered_name` must say nothing more: Keras would look that up first.
     """
@@ -290,17 +292,17 @@ def _check_object(described: Mapping[str, Any]) -> None:
     config: Any = described.get("config")
     registered = described.get("registered_name")
     if name == "function":
-        known = config in _FUNCTIONS and module in ("builtins", "keras.activations")
+        listed = config in _FUNCTIONS and module in ("builtins", "keras.activations")
         name = config
     elif module is None:
-        known = name in _VALUES
+        listed = name in _VALUES
     else:
-        known = isinstance(name, str) and (module, name) in ALLOWED
-    if not known or "config" not in described or registered not in (None, name):
-        told = ".".join(str(part) for part in (module, name) if part is not None)
+        listed = isinstance(name, str) and (module, name) in ALLOWED
+    if not listed or "config" not in described or registered not in (None, name):
+        label = ".".join(str(part) for part in (module, name) if part is not None)
         if registered not in (None, name):
-            told += f", registered as {registered}"
-        raise _Suspect(f"{shown(told)} in it is not on the list; {_REBUILD}")
+            label += f", registered as {registered}"
+        raise _Suspect(f"{shown(label)} in it is not on the list; {_REBUILD}")
     if (module, name) in NETWORKS:
         # Of anything else Keras makes a layer in its older, less careful ways.
         for layer in config["layers"]:
@@ -312,7 +314,7 @@ def _check_object(described: Mapping[str, Any]) -> None:
 
 
 def _count_calls(nodes: Any) -> int:
-    """How often a layer is called, each time on what another gives.
+    """Return how often a layer is called, each time on what another gives.
 
     Called on constants alone, it would be run as the model is opened.
     """
@@ -399,29 +401,27 @@ def _kernel(config: Mapping[str, Any], shape: Sequence[Any], groups: Any = 1) ->
 
 
 def _spread(config: Mapping[str, Any], shape: Sequence[Any]) -> int:
-    """The channels that a depthwise convolution gives."""
+    """Return how many channels a depthwise convolution gives."""
     return _channels(config, shape) * _whole(config.get("depth_multiplier", 1))
 
 
 def _check_hdf5(data: bytes) -> int:
-    """How many numbers an HDF5 file brings, all of them in it.
-
-    The low-level interface: it takes a third of the time.
-    """
-    numbers = size = seen = 0
+    """Return how many numbers an HDF5 file brings, all of them in it."""
+    # By the low-level interface: it takes a third of the time.
+    numbers = size = count = 0
     with h5py.File(io.BytesIO(data)) as file:
         waiting = [file.id]
         places = set()  # of groups and arrays: linked twice, they could go in circles
         while waiting:
             group = waiting.pop()
             for name in group:
-                seen += 1
+                count += 1
                 link = group.links.get_info(name)
                 if link.type != h5l.TYPE_HARD:
                     raise _Suspect(f"{shown(name)} in its weights links elsewhere")
                 if link.u in places:
                     raise _Suspect(f"{shown(name)} in its weights is there twice")
-                if seen > MAX_ARRAYS:
+                if count > MAX_ARRAYS:
                     raise _Suspect(f"more than {MAX_ARRAYS:,} groups in its weights")
                 places.add(link.u)
                 item = h5o.open(group, name)
@@ -439,7 +439,7 @@ def _check_hdf5(data: bytes) -> int:
 
 
 def _check_array(name: bytes, array: Any) -> int:
-    """The bytes of an array of numbers, as Keras writes one: plain and complete."""
+    """Return how many bytes an array has, if plain and complete as Keras writes it."""
     if not isinstance(array, h5d.DatasetID):
         raise _Suspect(f"{shown(name)} in its weights is no array")
     kind = array.get_type()

@@ -14,10 +14,9 @@ quiet.import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from colorize import models  # noqa: E402
 from colorize.config import SHORT_SIDE  # noqa: E402
 from colorize.errors import ColorizeError, first_line, shown  # noqa: E402
-from colorize.models import saved  # noqa: E402
+from colorize.models import saved, surgery  # noqa: E402
 from colorize.runtimes import HINT_CHANNELS, fed  # noqa: E402
 from colorize.runtimes import precision as precisions  # noqa: E402
 
@@ -50,8 +49,8 @@ class KerasNetwork:
         self.size = size
         self.precision = policy
         self.stride = saved.stride_of(model)
-        self.takes_hints = models.takes_hints(model)
-        fast = models.in_policy(model, policy)
+        self.takes_hints = surgery.takes_hints(model)
+        fast = surgery.in_policy(model, policy)
         channels = [1, HINT_CHANNELS] if self.takes_hints else [1]
 
         def run(*inputs: tf.Tensor) -> tf.Tensor:

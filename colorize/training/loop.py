@@ -28,7 +28,7 @@ from colorize.datasets import loader, preparing
 from colorize.datasets.cache import PictureCache, default_folder
 from colorize.datasets.embeddings import EmbeddingCache
 from colorize.errors import ColorizeError
-from colorize.models import backbones, saved
+from colorize.models import backbones, saved, surgery
 from colorize.runtimes import precision
 from colorize.training import optimizers, step
 from colorize.training.devices import LOST, Devices
@@ -204,12 +204,12 @@ def _build_model(
             new = f"; new layers: {', '.join(fresh)}" if fresh else ""
             yield Note(f"starting from the weights of {init}{new}")
         default = "embedding" if architecture.embeds else "none"
-        models.freeze(model, config.freeze or default)
+        surgery.freeze(model, config.freeze or default)
     if init is not None or config.freeze is not None:
         yield Note(
-            models.summary(model, "loaded", "loaded", fresh)
+            surgery.summary(model, "loaded", "loaded", fresh)
             if loaded
-            else models.summary(model, "new", config.embedding_weights or "imagenet")
+            else surgery.summary(model, "new", config.embedding_weights or "imagenet")
         )
     return model, options
 
@@ -271,7 +271,7 @@ def _fingerprint(config: TrainConfig, model: keras.Model, policy: str) -> str:
     """Return what tells the classifier and its weights from all others."""
     entry = backbones.find(config.embedding or backbones.DEFAULT)
     digest = hashlib.blake2b(f"{entry} {policy}".encode(), digest_size=16)
-    for weight in models.embedder(model).weights:
+    for weight in surgery.embedder(model).weights:
         digest.update(ops.convert_to_numpy(weight).tobytes())
     return digest.hexdigest()
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -14,8 +13,6 @@ Tensor = Any
 Loss = Callable[..., Tensor]
 
 _SIGMA = 5.0  # Lab units: how far a true colour spreads over the bins around it
-# Where `perceptual` looks into the classifier: at 1/4, 1/8 and 1/16 of the picture.
-_STAGES = ("blocks.2.add", "blocks.4.add", "blocks.10.add")
 
 
 def mse(true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float) -> Tensor:
@@ -222,11 +219,7 @@ def teaching(encoder: str) -> Callable[[Tensor, Tensor], list[Tensor]]:
         features (B, h, w, C) of length 1 at each place: at 1/16 and 1/32 of the
         picture. Computes in Keras's dtype policy of the moment.
     """
-    variant = efficientnet_lite.VARIANTS[encoder]
-    body = efficientnet_lite.body(variant, folded=True)
-    efficientnet_lite.load_imagenet(body)
-    stages = [body.get_layer(name).output for name in variant.taps[2:]]
-    teacher = keras.Model(body.input, stages)
+    teacher = efficientnet_lite.pretrained(encoder, taps=("1/16", "1/32"))
     teacher.trainable = False
 
     def teach(lightness: Tensor, ab: Tensor) -> list[Tensor]:
@@ -246,24 +239,21 @@ def seeing() -> Callable[[Tensor, Tensor], list[Tensor]]:
         float32: on a CPU mixed_bfloat16 was slower here, and turned the gradient of
         `perceptual` over the first three stages by 40°.
     """
-    body = efficientnet_lite.body(folded=True)
-    efficientnet_lite.load_imagenet(body)
-    stages = [body.get_layer(name).output for name in _STAGES]
-    whole = body.get_layer("fc").input[:, None, None]
-    features = keras.Model(body.input, [*stages, whole])
-    features.trainable = False
+    taps = ("1/4", "1/8", "1/16", "pooled")
+    classifier = efficientnet_lite.pretrained(taps=taps)
+    classifier.trainable = False
 
     def see(lightness: Tensor, ab: Tensor) -> list[Tensor]:
-        found = features(_painted(lightness, ab), training=False)
-        return [_of_length_one(stage) for stage in found]
+        *stages, whole = classifier(_painted(lightness, ab), training=False)
+        return [_of_length_one(stage) for stage in (*stages, whole[:, None, None])]
 
     return see
 
 
 def _painted(lightness: Tensor, ab: Tensor) -> Tensor:
-    """The picture (B, H, W, 3) in the range that the classifier was trained on."""
+    """Return the picture (B, H, W, 3) in RGB from 0 to 255."""
     lab = ops.concatenate([lightness, ab], axis=-1)
-    return (255 * color.lab_to_rgb(lab, xp=ops) - 127) / 128
+    return 255 * color.lab_to_rgb(lab, xp=ops)
 
 
 def _distance(one: Tensor, other: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from colorize import models
 from colorize.config import TrainConfig
+from colorize.models import surgery
 
 CRITIC_RATE = 5e-4  # the learning rate of a critic
 
@@ -27,7 +27,7 @@ def optimizer(
             loss scaled, so that small gradients do not vanish.
     """
     weights = model.trainable_variables
-    pretrained = {id(weight) for weight in models.pretrained_weights(model)}
+    pretrained = {id(weight) for weight in surgery.pretrained_weights(model)}
     slow = {i for i, weight in enumerate(weights) if id(weight) in pretrained}
     kind: Any = type(keras.optimizers.get(config.optimizer))
 

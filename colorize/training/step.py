@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from colorize import color, metrics, models
+from colorize import color, metrics
 from colorize.config import TrainConfig
+from colorize.models import surgery
 from colorize.training import checkpoints, optimizers
 from colorize.training.devices import Devices
 from colorize.training.events import Activity
@@ -99,7 +100,7 @@ class Learner:
     def use_vectors(self) -> None:
         """From here on, batches bring what the classifier says of their pictures."""
         with self.devices.strategy.scope():
-            self._trained = _observed(models.head(self.model))
+            self._trained = _observed(surgery.head(self.model))
 
     def variables(self) -> checkpoints.Variables:
         """Return all that a training changes, by kind."""
@@ -283,7 +284,7 @@ class Learner:
         """Sums: loss, PSNR, grey PSNR, ab error², grey's, mean a, b, who asked."""
         outputs = self.objective.look(
             self._observed(
-                models.without_hints(self._observed, lightness), training=False
+                surgery.without_hints(self._observed, lightness), training=False
             ),
             ab,
         )
@@ -314,12 +315,12 @@ class Learner:
     def predict(self, lightness: np.ndarray) -> np.ndarray:
         """Return ab (B, H, W, 2) of L (B, H, W, 1), of the averaged weights."""
         with self.averaged():
-            inputs = models.without_hints(self.model, lightness)
+            inputs = surgery.without_hints(self.model, lightness)
             return np.asarray(self.model(inputs, training=False))
 
     def embedder(self) -> Callable[[Any], tf.Tensor]:
         """Return what gives the vector of the classifier (B, 1000) of L."""
-        embedder = models.embedder(self.model)
+        embedder = surgery.embedder(self.model)
         return tf.function(
             lambda lightness: embedder(lightness, training=False),
             autograph=False,
@@ -329,7 +330,7 @@ class Learner:
 
 def _observed(model: keras.Model) -> keras.Model:
     """The model, with all that losses look at as outputs."""
-    outputs = models.outputs(model) | {"lightness": model.inputs[0]}
+    outputs = surgery.outputs(model) | {"lightness": model.inputs[0]}
     return keras.Model(model.input, outputs)
 
 
@@ -353,7 +354,7 @@ def mixes_pictures(model: keras.Model) -> bool:
     normalizing = keras.layers.BatchNormalization
     return any(
         isinstance(layer, normalizing) and layer.trainable
-        for layer in models.leaves(model)
+        for layer in surgery.leaves(model)
     )
 
 

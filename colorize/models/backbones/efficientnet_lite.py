@@ -4,6 +4,7 @@ A chain of inverted residuals: widen by a 1×1 convolution, look around by a dep
 one, narrow again; ReLU6, no squeeze-and-excite.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ class Variant:
     Attributes:
         name: of the Keras model; the weights lie beside this file under it.
         stages: its blocks, in order.
-        taps: names of the layers whose outputs are its features at 1/4, 1/8, 1/16
-            and 1/32 of the picture.
+        taps: names of the layers whose outputs are its features at 1/4, 1/8, 1/16 and
+            1/32 of the picture's height and width.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Variant:
 
     @property
     def weights(self) -> Path:
-        """The file of its ImageNet weights."""
+        """Return the file of its ImageNet weights."""
         return Path(__file__).with_name(f"{self.name}.npz")
 
 
@@ -70,8 +71,41 @@ _EPSILON = 1e-3  # of batch normalisation
 Tensor = Any  # keras.KerasTensor
 
 
+def pretrained(
+    name: str = "efficientnet-lite0", *, taps: Sequence[str], named: str | None = None
+) -> keras.Model:
+    """Build a variant with its ImageNet weights, ready for pictures in RGB.
+
+    Batch normalisation is folded: its statistics are those of ImageNet for good.
+
+    Args:
+        name: of the variant, one of `VARIANTS`.
+        taps: what it is to give: features at `1/4`, `1/8`, `1/16` and `1/32` of the
+            picture's height and width, `pooled` (B, 1280), `logits` (B, 1000).
+        named: the name of the Keras model.
+
+    Returns:
+        A model from RGB (B, H, W, 3) in [0, 255] to a list of these. Computes in
+        Keras's dtype policy of the moment.
+    """
+    variant = VARIANTS[name]
+    network = body(variant, folded=True)
+    load_imagenet(network)
+    stages = [network.get_layer(layer).output for layer in variant.taps]
+    outputs = dict(zip(("1/4", "1/8", "1/16", "1/32"), stages, strict=True))
+    outputs |= {"pooled": network.get_layer("fc").input, "logits": network.output}
+    rgb = keras.Input((None, None, 3), name="rgb")
+    tapped = keras.Model(network.input, [outputs[tap] for tap in taps])
+    return keras.Model(rgb, tapped(rescaled(rgb)), name=named)
+
+
+def rescaled(rgb: Tensor) -> Tensor:
+    """Return RGB in [0, 255] as `body` takes it: (RGB - 127) / 128."""
+    return layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32")(rgb)
+
+
 def body(variant: Variant = LITE0, *, folded: bool = False) -> keras.Model:
-    """Builds a variant with random weights: Lite0 has 4,652,008 trained parameters.
+    """Build a variant with random weights: Lite0 has 4,652,008 trained parameters.
 
     Args:
         variant: its size.
@@ -81,12 +115,12 @@ def body(variant: Variant = LITE0, *, folded: bool = False) -> keras.Model:
             in bfloat16, then compute in float32.
 
     Returns:
-        A model from (B, 224, 224, 3), (RGB - 127) / 128, to the logits of the 1000
-        ImageNet classes, (B, 1000).
+        A model from pictures (B, H, W, 3), as `rescaled` returns them, to the logits
+        of the 1000 ImageNet classes, (B, 1000). It was trained at 224×224.
 
     Reference:
-        M. Tan, Q. Le, «EfficientNet», 2019, arXiv:1905.11946; R. Liu, «Higher accuracy
-        on vision models with EfficientNet-Lite», 2020.
+        M. Tan, Q. Le, "EfficientNet", 2019, arXiv:1905.11946; R. Liu, "Higher accuracy
+        on vision models with EfficientNet-Lite", 2020.
     """
     rgb = keras.Input((None, None, 3))
     x = layers.Conv2D(32, 3, 2, padding="same", use_bias=folded, name="conv_stem")(rgb)
@@ -141,28 +175,28 @@ def _block(
 
 
 def load_imagenet(model: keras.Model) -> None:
-    """Gives the layers of a `body` their ImageNet weights.
+    """Give the layers of a `body` their ImageNet weights.
 
     They have the names that they have in the file, but for underscores in front.
     """
     (variant,) = (v for v in VARIANTS.values() if v.name == model.name)
-    with np.load(variant.weights, allow_pickle=False) as arrays:
+    with np.load(variant.weights, allow_pickle=False) as stored:
         of_layer: dict[str, dict[str, np.ndarray]] = {}
-        for key, array in arrays.items():
+        for key, array in stored.items():
             path, kind = key.rsplit(".", 1)
             name = path.removeprefix("_").replace("._", ".")
             of_layer.setdefault(name, {})[kind] = array
-    norms = {name: own for name, own in of_layer.items() if "running_mean" in own}
-    for name, own in of_layer.items():
+    norms = {name: one for name, one in of_layer.items() if "running_mean" in one}
+    for name, arrays in of_layer.items():
         if name in norms:
             continue
         layer = model.get_layer(name)
         if name == "fc":
-            layer.set_weights([own["weight"].T, own["bias"]])
+            layer.set_weights([arrays["weight"].T, arrays["bias"]])
             continue
         norm = norms[_norm_after(name)]
         scale = norm["weight"] / np.sqrt(norm["running_var"] + _EPSILON)
-        kernel: np.ndarray = own["weight"]  # (filters, channels, H, W)
+        kernel: np.ndarray = arrays["weight"]  # (filters, channels, H, W)
         if layer.use_bias:  # folded
             kernel = kernel * scale[:, None, None, None]
         depthwise = isinstance(layer, layers.DepthwiseConv2D)
@@ -177,10 +211,10 @@ def load_imagenet(model: keras.Model) -> None:
 
 
 def _norm_after(convolution: str) -> str:
-    """The name of the batch normalisation that follows a convolution."""
+    """Return the name of the batch normalisation that follows a convolution."""
     block, _, kind = convolution.rpartition(".")
-    own = {"conv_stem": "bn0", "conv_head": "bn1"}
+    stems = {"conv_stem": "bn0", "conv_head": "bn1"}
     if not block:
-        return own[kind]
+        return stems[kind]
     place = {"expand_conv": 0, "depthwise_conv": 1, "project_conv": 2}[kind]
     return f"{block}.bn{place}"

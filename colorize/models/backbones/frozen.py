@@ -13,17 +13,19 @@ from keras import layers
 
 from colorize.errors import ColorizeError
 from colorize.models import untrusted
-from colorize.models.backbones import PATIENCE, Classifier
+from colorize.models.backbones import DEFAULT, Classifier
+
+PATIENCE = 10.0  # seconds after which a download that stalls is given up
 
 
 def build(classifier: Classifier, weights: str) -> keras.Model:
-    """Does what `Classifier.build` promises."""
+    """Do what `Classifier.build` promises."""
     module = importlib.import_module(f"colorize.models.backbones.{classifier.module}")
     body = module.body()
     if weights == "imagenet" and not classifier.url:
         module.load_imagenet(body)
     elif weights == "imagenet":
-        _load_file(_downloaded(classifier), body, classifier)
+        _load_file(downloaded(classifier), body, classifier)
     elif weights != "none":
         _load_file(Path(weights), body, classifier)
     for variable in body.variables:
@@ -36,8 +38,8 @@ def build(classifier: Classifier, weights: str) -> keras.Model:
     x = layers.Resizing(
         side, side, crop_to_aspect_ratio=True, antialias=True, dtype="float32"
     )(rgb)
-    x = layers.Rescaling(classifier.scale, offset=classifier.offset, dtype="float32")(x)
-    x = layers.Activation("linear", dtype="float32")(body(x, training=False))
+    x = body(module.rescaled(x), training=False)
+    x = layers.Activation("linear", dtype="float32")(x)
     if classifier.probabilities:
         x = layers.Softmax(dtype="float32")(x)
     model = keras.Model(rgb, x, name="classifier")
@@ -45,12 +47,16 @@ def build(classifier: Classifier, weights: str) -> keras.Model:
     return model
 
 
-def _downloaded(classifier: Classifier) -> Path:
-    """The file of ImageNet weights, after a download where it is not there yet."""
+def downloaded(classifier: Classifier) -> Path:
+    """Return the file of ImageNet weights, after a download if it is not there yet.
+
+    Raises:
+        ColorizeError: it cannot be downloaded.
+    """
     if classifier.download.is_file():
         return classifier.download
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)  # a download that stalls is given up
+    socket.setdefaulttimeout(PATIENCE)
     try:
         with contextlib.redirect_stdout(sys.stderr):  # where its progress belongs
             file = keras.utils.get_file(
@@ -60,7 +66,11 @@ def _downloaded(classifier: Classifier) -> Path:
                 file_hash=classifier.md5,
             )
     except Exception as e:  # Keras raises nothing narrower
-        raise ColorizeError(classifier.unreachable()) from e
+        raise ColorizeError(
+            f"{classifier.url} cannot be downloaded here; get it elsewhere and put it "
+            f"at {classifier.download}, or use --embedding {DEFAULT}, which needs no "
+            "download"
+        ) from e
     finally:
         socket.setdefaulttimeout(before)
     return Path(file)
