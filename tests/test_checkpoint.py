@@ -218,15 +218,12 @@ def test_what_a_killed_process_left_half_written_is_cleared(tmp_path, saved):
 
 
 def test_a_shipped_model_is_half_as_large_and_has_its_checksum(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folder, "WEIGHTS", tmp_path / "shipped.keras")
+    shipped = tmp_path / "weights" / "shipped.keras"
+    monkeypatch.setattr(run_folder, "WEIGHTS", shipped)
     model = tiny("beta")
     model_files.save_model(model, tmp_path / "model.keras")
-    shipped = model_files.ship(tmp_path)
-    assert (
-        run_folder.model_file(run_folder.SHIPPED)
-        == shipped
-        == tmp_path / "shipped.keras"
-    )
+    assert model_files.ship(tmp_path, shipped.parent) == shipped
+    assert run_folder.model_file(run_folder.SHIPPED) == shipped
     kernel, half = (
         m.get_weights()[2] for m in (model, model_files.open_model(shipped))
     )
