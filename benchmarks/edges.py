@@ -65,10 +65,10 @@ def back_projected(steps: int) -> Way:
     """Bicubic of ab changed until the average of what comes out is ab again."""
 
     def enlarge(ab: np.ndarray, lightness: np.ndarray) -> np.ndarray:
-        given = ab
+        corrected = ab
         for _ in range(steps):
             again = resize(bicubic(ab, lightness), ab.shape[:2], Resampling.BOX)
-            ab = ab + given - again
+            ab = ab + corrected - again
         return bicubic(ab, lightness)
 
     return enlarge
@@ -244,7 +244,7 @@ def enlarge(folder: Path, sizes: list[int]) -> None:
         print(f"\n{f'predicted at {size}' if size else 'true ab, a quarter'}\n")
         print("| | ab RMSE | in the edge band | settings |\n|---|---|---|---|")
         for way, settings in errors.items():
-            results = {name: root_mean(found) for name, found in settings.items()}
+            results = {name: root_mean(mistakes) for name, mistakes in settings.items()}
             best = min(results, key=lambda name: results[name][0])
             whole, edges = results[best]
             print(f"| {way} | {whole:.3f} | {edges:.3f} | {best} |", flush=True)
@@ -283,17 +283,17 @@ def times(folder: Path) -> None:
     picture = Image.fromarray(rgb).resize((2048, 2048), Resampling.BICUBIC)
     lightness = color.lightness(np.asarray(picture))
     small = resize(true, (256, 256), Resampling.BOX)
-    found: dict[str, list[float]] = defaultdict(list)
+    timings: dict[str, list[float]] = defaultdict(list)
     for _ in range(7):  # in turn, so that other work on the machine meets them all
         for way, settings in ways().items():
             start = time.process_time()
             next(iter(settings.values()))(small, lightness)
-            found[way].append(time.process_time() - start)
-    ours, megapixels = np.median(found["bicubic (ours)"]), lightness.size / 1e6
+            timings[way].append(time.process_time() - start)
+    ours, megapixels = np.median(timings["bicubic (ours)"]), lightness.size / 1e6
     print(f"bicubic: {ours / megapixels:.4f} s of CPU a megapixel\n")
     print("| | by bicubic's |")
     print("|---|---|")
-    for way, seconds in found.items():
+    for way, seconds in timings.items():
         print(f"| {way} | {np.median(seconds) / ours:.1f} |")
 
 

@@ -46,9 +46,12 @@ def main() -> None:
             for lightness, ab, real in loader.validation_batches(store, records, box)
         ]
     embed = surgery.embedder(model)
-    own = np.concatenate([embed(lightness).numpy() for lightness, _ in batches])
-    ways = {"own embedding": own, "the next picture's": np.roll(own, -1, axis=0)}
-    print(f"{len(own)} pictures at {config.show_size(box)}, ab RMSE:")
+    answers = np.concatenate([embed(lightness).numpy() for lightness, _ in batches])
+    ways = {
+        "own embedding": answers,
+        "the next picture's": np.roll(answers, -1, axis=0),
+    }
+    print(f"{len(answers)} pictures at {config.show_size(box)}, ab RMSE:")
     for way, vectors in ways.items():
         errors, start = [], 0
         for lightness, ab in batches:

@@ -42,10 +42,10 @@ def tutorial(rgb: np.ndarray) -> Callable[[], object]:
 
     def embed(pictures: np.ndarray) -> np.ndarray:
         larger = [resize(picture, (299, 299, 3)) for picture in pictures]
-        seen = keras.applications.inception_resnet_v2.preprocess_input(
+        scaled = keras.applications.inception_resnet_v2.preprocess_input(
             255 * np.array(larger)
         )
-        return classifier.predict(seen, verbose=0)
+        return classifier.predict(scaled, verbose=0)
 
     def step() -> object:
         grey = gray2rgb(rgb2gray(rgb))

@@ -69,10 +69,10 @@ def main() -> None:
                 link.symlink_to((source / name).resolve())
             command = [sys.executable, __file__, "--one", str(folder)]
             done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-            found = json.loads(done.stdout.splitlines()[-1])
+            figures = json.loads(done.stdout.splitlines()[-1])
             print(
-                f"{count:8,} {found['first']:16.1f} s {found['rate']:12.1f}"
-                f" {found['peak'] / 1e9:10.2f} GB",
+                f"{count:8,} {figures['first']:16.1f} s {figures['rate']:12.1f}"
+                f" {figures['peak'] / 1e9:10.2f} GB",
                 flush=True,
             )
 

@@ -71,8 +71,8 @@ def gflop(model: keras.Model) -> float:
     frozen = convert_variables_to_constants_v2(graph.get_concrete_function(signature))
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
-    told = tf.compat.v1.profiler.profile(frozen.graph, options=options)
-    return told.total_float_ops / 1e9
+    profile = tf.compat.v1.profiler.profile(frozen.graph, options=options)
+    return profile.total_float_ops / 1e9
 
 
 def main() -> None:
@@ -92,9 +92,9 @@ def main() -> None:
     for _ in range(RUNS):
         for name, run in runs.items():
             for count in (1, BATCH):
-                given = tf.constant(pictures[:count], tf.float32)
+                batch = tf.constant(pictures[:count], tf.float32)
                 begun = time.perf_counter()
-                run(given)
+                run(batch)
                 taken = (time.perf_counter() - begun) / count
                 best[name, count] = min(best.get((name, count), 1e9), taken)
     for (name, count), taken in best.items():

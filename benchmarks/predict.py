@@ -101,8 +101,8 @@ print(f"{time.perf_counter() - begun:.1f} s, peak {peak:.2f} GiB")
 def script(text: str, *arguments: str) -> float:
     """Seconds that a script takes, with a folder to write to as second argument."""
     with tempfile.TemporaryDirectory() as out:
-        given = [arguments[0], out, *arguments[1:]]
-        return seconds([sys.executable, "-c", text, *given])
+        command = [arguments[0], out, *arguments[1:]]
+        return seconds([sys.executable, "-c", text, *command])
 
 
 def folders(
@@ -164,14 +164,14 @@ def huge(root: Path) -> None:
             with tempfile.TemporaryDirectory() as out:
                 command = [sys.executable, "-m", "colorize", "predict"]
                 command += [str(folder / name), out, "--max-memory", limit]
-                told = subprocess.run(
+                output = subprocess.run(
                     [sys.executable, "-c", PEAK, *command],
                     check=True,
                     capture_output=True,
                     text=True,
                 ).stdout
             print(
-                f"100 megapixels, {name}, --max-memory {limit}: {told.strip()}",
+                f"100 megapixels, {name}, --max-memory {limit}: {output.strip()}",
                 flush=True,
             )
 
@@ -211,12 +211,12 @@ def split(root: Path) -> None:
         timed("network (all threads)", begun)
         begun = time.perf_counter()
         size = (page.height, page.width)
-        colours = [own for _, own in upsampling.strips(ab, size, rows=reading.ROWS)]
+        colours = [strip for _, strip in upsampling.strips(ab, size, rows=reading.ROWS)]
         timed("enlarge", begun)
         begun = time.perf_counter()
         strips = [
-            color.paint(page.levels(pixels), own)
-            for (_, pixels), own in zip(page.strips(), colours, strict=True)
+            color.paint(page.levels(pixels), strip)
+            for (_, pixels), strip in zip(page.strips(), colours, strict=True)
         ]
         timed("paint", begun)
         begun = time.perf_counter()

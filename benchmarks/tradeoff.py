@@ -79,7 +79,7 @@ def main() -> None:
         for label, colorizer, size in zip(labels, colorizers, sizes, strict=True):
             ab = colorizer.small_ab(true, size=size)
             figures[label].append(measure(true, ab))
-    means = {label: np.mean(own, axis=0) for label, own in figures.items()}
+    means = {label: np.mean(rows, axis=0) for label, rows in figures.items()}
     print(f"{count} pictures; true colourfulness {np.mean(truly):.2f}\n")
     print("| model | saturation | colourfulness | PSNR dB |\n| --- | --- | --- | --- |")
     for label, points in means.items():

@@ -119,15 +119,17 @@ def main() -> None:
             if done.returncode:
                 print(f"{name:22} ended by signal {-done.returncode}", flush=True)
                 continue
-            found = json.loads(done.stdout.splitlines()[-1])
-            first = first or found
-            faster = found["rate"] / first["rate"]
-            less = first["peak"] / found["peak"]
+            figures = json.loads(done.stdout.splitlines()[-1])
+            first = first or figures
+            faster = figures["rate"] / first["rate"]
+            less = first["peak"] / figures["peak"]
             print(
-                f"{name:22} {found['rate']:10.2f} {faster:7.2f}"
-                f" {found['peak'] / 1e9:10.2f} GB {less:12.2f}"
+                f"{name:22} {figures['rate']:10.2f} {faster:7.2f}"
+                f" {figures['peak'] / 1e9:10.2f} GB {less:12.2f}"
                 + (
-                    f"   network {network:.0%}" if (network := found["network"]) else ""
+                    f"   network {network:.0%}"
+                    if (network := figures["network"])
+                    else ""
                 ),
                 flush=True,
             )

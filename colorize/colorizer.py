@@ -99,7 +99,7 @@ class Colorizer:
         alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for i, picture in enumerate(padded):
             alike[picture.shape].append(i)
-        found: list[np.ndarray] = [np.empty(0)] * len(small)
+        predicted: list[np.ndarray] = [np.empty(0)] * len(small)
         for (height, width, _), members in alike.items():
             most = max(1, _AT_ONCE // (height * width))
             for first in range(0, len(members), most):
@@ -108,10 +108,10 @@ class Colorizer:
                     np.stack([padded[i] for i in batch]),
                     _stacked([padded_hints[i] for i in batch], height, width),
                 )
-                for i, own in zip(batch, ab, strict=True):
+                for i, answer in zip(batch, ab, strict=True):
                     rows, columns = fitted[i].shape
-                    found[i] = own[:rows, :columns]
-        return found
+                    predicted[i] = answer[:rows, :columns]
+        return predicted
 
     def small_ab(
         self,
@@ -257,10 +257,10 @@ def painted(
     """
     size = (page.height, page.width)
     colours = upsampling.strips(ab, size, rows=reading.ROWS)
-    for (_, pixels), (_, own) in zip(
+    for (_, pixels), (_, colour) in zip(
         page.strips(rows=reading.ROWS), colours, strict=True
     ):
-        rgb = color.paint(page.levels(pixels), own, bits=bits)
+        rgb = color.paint(page.levels(pixels), colour, bits=bits)
         if alpha:
             transparency = color.to_depth(pixels[..., -1:], bits)
             rgb = np.concatenate([rgb, transparency], axis=-1)

@@ -90,8 +90,8 @@ def model_file(source: Path) -> Path:
             this package are damaged.
     """
     if source == SHIPPED:
-        told, _ = checksum_file(WEIGHTS).read_text(encoding="utf-8").split()
-        if hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() != told:
+        expected, _ = checksum_file(WEIGHTS).read_text(encoding="utf-8").split()
+        if hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() != expected:
             raise ColorizeError(f"{WEIGHTS}: damaged; install colorize anew")
         return WEIGHTS
     if source.is_dir():
@@ -126,9 +126,9 @@ def labels(sources: Sequence[Path]) -> list[str]:
         str(path) if short.count(name) > 1 else name
         for path, name in zip(sources, short, strict=True)
     ]
-    found = [model_file(path).resolve() for path in sources]
-    for name, file in zip(names, found, strict=True):
-        if found.count(file) > 1:
+    model_files = [model_file(path).resolve() for path in sources]
+    for name, file in zip(names, model_files, strict=True):
+        if model_files.count(file) > 1:
             raise UsageError(f"{name}: named twice; name each model once")
     return names
 

@@ -36,8 +36,8 @@ def strips(
     ]
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        seen, weights = _bicubic(ab.shape[0], height, slice(top, bottom))
-        wide = [_widen(plane, seen, width) for plane in planes]
+        rows_used, weights = _bicubic(ab.shape[0], height, slice(top, bottom))
+        wide = [_widen(plane, rows_used, width) for plane in planes]
         strip = _multiply(weights, np.stack(wide, axis=-1).reshape(len(wide[0]), -1))
         yield slice(top, bottom), strip.reshape(bottom - top, width, 2)
 

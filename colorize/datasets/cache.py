@@ -205,12 +205,12 @@ class PictureCache:
             with contextlib.closing(pack), ThreadPoolExecutor(workers) as pool:
                 for name in names:
                     path = files.picture_path(folder, name)
-                    known = self._known(path)
+                    remembered = self._known(path)
                     waiting.append(
                         (
                             name,
-                            Entry(name, *known)
-                            if known
+                            Entry(name, *remembered)
+                            if remembered
                             else pool.submit(_decode, path, self.box),
                         )
                     )
@@ -235,14 +235,14 @@ class PictureCache:
         path = files.picture_path(folder, name)
         if not decoded.digest:  # it could not even be read: nothing to remember
             return Entry(name, None, decoded.problem)
-        found = pack.fresh.get(decoded.digest) or self._picture(decoded.digest)
-        if found is None:
-            found = pack.append(decoded)
-        elif found[0] is not None and not found[0]["enlargement"]:
+        record = pack.fresh.get(decoded.digest) or self._picture(decoded.digest)
+        if record is None:
+            record = pack.append(decoded)
+        elif record[0] is not None and not record[0]["enlargement"]:
             pack.note_enlargement(decoded)
-            found[0]["enlargement"] = decoded.enlargement
+            record[0]["enlargement"] = decoded.enlargement
         pack.note_file((_key(path), *decoded.stamp, decoded.digest), decoded.attributes)
-        return Entry(name, *found)
+        return Entry(name, *record)
 
     def _known(self, path: Path) -> tuple[Record | None, str] | None:
         """The record and problem of a file that has not changed since it was read."""

@@ -60,16 +60,16 @@ def training_batches(
         step, part = number // len(mine), mine.start + number % len(mine)
         counters = step * batch_size + part * size + tf.range(size, dtype=tf.int64)
         passes, places = counters // count, counters % count
-        own = tf.fill(tf.shape(passes), run_seed)
+        of_run = tf.fill(tf.shape(passes), run_seed)
         # A permutation of each pass, computed for these places alone. The raw op:
         # the public `index_shuffle` takes one seed only, and a batch may span passes.
         which = tf.raw_ops.RandomIndexShuffle(
             index=places,
-            seed=tf.stack([own, passes, tf.zeros_like(own)], axis=1),
+            seed=tf.stack([of_run, passes, tf.zeros_like(of_run)], axis=1),
             max_index=tf.constant(count - 1, tf.int64),
             rounds=4,
         )
-        seeds = tf.stack([own, counters], axis=1)
+        seeds = tf.stack([of_run, counters], axis=1)
         chances = augmentation.chances(seeds)
         centre = tf.fill((size, 2), 0.5)
         corners = chances[:, :2] if config.random_crop else centre

@@ -109,16 +109,16 @@ def prepare(
             f"below {config.min_colourfulness:g}), and grey pictures teach grey; name "
             "a folder of colour pictures, or lower --min-colourfulness"
         )
-    found, unreadable = listing.found, listing.unreadable
+    count, unreadable = listing.found, listing.unreadable
     if config.val == "train":
         val = train
     elif config.val == "split":
         held_out = _held_out(listing.hashes[used], config.val_split)
         train, val = train[~held_out], train[held_out]
     else:
-        own = yield from look_through(Path(config.val), store)
-        found, unreadable = found + own.found, unreadable + own.unreadable
-        val = own.records
+        validation = yield from look_through(Path(config.val), store)
+        count, unreadable = count + validation.found, unreadable + validation.unreadable
+        val = validation.records
     twins = np.zeros(len(train), bool)
     if config.val != "train":
         twins = np.isin(train["digest"], val["digest"])
@@ -134,7 +134,7 @@ def prepare(
         store,
         train,
         val,
-        found=found,
+        found=count,
         unreadable=unreadable,
         grey=int((~colourful).sum()),
         twins=int(twins.sum()),

@@ -130,7 +130,7 @@ def export(
         raise UsageError(f"--hints: {source} takes no hints; export it without")
     pictures = [_shown(rgb, network, fixed) for rgb in _photos()]
     samples = _inputs(pictures, hints)
-    known = SHIPPED_LICENCE if source == run_folder.SHIPPED else NOT_STATED
+    terms = SHIPPED_LICENCE if source == run_folder.SHIPPED else NOT_STATED
     described = {
         "name": model.name,
         "version": colorize.__version__,
@@ -141,7 +141,7 @@ def export(
         "network_size": min(fixed) if fixed else size,
         "fixed_size": fixed,
         "precision": precision,
-        "licence": licence or known,
+        "licence": licence or terms,
         "source_sha256": hashlib.sha256(
             run_folder.model_file(source).read_bytes()
         ).hexdigest(),
@@ -188,8 +188,8 @@ def export(
 def check(source: Path, target: Path, precision: str, calibrate: Path | None) -> None:
     """Raises UsageError for what makes no sense, before anything slow."""
     if target.suffix not in runtimes.RUNTIMES:
-        known = " or ".join(runtimes.RUNTIMES)
-        raise UsageError(f"{target}: the name must end in {known}")
+        suffixes = " or ".join(runtimes.RUNTIMES)
+        raise UsageError(f"{target}: the name must end in {suffixes}")
     if runtimes.is_exported(source):
         raise UsageError(f"{source}: exported already; name the model it was made from")
     if precision == "int8" and target.suffix != ".tflite":
@@ -245,7 +245,7 @@ def _converted(
         from colorize.export import onnx
 
         half = precision == "float16"
-        return onnx.convert(run, half=half, described=text, told=described)
+        return onnx.convert(run, half=half, described=text, properties=described)
     from colorize.export import litert
 
     return litert.convert(
@@ -266,17 +266,17 @@ def _shown_of(
 ) -> tuple[list[np.ndarray], list[tuple[str, str]]]:
     """Pictures of a folder, evenly chosen, as `_shown` has them; what is unreadable."""
     names = list(finding.find_pictures(folder))
-    seen, unreadable = [], []
+    shown, unreadable = [], []
     for name in names[:: max(1, -(-len(names) // MOST))]:
         try:
             rgb = reading.read_rgb(files.picture_path(folder, name))
         except ColorizeError as e:
             unreadable.append((name, str(e)))
         else:
-            seen.append(_shown(rgb, network, fixed))
-    if not seen:
+            shown.append(_shown(rgb, network, fixed))
+    if not shown:
         raise UsageError(f"{folder}: no pictures to calibrate on that can be read")
-    return seen, unreadable
+    return shown, unreadable
 
 
 def _shown(

@@ -94,13 +94,13 @@ def _seeing(operations: Iterable[Any], names: Mapping[int, str]) -> list[str]:
         if one["op_name"] == "CONCATENATION"
         for i in one["outputs"]
     }
-    found = [
+    nodes = [
         one
         for one in operations
         if joined & {*one["inputs"], *one["outputs"]}
         or any(_CLASSIFIER in names.get(i, "") for i in one["outputs"])
     ]
-    return [names[i] for one in found for i in one["outputs"] if i in names]
+    return [names[i] for one in nodes for i in one["outputs"] if i in names]
 
 
 def _store_in_half(model: Any) -> None:

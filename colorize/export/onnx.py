@@ -15,7 +15,9 @@ from colorize.runtimes import KEY
 OPSET = 18
 
 
-def convert(run: Any, *, half: bool, described: str, told: Mapping[str, Any]) -> bytes:
+def convert(
+    run: Any, *, half: bool, described: str, properties: Mapping[str, Any]
+) -> bytes:
     """An ONNX file of a function, its weights in half precision or not.
 
     Args:
@@ -23,7 +25,7 @@ def convert(run: Any, *, half: bool, described: str, told: Mapping[str, Any]) ->
         half: whether weights are stored in float16; it computes in float32 all the
             same, for that is what CPUs are fast in.
         described: the metadata, as JSON.
-        told: some of it again, for those who look at the file by other means.
+        properties: some of it again, for those who look at the file by other means.
     """
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     model, _ = tf2onnx.convert.from_function(
@@ -32,7 +34,8 @@ def convert(run: Any, *, half: bool, described: str, told: Mapping[str, Any]) ->
     if half:
         _store_in_half(model.graph)
     helper.set_model_props(
-        model, {KEY: described, **{key: str(value) for key, value in told.items()}}
+        model,
+        {KEY: described, **{key: str(value) for key, value in properties.items()}},
     )
     model.producer_name = KEY
     onnx.checker.check_model(model)

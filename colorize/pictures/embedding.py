@@ -62,8 +62,8 @@ def _into_jpeg(head: bytes, carried: Metadata) -> bytes | None:
         if marker != containers.APP0:
             others += head[at:end]
         at = end
-    own = b"".join(_segment(*segment) for segment in _jpeg_segments(carried))
-    return head[:2] + own + others + head[at:]
+    written = b"".join(_segment(*segment) for segment in _jpeg_segments(carried))
+    return head[:2] + written + others + head[at:]
 
 
 def _jpeg_segments(carried: Metadata) -> Iterator[tuple[int, bytes]]:
@@ -116,10 +116,10 @@ def _into_png(head: bytes, carried: Metadata) -> bytes | None:
     words = filter(None, map(texts.letters, carried.comments))
     early += [texts.text("Comment", comment) for comment in words]
     others += b"".join(_chunk(text.name, text.data) for text in early)
-    own = b""
+    chunk = b""
     if carried.exif:
-        own = _chunk(b"eXIf", carried.exif.removeprefix(EXIF_HEAD))
-    return head[:_PNG_HEAD] + own + others + head[at:]
+        chunk = _chunk(b"eXIf", carried.exif.removeprefix(EXIF_HEAD))
+    return head[:_PNG_HEAD] + chunk + others + head[at:]
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

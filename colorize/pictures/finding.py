@@ -248,9 +248,11 @@ def _suffix_kept(name: str, folder: Path | None) -> str:
         head = _head(files.picture_path(folder, name), _AVIF_HEAD)
         format = format or formats.by_content(head)
         bits = 16 if b"av1C" in head and _is_deep(head) else 8
-    own = os.path.splitext(name)[1]
+    extension = os.path.splitext(name)[1]
     becomes = formats.kept(format or formats.PNG, bits)
-    return own if becomes.suffix == formats.canonical(own) else becomes.suffix
+    return (
+        extension if becomes.suffix == formats.canonical(extension) else becomes.suffix
+    )
 
 
 def _is_deep(avif: bytes) -> bool:

@@ -112,8 +112,8 @@ class Directory:
 
     def number(self, tag: int) -> int | None:
         """Return the first whole number of a tag, if it has one."""
-        found = self.entries.get(tag)
-        return found.number() if found else None
+        entry = self.entries.get(tag)
+        return entry.number() if entry else None
 
     def resolution_tags(self) -> tuple[Fraction | None, Fraction | None, int | None]:
         """Return XResolution, YResolution and ResolutionUnit."""

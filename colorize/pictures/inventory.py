@@ -101,10 +101,10 @@ def _contents(parts: Parts) -> Contents:
 
 def _gathered(items: Iterable[tuple[str, Any]]) -> dict[str, tuple[Any, ...]]:
     """Return the values of each name, as there may be several."""
-    found: dict[str, tuple[Any, ...]] = {}
+    pieces: dict[str, tuple[Any, ...]] = {}
     for name, value in items:
-        found[name] = (*found.get(name, ()), value)
-    return found
+        pieces[name] = (*pieces.get(name, ()), value)
+    return pieces
 
 
 def _resolutions(parts: Parts) -> Iterator[Resolution]:

@@ -82,8 +82,8 @@ class Parts:
     @property
     def orientation(self) -> int:
         """What EXIF or the tags of a TIFF say of how it is to be turned: 1 to 8."""
-        found = self.directory.number(ifd.ORIENTATION) if self.directory else None
-        return found if found and 1 <= found <= 8 else 1
+        number = self.directory.number(ifd.ORIENTATION) if self.directory else None
+        return number if number and 1 <= number <= 8 else 1
 
     @property
     def is_oriented(self) -> bool:
@@ -179,11 +179,11 @@ def _of_png(file: BinaryIO) -> Parts:
     head = first.get(b"IHDR", b"").ljust(13, b"\0")
     frames = [chunk.late for chunk in chunks if chunk.name == b"fcTL"]
     outside = bool(frames) and all(frames)  # the picture is no part of the animation
-    found = [Text(c.name, c.data, c.late) for c in chunks if c.name in texts.NAMES]
-    packets = [text.value for text in found if text.keyword == texts.XMP]
+    written = [Text(c.name, c.data, c.late) for c in chunks if c.name in texts.NAMES]
+    packets = [text.value for text in written if text.keyword == texts.XMP]
     carried = Parts(
         xmp=packets[0] if packets else b"",
-        texts=tuple(text for text in found if text.keyword != texts.XMP),
+        texts=tuple(text for text in written if text.keyword != texts.XMP),
         resolution=resolutions.of_png(first.get(b"pHYs", b"")),
         modified=first.get(b"tIME", b""),
         pictures=max(1, len(frames) + outside) if b"acTL" in first else 1,
@@ -217,10 +217,10 @@ def _with_raw_profiles(carried: Parts) -> Parts:
         else:
             rest.append(text)
             if kind in ("iptc", "8bim") and not carried.photoshop:
-                found = data.removeprefix(photoshop.HEAD)
-                if found.startswith(b"\x1c"):
-                    found = photoshop.with_iptc(b"", found)
-                carried = replace(carried, photoshop=found)
+                resources = data.removeprefix(photoshop.HEAD)
+                if resources.startswith(b"\x1c"):
+                    resources = photoshop.with_iptc(b"", resources)
+                carried = replace(carried, photoshop=resources)
     return replace(carried, texts=tuple(rest))
 
 

@@ -410,10 +410,10 @@ def _normalised(
         lost.append(f"{further} channels that are no colour left out")
     image = _whole_numbers(image, lost)
     bits = 8 if image.format == "uchar" else 16
-    seen = image[:colours] if image.bands > colours else image
+    coloured = image[:colours] if image.bands > colours else image
     if colours == 4 or profile:
-        seen = profiles.to_srgb(seen, profile, colours, bits, lost)
-    return (seen.bandjoin(image[colours]) if alpha else seen), alpha
+        coloured = profiles.to_srgb(coloured, profile, colours, bits, lost)
+    return (coloured.bandjoin(image[colours]) if alpha else coloured), alpha
 
 
 def _whole_numbers(image: pyvips.Image, lost: list[str]) -> pyvips.Image:

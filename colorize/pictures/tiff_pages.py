@@ -312,10 +312,10 @@ def _as_only_page(
     entries = {t: e for t, e in directory.entries.items() if t in _STORAGE}
     entries |= {tag: entry for tag, entry in changes.items() if entry}
     entries = {t: e for t, e in entries.items() if changes.get(t, e) is not None}
-    seen = _Seen(source.open(), entries)
+    view = _Seen(source.open(), entries)
     custom = pyvips.SourceCustom()
-    custom.on_read(seen.read)
-    custom.on_seek(seen.seek)
+    custom.on_read(view.read)
+    custom.on_seek(view.seek)
     access, fail_on = options
     image = pyvips.Image.tiffload_source(custom, fail_on=fail_on, access=access)
     return keeping(image, custom)

@@ -84,28 +84,28 @@ class Description:
         Raises:
             ValueError: it is not what `colorize export` writes.
         """
-        told: Any = json.loads(text or "null")
-        if not isinstance(told, Mapping):
+        fields: Any = json.loads(text or "null")
+        if not isinstance(fields, Mapping):
             raise ValueError("no metadata of colorize in it")
         stride, size = (
-            _whole(told, key, most)
+            _whole(fields, key, most)
             for key, most in (
                 ("stride", run_folder.MAX_STRIDE),
                 ("network_size", MAX_SIDE),
             )
         )
-        fixed = told.get("fixed_size")
+        fixed = fields.get("fixed_size")
         if fixed is not None:
             sides = {"height": fixed[0], "width": fixed[1]}
             height, width = (_whole(sides, key, MAX_SIDE) for key in sides)
             if height % stride or width % stride:
                 raise ValueError(f"the stride does not divide {height}x{width}")
             fixed = (height, width)
-        return Description(stride, size, fixed, str(told.get("precision"))[:20])
+        return Description(stride, size, fixed, str(fields.get("precision"))[:20])
 
 
-def _whole(told: Mapping[str, Any], key: str, most: int) -> int:
-    value = told.get(key)
+def _whole(fields: Mapping[str, Any], key: str, most: int) -> int:
+    value = fields.get(key)
     if type(value) is not int or not 1 <= value <= most:
         raise ValueError(f"its {key} is {shown(value)}, not from 1 to {most}")
     return value

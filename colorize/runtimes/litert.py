@@ -91,10 +91,10 @@ class LiteNetwork:
         inputs = fed(self.takes_hints, lightness, hints)
         # One by one: so a last batch of fewer pictures costs no new allocation.
         with self._alone:
-            found = [
+            answers = [
                 self._ab([x[i : i + 1] for x in inputs]) for i in range(len(lightness))
             ]
-        return checked(np.concatenate(found), lightness)
+        return checked(np.concatenate(answers), lightness)
 
     def _ab(self, inputs: list[np.ndarray]) -> np.ndarray:
         try:

@@ -31,8 +31,8 @@ def open_network(path: Path) -> "OnnxNetwork":
             providers=["CPUExecutionProvider"],
             enable_fallback=0,  # to the same, which it announces on standard output
         )
-        told = session.get_modelmeta().custom_metadata_map.get(KEY)
-        return OnnxNetwork(session, Description.read(told))
+        description = session.get_modelmeta().custom_metadata_map.get(KEY)
+        return OnnxNetwork(session, Description.read(description))
     except MemoryError:
         raise
     except Exception as e:  # whatever onnxruntime makes of bytes that are wrong
@@ -78,7 +78,7 @@ class OnnxNetwork:
         step = 1 if self.fixed else len(lightness)
         parts = [slice(i, i + step) for i in range(0, len(lightness), step)]
         try:
-            found = [
+            answers = [
                 self._session.run(
                     None, {n: x[part] for n, x in zip(self._names, inputs, strict=True)}
                 )[0]
@@ -88,4 +88,4 @@ class OnnxNetwork:
             if "alloc" in str(e).lower():
                 raise MemoryError(first_line(e)) from e
             raise ColorizeError(f"the ONNX model cannot be run: {first_line(e)}") from e
-        return checked(np.concatenate(found), lightness)
+        return checked(np.concatenate(answers), lightness)

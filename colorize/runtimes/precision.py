@@ -24,9 +24,9 @@ def choose(asked: str = "auto") -> tuple[str, str]:
         capability = details.get("compute_capability", (0, 0))
         name = f"a GPU of compute capability {'.'.join(map(str, capability))}"
         return ("mixed_float16" if capability >= (7, 0) else "float32"), name
-    found = sorted(_BFLOAT16 & _cpu_flags())
-    if found:
-        return "mixed_bfloat16", f"this CPU has {' and '.join(found)}"
+    instructions = sorted(_BFLOAT16 & _cpu_flags())
+    if instructions:
+        return "mixed_bfloat16", f"this CPU has {' and '.join(instructions)}"
     return "float32", "this CPU does not multiply bfloat16"
 
 

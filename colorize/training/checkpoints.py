@@ -105,6 +105,6 @@ def clear_leftovers(run: Path) -> None:
 def _named(variables: Variables) -> dict[str, keras.Variable]:
     return {
         f"{kind}{i}": variable
-        for kind, own in variables.items()
-        for i, variable in enumerate(own)
+        for kind, group in variables.items()
+        for i, variable in enumerate(group)
     }

@@ -41,8 +41,8 @@ class Cluster:
             if i != self.index and not _answers(address)
         }
         named = {int(i) for i in re.findall(r"/job:worker/\S*task:(\d+)", message)}
-        found = silent or named - {self.index}
-        names = [f"worker {i} ({self.workers[i]})" for i in sorted(found)]
+        missing = silent or named - {self.index}
+        names = [f"worker {i} ({self.workers[i]})" for i in sorted(missing)]
         reason = message.splitlines()[0] if message else "it is not known which"
         return ", ".join(names) or f"another worker ({reason})"
 
@@ -67,28 +67,31 @@ def find(environment: Mapping[str, str]) -> Cluster | None:
         UsageError: what it tells makes no sense.
     """
     if "TF_CONFIG" in environment:
-        found = _of_tf_config(environment["TF_CONFIG"])
+        described = _of_tf_config(environment["TF_CONFIG"])
     elif {"SLURM_PROCID", "SLURM_STEP_NODELIST"} <= set(environment):
-        found = _of_slurm(environment)
+        described = _of_slurm(environment)
     else:
         return None
-    if not 0 <= found.index < len(found.workers):
+    if not 0 <= described.index < len(described.workers):
         raise UsageError(
-            f"this is worker {found.index} of {len(found.workers)}, says the "
+            f"this is worker {described.index} of {len(described.workers)}, says the "
             "environment (TF_CONFIG or SLURM): they count from 0"
         )
-    return found if len(found.workers) > 1 else None
+    return described if len(described.workers) > 1 else None
 
 
 def _of_tf_config(text: str) -> Cluster:
     try:
-        told = json.loads(text)
-        if set(told["cluster"]) != {"worker"} or told["task"]["type"] != "worker":
+        settings = json.loads(text)
+        if (
+            set(settings["cluster"]) != {"worker"}
+            or settings["task"]["type"] != "worker"
+        ):
             raise UsageError("TF_CONFIG: all tasks must be of the type worker")
-        addresses = tuple(told["cluster"]["worker"])
+        addresses = tuple(settings["cluster"]["worker"])
         if not all(re.fullmatch(r".+:\d+", address) for address in addresses):
             raise UsageError("TF_CONFIG: addresses of workers are HOST:PORT")
-        return Cluster(addresses, int(told["task"]["index"]))
+        return Cluster(addresses, int(settings["task"]["index"]))
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise UsageError(
             "TF_CONFIG: cannot be read; it is JSON such as "

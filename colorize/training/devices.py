@@ -179,8 +179,8 @@ def _connect(cluster: Cluster) -> tf.distribute.Strategy:
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as e:
-        own = cluster.workers[cluster.index]
-        raise ColorizeError(f"{own}: no cluster came together: {e.message}") from e
+        address = cluster.workers[cluster.index]
+        raise ColorizeError(f"{address}: no cluster came together: {e.message}") from e
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):  # TensorFlow has put its own
             signal.signal(number, signal.getsignal(number))

@@ -37,14 +37,16 @@ def optimizer(
                 learning_rate = learning_rate * config.encoder_rate
             super().update_step(gradient, variable, learning_rate)
 
-    own = Optimizer(
+    plain = Optimizer(
         learning_rate=config.learning_rate,
         global_clipnorm=config.clip,
         use_ema=config.average > 0,
         ema_momentum=config.average or 0.99,
     )
     made = (
-        keras.optimizers.LossScaleOptimizer(own) if policy == "mixed_float16" else own
+        keras.optimizers.LossScaleOptimizer(plain)
+        if policy == "mixed_float16"
+        else plain
     )
     made.build(weights)
     return made
@@ -90,13 +92,13 @@ def averaged(
     model: keras.Model, optimizer: keras.optimizers.Optimizer
 ) -> Iterator[None]:
     """Inside, the model has its averaged weights, if the optimizer keeps any."""
-    own = getattr(optimizer, "inner_optimizer", optimizer)
-    if not own.use_ema or not ops.convert_to_numpy(own.iterations):
+    plain = getattr(optimizer, "inner_optimizer", optimizer)
+    if not plain.use_ema or not ops.convert_to_numpy(plain.iterations):
         yield
         return
     weights = model.trainable_variables
     last = [ops.convert_to_numpy(weight) for weight in weights]
-    averages = own._model_variables_moving_average
+    averages = plain._model_variables_moving_average
     try:
         for weight, average in zip(weights, averages, strict=True):
             weight.assign(ops.convert_to_numpy(average))

@@ -223,10 +223,10 @@ class Learner:
         def add_part(start: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
             end = tf.minimum(start + self.part, self._share)
             part = tf.nest.map_structure(lambda x: x[start:end], (inputs, ab))
-            found = self._gradients(*part)
-            with tf.control_dependencies(found):
+            gradients = self._gradients(*part)
+            with tf.control_dependencies(gradients):
                 tf.numpy_function(self._advance, [end - start], tf.int64)
-            return (end, *(a + b for a, b in zip(sums, found, strict=True)))
+            return (end, *(a + b for a, b in zip(sums, gradients, strict=True)))
 
         _, *sums = tf.while_loop(
             lambda start, *_: start < self._share,
