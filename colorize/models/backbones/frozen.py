@@ -63,7 +63,7 @@ def downloaded(classifier: Classifier) -> Path:
                 origin=classifier.url,
                 cache_dir=classifier.download.parent.parent,
                 cache_subdir=classifier.download.parent.name,
-                file_hash=classifier.md5,
+                file_hash=classifier.md5 or None,
             )
     except Exception as e:  # Keras raises nothing narrower
         raise ColorizeError(
