@@ -3,21 +3,26 @@
     import colorize
     coloured = colorize.load("default").colorize(pixels)
 
-`colorize.load` is that of `colorize.colorizer`.
+`load` opens a model and gives a `Colorizer`; both are those of `colorize.colorizer`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from colorize.colorizer import Colorizer as Colorizer
     from colorize.colorizer import load as load
 
 __version__ = "0.1.0"
+_LATE = ("Colorizer", "load")  # found when asked for: they bring NumPy and more along
 
 
 def __getattr__(name: str) -> Any:
-    """Finds `load` when it is asked for: it brings TensorFlow along."""
-    if name == "load":
-        from colorize.colorizer import load
+    if name in _LATE:
+        from colorize import colorizer
 
-        return load
+        return getattr(colorizer, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})

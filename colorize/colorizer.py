@@ -1,31 +1,35 @@
 """The core that every verb shares: a model and a picture in, a coloured picture out.
 
-It knows pixels only, no files that it reads or writes.
+It knows pixels; of files it only opens those that Python code names.
 """
 
+import math
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from colorize import color, runtimes, upsampling
+from colorize import color, images, run_folder, runtimes, upsampling
 from colorize.config import SHORT_SIDE
-from colorize.errors import ColorizeError
 from colorize.pictures import reading
 from colorize.runtimes import Network
 
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
+_IMAGES = 16  # of several, that are held in memory together
 _AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
 
 
 def load(model: str | Path = "default", *, precision: str = "auto") -> "Colorizer":
-    """Opens a model, ready to colour arrays, as the command `colorize predict` does.
+    """Open a model, ready to colour images, as the command `colorize predict` does.
 
     Args:
-        model: `default` for the weights that come with this package, a run folder,
-            or a `.keras`, `.onnx` or `.tflite` file.
+        model: a run folder, a `.keras`, `.onnx` or `.tflite` file, `default` or `gamma`
+            for the weights that come with this package, or the name of a run in `runs`;
+            what exists as a path is taken first, a run last.
         precision: what the network computes in, a Keras dtype policy; `auto` for the
             fastest on this machine, `float32` for the same colours on every machine.
             An exported file decides by itself: `auto` is its only choice.
@@ -33,7 +37,10 @@ def load(model: str | Path = "default", *, precision: str = "auto") -> "Colorize
     Raises:
         ColorizeError: there is no such model, or it is no colorizer.
     """
-    return Colorizer(runtimes.open_network(Path(model), precision))
+    path = run_folder.find_model(model)
+    if hidden := run_folder.hidden_run(model):
+        warnings.warn(hidden, stacklevel=2)
+    return Colorizer(runtimes.open_network(path, precision))
 
 
 class Colorizer:
@@ -120,10 +127,10 @@ class Colorizer:
         size: int | None = None,
         hints: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Predicts the colour of a picture that was scaled, aspect kept, to `size`.
+        """Predict the colour of a picture that was scaled, aspect kept, to `size`.
 
         Args:
-            rgb: (H, W) or (H, W, 3) uint8.
+            rgb: (H, W) or (H, W, channels) uint8 or uint16.
             size: short side shown to the network, in pixels; None for its usual one.
             hints: as `colorize` takes them.
 
@@ -131,53 +138,103 @@ class Colorizer:
             (h, w, 2) float32 in Lab units, for the whole picture.
 
         Raises:
-            ColorizeError: the array or the hints have another shape or type, or the
-                network takes no hints.
+            TypeError: the array is of another type.
+            ValueError: the array or the hints have another shape or values.
+            ColorizeError: there are hints, and the network takes none.
         """
-        page = reading.page_of(rgb)
-        if hints is not None:
-            _check_hints(hints, page.height, page.width)
-        small = page.shrunk(*seen_at(page, size or self.size))
-        return self.batch_ab([small], [hints])[0]
+        return self._pages_ab([reading.page_of(rgb)], size, [hints])[0]
+
+    def _pages_ab(
+        self,
+        pages: Sequence[reading.Page],
+        size: int | None,
+        hints: Sequence[np.ndarray | None],
+    ) -> list[np.ndarray]:
+        for page, hint in zip(pages, hints, strict=True):
+            if hint is not None:
+                _check_hints(hint, page.height, page.width)
+        small = [page.shrunk(*seen_at(page, size or self.size)) for page in pages]
+        return self.batch_ab(small, hints)
 
     def colorize(
         self,
-        rgb: np.ndarray,
+        image: Any,
         *,
         size: int | None = None,
         saturation: float = 1.0,
-        hints: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Colours a picture; its lightness stays, only ab is predicted and enlarged.
+        hints: Any = None,
+    ) -> Any:
+        """Colour one image or several; lightness stays, only colour is added.
 
         Args:
-            rgb: (H, W) or (H, W, 3) uint8, grey or coloured: only its lightness is
-                used.
+            image: a path, a PIL image, or an array: (H, W) or (H, W, 1 to 4 channels),
+                uint8, uint16, or float in [0, 1], grey or RGB, with or without alpha.
+                Of colours only their lightness is used. Several: a list of these, or
+                one array (N, H, W, channels).
             size: short side shown to the network, in pixels; None for its usual one.
             saturation: what ab is multiplied by, that of hints too; 0 gives grey.
             hints: (H, W, 3) float32: ab in Lab units, and how sure it is, from 0 (no
-                hint) to 1. The network sees their means, weighted by how sure they
-                are, brought into gamut.
+                hint) to 1; for several images a list of these and of None. The network
+                sees their means, weighted by how sure they are, brought into gamut.
 
         Returns:
-            (H, W, 3) uint8.
+            For a path or a PIL image, an upright PIL image of 8 bits a channel; for an
+            array, (H, W, 3) of its type, or (H, W, 4) where it has alpha. For a list a
+            list, for (N, H, W, channels) an array of N.
 
         Raises:
-            ColorizeError: the array or the hints have another shape or type, or the
-                network takes no hints.
+            TypeError: an image is none of these, or of another type of pixels.
+            ValueError: a value or a shape that cannot be.
+            ColorizeError: a file is not a picture, or there are hints and the network
+                takes none.
         """
-        return paint(rgb, saturation * self.small_ab(rgb, size=size, hints=hints))
+        if size is not None and not size > 0:
+            raise ValueError(f"size must be positive, got {size}")
+        if not (math.isfinite(saturation) and saturation >= 0):
+            raise ValueError(f"saturation must be from 0, and finite, got {saturation}")
+        if isinstance(image, list | tuple) or np.ndim(image) == 4:
+            each_hints = [None] * len(image) if hints is None else list(hints)
+            if len(each_hints) != len(image):
+                raise ValueError(
+                    f"{len(image)} images, and hints for {len(each_hints)}"
+                )
+            coloured: list[Any] = []
+            for first in range(0, len(image), _IMAGES):
+                part = slice(first, first + _IMAGES)
+                coloured += self._colored(
+                    image[part], size, saturation, each_hints[part]
+                )
+            several = isinstance(image, np.ndarray) and len(image)
+            return np.stack(coloured) if several else coloured
+        return self._colored([image], size, saturation, [hints])[0]
+
+    def _colored(
+        self,
+        several: Sequence[Any],
+        size: int | None,
+        saturation: float,
+        hints: Sequence[np.ndarray | None],
+    ) -> list[Any]:
+        opened = [images.page_of(image) for image in several]
+        predicted = self._pages_ab([page for page, *_ in opened], size, hints)
+        coloured = []
+        for (page, bits, back), ab in zip(opened, predicted, strict=True):
+            strips = painted(page, saturation * ab, bits=bits, alpha=page.alpha)
+            coloured.append(back(np.concatenate(list(strips))))
+        return coloured
 
 
 def _check_hints(hints: np.ndarray, height: int, width: int) -> None:
+    if not isinstance(hints, np.ndarray):
+        raise TypeError(f"hints must be an array, got {type(hints).__name__}")
     if hints.shape != (height, width, 3) or hints.dtype != np.float32:
-        raise ColorizeError(
+        raise ValueError(
             f"hints must be ({height}, {width}, 3) float32 for this picture, got "
             f"{hints.shape} {hints.dtype}"
         )
     sure = hints[..., 2]
     if not (np.isfinite(hints).all() and sure.min() >= 0 and sure.max() <= 1):
-        raise ColorizeError("hints must be finite, and sure from 0 to 1")
+        raise ValueError("hints must be finite, and sure from 0 to 1")
 
 
 def _stacked(

@@ -29,8 +29,8 @@ TENSORBOARD = "tensorboard"
 CACHE = "cache-dir.txt"
 MAX_STRIDE = 64  # of a network, whatever file it is in
 
-
-SHIPPED = Path("default")  # what the weights that come with this package are called
+SHIPPED = Path("default")  # stands for the weights that come with this package
+SHIPPED_NAMES = ("default", "gamma")
 WEIGHTS = Path(__file__).parent / "weights" / "gamma.keras"
 
 
@@ -79,6 +79,30 @@ def latest(model: str = "", *, holding: str = MODEL) -> Path | None:
         if path.is_file() and named.fullmatch(path.relative_to(RUNS).parts[0])
     ]
     return max(saved)[1] if saved else None
+
+
+def find_model(name: str | Path) -> Path:
+    """Return what the name of a model stands for.
+
+    A path that exists is taken first, then the weights that come with this package,
+    then a run in `runs`. What is nowhere comes back as it is.
+    """
+    path = Path(name)
+    if path.exists():
+        return path.absolute() if path == SHIPPED else path
+    if str(path) in SHIPPED_NAMES:
+        return SHIPPED
+    return RUNS / path if (RUNS / path).exists() else path
+
+
+def hidden_run(name: str | Path) -> str:
+    """Return a line about the run that a name might mean and does not; else ""."""
+    run = RUNS / name
+    if find_model(name) == SHIPPED and run.exists():
+        return (
+            f"{name}: the weights that come with colorize, not {run}; name that {run}"
+        )
+    return ""
 
 
 def model_file(source: Path) -> Path:

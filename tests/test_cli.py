@@ -162,6 +162,13 @@ def test_models_lists_what_can_be_trained():
         "fusion +6,541,202 +8",
     ):
         assert re.search(line, result.stdout), result.stdout
+    listed = json.loads(run("models", "--json").stdout)["models"]
+    assert listed[1] == {
+        "name": "beta",
+        "parameters": 3_892_194,
+        "stride": 8,
+        "summary": "plain encoder and decoder: learns from many",
+    }
 
 
 def test_cache_is_shown_and_cleared(photos, open_cache):

@@ -218,7 +218,7 @@ def test_hints_of_some_pictures_of_a_batch_are_theirs_alone(saved):
 )
 def test_other_hints_are_refused(saved, hints):
     colorizer = Colorizer(KerasNetwork(model_files.open_model(saved)))
-    with pytest.raises(ColorizeError, match="hints must be") as caught:
+    with pytest.raises(ValueError, match="hints must be") as caught:
         colorizer.colorize(np.zeros((20, 30), np.uint8), hints=hints)
     assert "\n" not in str(caught.value)
 

@@ -41,6 +41,14 @@ def test_parameters_are_those_of_the_original(name, parameters, trained):
 
 
 @EVERY
+def test_models_are_as_large_as_the_list_says(name):
+    architecture = models.find(name)
+    options = {"embedding_weights": "none"} if architecture.embeds else {}
+    head = surgery.head(architecture.build(**options))
+    assert head.count_params() == architecture.parameters
+
+
+@EVERY
 def test_output_has_the_size_of_the_input_at_any_multiple_of_the_stride(name):
     architecture = models.find(name)
     model = architecture.build(width=TINY)

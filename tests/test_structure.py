@@ -15,7 +15,7 @@ LAYERS = [  # from the bottom; a room is a file or a folder here
     ["config", "run_folder"],
     ["pictures"],
     ["models", "datasets"],
-    ["runtimes", "upsampling"],
+    ["runtimes", "upsampling", "images"],
     ["colorizer"],
     ["prediction", "training"],
     ["evaluation"],

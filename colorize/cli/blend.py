@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from colorize import files, quiet, run_folder, runtimes
-from colorize.cli.shared import check_target, explained, say
+from colorize.cli.shared import check_target, explained, model_path, say
 from colorize.errors import UsageError
 
 
@@ -61,6 +61,7 @@ def blend(
         if target.suffix != ".keras":
             raise UsageError(f"{target}: must end in .keras")
         check_target(target, overwrite=overwrite)
+        sources = tuple(model_path(source) for source in sources)
         for source in sources:
             if runtimes.is_exported(source):
                 raise UsageError(f"{source}: exported; name the model it was made from")

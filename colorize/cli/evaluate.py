@@ -1,8 +1,9 @@
 """`colorize evaluate`."""
 
 import contextlib
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from tqdm import tqdm
@@ -13,7 +14,9 @@ from colorize.cli.shared import (
     cache_option,
     check_finite,
     explained,
+    json_option,
     model_path,
+    print_json,
     progress_bar,
     say,
     size_option,
@@ -21,6 +24,11 @@ from colorize.cli.shared import (
 from colorize.datasets import cache
 from colorize.errors import UsageError
 from colorize.pictures import finding
+
+if TYPE_CHECKING:
+    from colorize.datasets.preparing import Decoding
+    from colorize.evaluation.candidates import Candidate
+    from colorize.evaluation.report import Evaluated, Report
 
 _MOST_HINTS = 10_000  # in a picture of 256x256, whose 7x7 patches they then all cover
 
@@ -61,6 +69,7 @@ _MOST_HINTS = 10_000  # in a picture of 256x256, whose 7x7 patches they then all
     "runs/default/evaluation/DATA for the default, runs/evaluation/DATA for several]",
 )
 @cache_option
+@json_option
 def evaluate(
     data: Path,
     named: tuple[Path, ...],
@@ -70,8 +79,9 @@ def evaluate(
     hints: int,
     out: Path | None,
     cache_dir: Path | None,
+    as_json: bool,
 ) -> None:
-    """Measures models on DATA, a folder of colour pictures they were not trained on.
+    """Measure models on DATA, a folder of colour pictures they were not trained on.
 
     Each picture is scaled to a short side of 256, as in the literature; its centre of
     256x256 is turned grey, coloured, and compared. Beside the figures stand those of
@@ -97,50 +107,64 @@ def evaluate(
         out = out or run_folder.evaluation_folder(sources) / data.resolve().name
     with explained():
         quiet.import_tensorflow()
-        from colorize import runtimes
-        from colorize.colorizer import Colorizer
-        from colorize.datasets import preparing
         from colorize.evaluation import evaluation
-        from colorize.evaluation.candidates import Candidate
 
-        candidates = {}
-        for label, source in zip(labels, sources, strict=True):
-            exported = runtimes.is_exported(source)
-            precision = "auto" if exported else "float32"
-            network = runtimes.open_network(source, precision)
-            candidates[label] = Candidate(
-                Colorizer(network),
-                size or network.size,
-                str(source),
-                1.0 if saturation is None else saturation,
-            )
         events = evaluation.evaluate(
-            candidates,
+            _candidates(labels, sources, size, saturation),
             data,
             out,
             cache_folder=cache_dir or cache.default_folder(),
             colourfulness=colourfulness,
             hints=hints,
         )
-        with contextlib.closing(events), contextlib.ExitStack() as bars:
-            bar: tqdm[NoReturn] | None = None
-            unreadable = 0
-            for event in events:
-                match event:
-                    case preparing.Decoding(done, total) | evaluation.Evaluated(
-                        done, total
-                    ):
-                        if not done:
-                            bars.close()
-                            bar = bars.enter_context(progress_bar(total, event.verb))
-                        advance(bar, done)
-                    case evaluation.Report():
-                        bars.close()
-                        unreadable = len(event.unreadable)
-                        for name, reason in event.unreadable:
-                            say(f"{name}: left out: {reason}")
-                        click.echo(event.table())
-                        say(event.note())
-                        say(f"{event.pictures} pictures; see {out}")
-    if unreadable:
+        report = _watch(events)
+        for name, reason in report.unreadable:
+            say(f"{name}: left out: {reason}")
+        if as_json:
+            print_json(report.results() | {"out": str(out)})
+        else:
+            click.echo(report.table())
+            say(report.note())
+        say(f"{report.pictures} pictures; see {out}")
+    if report.unreadable:
         raise SystemExit(1)
+
+
+def _candidates(
+    labels: Sequence[str],
+    sources: Sequence[Path],
+    size: int | None,
+    saturation: float | None,
+) -> "dict[str, Candidate]":
+    """Open the models, by their labels."""
+    from colorize import runtimes
+    from colorize.colorizer import Colorizer
+    from colorize.evaluation.candidates import Candidate
+
+    candidates = {}
+    for label, source in zip(labels, sources, strict=True):
+        precision = "auto" if runtimes.is_exported(source) else "float32"
+        network = runtimes.open_network(source, precision)
+        candidates[label] = Candidate(
+            Colorizer(network),
+            size or network.size,
+            str(source),
+            1.0 if saturation is None else saturation,
+        )
+    return candidates
+
+
+def _watch(events: "Generator[Decoding | Evaluated | Report]") -> "Report":
+    """Show the progress, and return the report that comes last."""
+    from colorize.evaluation.report import Report
+
+    bar: tqdm[NoReturn] | None = None
+    with contextlib.closing(events), contextlib.ExitStack() as bars:
+        for event in events:
+            if isinstance(event, Report):
+                return event
+            if not event.done:
+                bars.close()
+                bar = bars.enter_context(progress_bar(event.total, event.verb))
+            advance(bar, event.done)
+    raise AssertionError("no report came")

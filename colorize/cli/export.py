@@ -61,7 +61,7 @@ def export(
     """  # noqa: D301
     with explained():
         fixed = _sides(fixed_size) if fixed_size else None
-        model_path(source)
+        source = model_path(source)
         from colorize import export as exporting
 
         exporting.check(source, target, precision, calibrate)

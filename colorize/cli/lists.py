@@ -4,33 +4,33 @@ from pathlib import Path
 
 import click
 
-from colorize import models, quiet
-from colorize.cli.shared import cache_option, explained
+from colorize import models
+from colorize.cli.shared import cache_option, explained, json_option, print_json
 from colorize.datasets import cache
 
 
 @click.command("models")
-def list_models() -> None:
-    """Lists the architectures that `train --model` knows."""
-    with explained():
-        quiet.import_tensorflow()
-        from colorize.models import surgery
-
-        click.echo(f"{'model':10} {'parameters':>10} {'stride':>6}  what it is")
-        for architecture in models.ARCHITECTURES.values():
-            options = {"embedding_weights": "none"} if architecture.embeds else {}
-            count = surgery.head(architecture.build(**options)).count_params()
-            click.echo(
-                f"{architecture.name:10} {count:>10,} {architecture.stride:>6}  "
-                f"{architecture.summary}"
-            )
+@json_option
+def list_models(as_json: bool) -> None:
+    """List the architectures that `train --model` knows."""
+    columns = ("name", "parameters", "stride", "summary")
+    rows = [
+        {column: getattr(architecture, column) for column in columns}
+        for architecture in models.ARCHITECTURES.values()
+    ]
+    if as_json:
+        print_json({"models": rows})
+        return
+    click.echo(f"{'model':10} {'parameters':>10} {'stride':>6}  what it is")
+    for row in rows:
+        click.echo("{name:10} {parameters:>10,} {stride:>6}  {summary}".format(**row))
 
 
 @click.command("cache")
 @click.option("--clear", is_flag=True, help="Delete all of them.")
 @cache_option
 def show_cache(clear: bool, cache_dir: Path | None) -> None:
-    """Shows what decoded pictures and embeddings take on disk, or deletes them.
+    """Show what decoded pictures and embeddings take on disk, or delete them.
 
     They are made again when they are needed.
     """

@@ -209,9 +209,16 @@ cache_option = click.option(
 
 
 def model_path(named: Path | None) -> Path:
-    """Return the model to use: the one named, or the one that comes along."""
-    path = named or run_folder.SHIPPED
+    """Return the model to use: the one named, or the one that comes along.
+
+    Raises:
+        ColorizeError: there is no such model.
+    """
+    name = named or run_folder.SHIPPED
+    path = run_folder.find_model(name)
     run_folder.model_file(path)
+    if named and (hidden := run_folder.hidden_run(name)):
+        say(hidden)
     return path
 
 
@@ -219,8 +226,9 @@ model_option = click.option(
     "--model",
     "named",
     type=click.Path(path_type=Path),
-    help="Run folder, .keras, .onnx or .tflite file, or default: gamma, with the "
-    "weights that come with colorize  [default]",
+    help="Run folder, .keras, .onnx or .tflite file; default or gamma for the weights "
+    "that come with colorize; or the name of a run in runs/. A path that exists is "
+    "taken first, a run last.  [default]",
 )
 size_option = click.option(
     "--size",

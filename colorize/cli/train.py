@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from colorize import config, models, quiet, run_folder
-from colorize.cli.shared import cache_option, explained, say
+from colorize.cli.shared import cache_option, explained, model_path, say
 from colorize.cli.train_display import Display
 from colorize.datasets import cache
 from colorize.errors import UsageError
@@ -109,6 +109,7 @@ def train(
             settings, out = _settings_of_old_run(flags, file, out)
             cache_dir = cache_dir or run_folder.noted_cache(out)
         else:
+            init = init and model_path(init)
             settings, out = _settings_of_new_run(flags, file, out, init)
         _check(settings, flags, init, resume=resume)
     display = Display(out, cache_dir, as_json=as_json)
@@ -137,9 +138,7 @@ def _check(
     architecture.check(settings)
     if (resume or init is not None) and flags["embedding_weights"]:
         raise UsageError("--embedding-weights: the run brings its classifier along")
-    if init is not None:
-        run_folder.model_file(init)
-    elif not resume:
+    if init is None and not resume:
         architecture.check_weights(settings)
 
 

@@ -35,7 +35,7 @@ class Candidate:
     @property
     def takes_hints(self) -> bool:
         """Whether the network has a second input."""
-        return getattr(self.colorizer.network, "takes_hints", False)
+        return self.colorizer.network.takes_hints
 
     def predict(self, rgb: np.ndarray, points: HintPoints | None = None) -> np.ndarray:
         """Predict the colour of a square picture, before saturation.

@@ -35,6 +35,7 @@ class Architecture:
         name: its name, that of its file here and of the function in it that builds it.
         stride: heights and widths must be multiples of it.
         ab_scale: what its recipe divides ab by, and so its loss too.
+        parameters: that it has by default, without its classifier.
         summary: one line for `colorize models`.
         embeds: whether it has a classifier, whose vector says what a picture shows.
         bins: whether it predicts how likely each of `color.ab_bins` is.
@@ -44,6 +45,7 @@ class Architecture:
     name: str
     stride: int
     ab_scale: float
+    parameters: int
     summary: str
     embeds: bool = False
     bins: bool = False
@@ -131,20 +133,28 @@ class Architecture:
 ARCHITECTURES = {
     a.name: a
     for a in (
-        Architecture("alpha", 8, 128, "small: learns one or a few pictures by heart"),
-        Architecture("beta", 8, 128, "plain encoder and decoder: learns from many"),
+        Architecture(
+            "alpha", 8, 128, 32_202, "small: learns one or a few pictures by heart"
+        ),
+        Architecture(
+            "beta", 8, 128, 3_892_194, "plain encoder and decoder: learns from many"
+        ),
         Architecture(
             "fusion",
             8,
             128,
+            6_541_202,
             "beta and a classifier that sees what is shown",
             embeds=True,
         ),
-        Architecture("colornet", 8, 255, "decoder on half a ResNet-18: learns fast"),
+        Architecture(
+            "colornet", 8, 255, 956_834, "decoder on half a ResNet-18: learns fast"
+        ),
         Architecture(
             "gamma",
             32,
             128,
+            6_604_965,
             "pretrained, chooses among colours: the best",
             bins=True,
             pretrained=True,

@@ -192,25 +192,29 @@ class Page:
 
 
 def page_of(pixels: np.ndarray) -> Page:
-    """A page of what is in memory already.
+    """Return a page of what is in memory already.
 
     Args:
-        pixels: (H, W) grey or (H, W, 3) sRGB, uint8.
+        pixels: (H, W), or (H, W, channels): grey, grey and alpha, sRGB, or sRGB and
+            alpha; uint8 or uint16.
 
     Raises:
-        ColorizeError: they have another shape or type.
+        TypeError: they are of another type.
+        ValueError: they have another shape, or there are none.
     """
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"pixels must be uint8 or uint16, got {pixels.dtype}")
     if pixels.ndim == 2:
         pixels = pixels[..., None]
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
-        raise ColorizeError(
-            "pixels must be uint8 of shape (H, W) or (H, W, 3), got "
-            f"{pixels.dtype} of shape {pixels.shape}"
+    if pixels.ndim != 3 or not 1 <= pixels.shape[-1] <= 4:
+        raise ValueError(
+            "pixels must be of shape (H, W) or (H, W, 1 to 4 channels), got "
+            f"{pixels.shape}"
         )
     if not pixels.size:
-        raise ColorizeError(f"no pixels in an array of shape {pixels.shape}")
-    pixels = np.ascontiguousarray(pixels)
-    page = Page(image_of(pixels))
+        raise ValueError(f"no pixels in an array of shape {pixels.shape}")
+    pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+    page = Page(image_of(pixels), alpha=pixels.shape[-1] in (2, 4))
     page._pixels = pixels
     return page
 
