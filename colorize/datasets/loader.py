@@ -33,7 +33,7 @@ def training_batches(
     mine: range = range(1),
     parts: int = 1,
 ) -> tf.data.Dataset:
-    """Endless batches to learn from, in an order of their own each pass.
+    """Return endless batches to learn from, in an order of their own each pass.
 
     Args:
         pictures: from `prepare`.
@@ -49,9 +49,8 @@ def training_batches(
         in place of L there is a pair, of it and of the vectors (B, 1000); where some
         colours are told, of it and of hints (B, H, W, 3). B is the size of a part.
     """
-    count = len(pictures.train)
     size = batch_size // parts
-    run_seed = tf.constant(config.seed, tf.int64)
+    seed = tf.constant(config.seed, tf.int64)
     if vectors is not None:
         classes = vectors(pictures.train["digest"][:1]).shape[-1]
 
@@ -59,33 +58,9 @@ def training_batches(
     def load(number: tf.Tensor) -> tuple[Any, tf.Tensor]:
         step, part = number // len(mine), mine.start + number % len(mine)
         counters = step * batch_size + part * size + tf.range(size, dtype=tf.int64)
-        passes, places = counters // count, counters % count
-        of_run = tf.fill(tf.shape(passes), run_seed)
-        # A permutation of each pass, computed for these places alone. The raw op:
-        # the public `index_shuffle` takes one seed only, and a batch may span passes.
-        which = tf.raw_ops.RandomIndexShuffle(
-            index=places,
-            seed=tf.stack([of_run, passes, tf.zeros_like(of_run)], axis=1),
-            max_index=tf.constant(count - 1, tf.int64),
-            rounds=4,
-        )
-        seeds = tf.stack([of_run, counters], axis=1)
-        chances = augmentation.chances(seeds)
-        centre = tf.fill((size, 2), 0.5)
-        corners = chances[:, :2] if config.random_crop else centre
-        rgb = _read(pictures.cache, pictures.train, which, corners, config.size)
-        rgb = augmentation.random_affine(
-            rgb,
-            chances[:, 2:7],
-            shear=config.shear,
-            zoom=config.zoom,
-            rotation=config.rotation,
-            flip=config.flip,
-        )
-        lightness, ab = _split_lab(rgb)
-        lightness = augmentation.random_age(
-            lightness, chances[:, 7:], seeds, share=config.age
-        )
+        which = _shuffled(counters, len(pictures.train), config.seed)
+        seeds = tf.stack([tf.fill((size,), seed), counters], axis=1)
+        lightness, ab = _augmented(pictures, config, which, seeds)
         if config.hints:
             revealed = tf.numpy_function(
                 functools.partial(hints.batch, share=config.hints),
@@ -109,6 +84,45 @@ def training_batches(
     return numbers.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(ahead)
 
 
+def _shuffled(counters: tf.Tensor, count: int, seed: int) -> tf.Tensor:
+    """Return which of `count` pictures are the (B,) next ones of the run.
+
+    Each pass has a permutation of its own, computed for these places alone. The raw
+    op: the public `index_shuffle` takes one seed only, and a batch may span passes.
+    """
+    passes, places = counters // count, counters % count
+    of_run = tf.fill(tf.shape(passes), tf.constant(seed, tf.int64))
+    return tf.raw_ops.RandomIndexShuffle(
+        index=places,
+        seed=tf.stack([of_run, passes, tf.zeros_like(of_run)], axis=1),
+        max_index=tf.constant(count - 1, tf.int64),
+        rounds=4,
+    )
+
+
+def _augmented(
+    pictures: Pictures, config: TrainConfig, which: tf.Tensor, seeds: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return crops of some pictures, as changed as their seeds say: L and ab."""
+    chances = augmentation.chances(seeds)
+    centre = tf.fill((which.shape[0], 2), 0.5)
+    corners = chances[:, :2] if config.random_crop else centre
+    rgb = _read(pictures.cache, pictures.train, which, corners, config.size)
+    rgb = augmentation.random_affine(
+        rgb,
+        chances[:, 2:7],
+        shear=config.shear,
+        zoom=config.zoom,
+        rotation=config.rotation,
+        flip=config.flip,
+    )
+    lightness, ab = _split_lab(rgb)
+    lightness = augmentation.random_age(
+        lightness, chances[:, 7:], seeds, share=config.age
+    )
+    return lightness, ab
+
+
 def validation_batches(
     store: cache.PictureCache,
     records: np.ndarray,
@@ -117,7 +131,7 @@ def validation_batches(
     mine: range = range(1),
     parts: int = 1,
 ) -> tf.data.Dataset:
-    """One pass over pictures: centre crops, never augmented.
+    """Return one pass over pictures: centre crops, never augmented.
 
     Args:
         store: where their pixels are.

@@ -80,7 +80,7 @@ class Pictures:
 def prepare(
     config: TrainConfig, store: cache.PictureCache
 ) -> Generator[Decoding, None, Pictures]:
-    """Decodes what the cache lacks, and splits the folder.
+    """Decode what the cache lacks, and split the folder.
 
     Yields:
         Decoding while it works.
@@ -97,18 +97,8 @@ def prepare(
     large = listing.records["enlargement"] <= (config.max_enlargement or np.inf)
     used = colourful & large
     train = listing.records[used]
-    if not len(train) and colourful.any():
-        raise ColorizeError(
-            f"{folder}: all {int(colourful.sum())} colour pictures would be enlarged "
-            f"more than {config.max_enlargement:g} times to cover "
-            f"{show_size(config.box)}; lower --size or raise --max-enlargement"
-        )
     if not len(train):
-        raise ColorizeError(
-            f"{folder}: all {len(colourful)} pictures are nearly grey (colourfulness "
-            f"below {config.min_colourfulness:g}), and grey pictures teach grey; name "
-            "a folder of colour pictures, or lower --min-colourfulness"
-        )
+        raise ColorizeError(f"{folder}: {_none_of_use(config, colourful)}")
     count, unreadable = listing.found, listing.unreadable
     if config.val == "train":
         val = train
@@ -140,6 +130,21 @@ def prepare(
         twins=int(twins.sum()),
         memorised=config.val == "train",
         small=int((colourful & ~large).sum()),
+    )
+
+
+def _none_of_use(config: TrainConfig, colourful: np.ndarray) -> str:
+    """Say why nothing can be learnt from any picture, and what to do."""
+    if colourful.any():
+        return (
+            f"all {int(colourful.sum())} colour pictures would be enlarged more than "
+            f"{config.max_enlargement:g} times to cover {show_size(config.box)}; lower "
+            "--size or raise --max-enlargement"
+        )
+    return (
+        f"all {len(colourful)} pictures are nearly grey (colourfulness below "
+        f"{config.min_colourfulness:g}), and grey pictures teach grey; name a folder "
+        "of colour pictures, or lower --min-colourfulness"
     )
 
 

@@ -93,7 +93,7 @@ def export(
     hints: bool = False,
     licence: str | None = None,
 ) -> Exported:
-    """Writes a model for another runtime, and compares it there with Keras.
+    """Write a model for another runtime, and compare it there with Keras.
 
     Args:
         source: `default`, a run folder or a `.keras` file.
@@ -130,22 +130,8 @@ def export(
         raise UsageError(f"--hints: {source} takes no hints; export it without")
     pictures = [_shown(rgb, network, fixed) for rgb in _photos()]
     samples = _inputs(pictures, hints)
-    terms = SHIPPED_LICENCE if source == run_folder.SHIPPED else NOT_STATED
-    described = {
-        "name": model.name,
-        "version": colorize.__version__,
-        "input": _INPUT + (_HINTS_INPUT if hints else ""),
-        "hints": hints,
-        "output": "CIE a and b in Lab units, float32 (batch, height, width, 2)",
-        "stride": network.stride,
-        "network_size": min(fixed) if fixed else size,
-        "fixed_size": fixed,
-        "precision": precision,
-        "licence": licence or terms,
-        "source_sha256": hashlib.sha256(
-            run_folder.model_file(source).read_bytes()
-        ).hexdigest(),
-    }
+    described = _description(source, model.name, network, precision, fixed, hints)
+    described["licence"] = licence or described["licence"]
     unreadable: list[tuple[str, str]] = []
     if calibrate is not None:
         pictures, unreadable = _shown_of(calibrate, network, fixed)
@@ -160,13 +146,7 @@ def export(
         except ColorizeError as e:
             raise ColorizeError(f"{target}: {str(e).removeprefix(f'{part}: ')}") from e
         largest, mean = _difference(exported, network, samples)
-        most, usual = TOLERANCES[precision]
-        if not (largest <= most and mean <= usual):
-            raise ColorizeError(
-                f"{target}: not kept: its ab differs from that of Keras by "
-                f"{largest:.3g} at most and {mean:.3g} on average; {most:g} and "
-                f"{usual:g} are tolerated in {precision}"
-            )
+        _check_difference(target, precision, largest, mean)
         fast = runtimes.open_network(source)
         seconds, keras_seconds = (
             _seconds(one, *samples[0]) for one in (exported, fast)
@@ -185,8 +165,46 @@ def export(
     )
 
 
+def _description(
+    source: Path,
+    name: str,
+    network: runtimes.Network,
+    precision: str,
+    fixed: tuple[int, int] | None,
+    hints: bool,
+) -> dict[str, Any]:
+    """Return what a file says of itself."""
+    model_file = run_folder.model_file(source)
+    return {
+        "name": name,
+        "version": colorize.__version__,
+        "input": _INPUT + (_HINTS_INPUT if hints else ""),
+        "hints": hints,
+        "output": "CIE a and b in Lab units, float32 (batch, height, width, 2)",
+        "stride": network.stride,
+        "network_size": min(fixed) if fixed else network.size,
+        "fixed_size": fixed,
+        "precision": precision,
+        "licence": SHIPPED_LICENCE if source == run_folder.SHIPPED else NOT_STATED,
+        "source_sha256": hashlib.sha256(model_file.read_bytes()).hexdigest(),
+    }
+
+
+def _check_difference(
+    target: Path, precision: str, largest: float, mean: float
+) -> None:
+    """Raise ColorizeError where a file's ab differs too much from that of Keras."""
+    most, usual = TOLERANCES[precision]
+    if not (largest <= most and mean <= usual):
+        raise ColorizeError(
+            f"{target}: not kept: its ab differs from that of Keras by {largest:.3g} "
+            f"at most and {mean:.3g} on average; {most:g} and {usual:g} are tolerated "
+            f"in {precision}"
+        )
+
+
 def check(source: Path, target: Path, precision: str, calibrate: Path | None) -> None:
-    """Raises UsageError for what makes no sense, before anything slow."""
+    """Raise UsageError for what makes no sense, before anything slow."""
     if target.suffix not in runtimes.RUNTIMES:
         suffixes = " or ".join(runtimes.RUNTIMES)
         raise UsageError(f"{target}: the name must end in {suffixes}")
@@ -199,7 +217,7 @@ def check(source: Path, target: Path, precision: str, calibrate: Path | None) ->
 
 
 def _require(target: Path) -> None:
-    """Raises ColorizeError where what writes a file is not installed."""
+    """Raise ColorizeError where what writes a file is not installed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of packages that we do not maintain
@@ -216,7 +234,7 @@ def _require(target: Path) -> None:
 
 @contextlib.contextmanager
 def _converting(source: Path, target: Path) -> Iterator[None]:
-    """Says in one line what a converter cannot do, and nothing else of all it says."""
+    """Say in one line what a converter cannot do, and nothing else of all it says."""
     try:
         with quiet.held_back(warnings=False), warnings.catch_warnings():
             warnings.simplefilter("ignore")
