@@ -46,18 +46,17 @@ type: $(READY) ## Check types
 
 PHOTOS ?= $(error name a folder: make gamma PHOTOS=path/to/photos)
 RUNS ?= runs
+# One stage: gone on with if it was begun. (1) its recipe, (2) the stage before it.
+STAGE = if [ -f "$(RUNS)/gamma-$(1)/config.toml" ]; then \
+	$(BIN)/colorize train --resume --out "$(RUNS)/gamma-$(1)"; else \
+	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma/$(1).toml \
+	$(if $(2),--init "$(RUNS)/gamma-$(2)") --out "$(RUNS)/gamma-$(1)" $(FLAGS); fi
 # To try it out: FLAGS="--epochs 1 --steps-per-epoch 1" RUNS=/tmp/try
 gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=folder
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma.toml --out $(RUNS)/gamma-1 $(FLAGS)
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-more.toml --init $(RUNS)/gamma-1 --out $(RUNS)/gamma-2 $(FLAGS)
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-looks.toml --init $(RUNS)/gamma-2 --out $(RUNS)/gamma-3 $(FLAGS)
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-larger.toml --init $(RUNS)/gamma-3 --out $(RUNS)/gamma-4 $(FLAGS)
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-early.toml --out $(RUNS)/gamma-early $(FLAGS)
-	$(BIN)/colorize blend $(RUNS)/gamma-4 $(RUNS)/gamma-early $(RUNS)/gamma-mean.keras
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-decoder.toml --init $(RUNS)/gamma-mean.keras --out $(RUNS)/gamma-5 $(FLAGS)
-	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma-early.toml --freeze none --loss "bins + 0.25 perceptual" --out $(RUNS)/gamma-early-looks $(FLAGS)
-	$(BIN)/colorize blend $(RUNS)/gamma-5 $(RUNS)/gamma-early-looks $(RUNS)/gamma.keras --share 0.8 --share 0.2 --saturation 1.35
-	$(BIN)/python -c "from pathlib import Path; from colorize.models import saved; print(saved.ship(Path('$(RUNS)/gamma.keras'), Path('$(RUNS)/weights')))"
+	$(call STAGE,1-see)
+	$(call STAGE,2-learn,1-see)
+	$(call STAGE,3-decide,2-learn)
+	$(BIN)/python -c "from pathlib import Path; from colorize.models import saved; print(saved.ship(Path('$(RUNS)/gamma-3-decide'), Path('$(RUNS)/weights')))"
 	@echo "To ship them: cp $(RUNS)/weights/* colorize/weights/"
 
 bench: $(READY) ## Time a step of Fusion, and gamma's network against one of 2016
