@@ -513,3 +513,36 @@ def test_heic_without_its_library_names_it(monkeypatch, draw):
     monkeypatch.setitem(__import__("sys").modules, "pi_heif", None)
     with pytest.raises(ColorizeError, match="pip install pi-heif"):
         reading.Document((HEIC / "drawn8.heic").read_bytes())
+
+
+def test_a_dib_is_read_as_the_bmp_without_its_head(draw, tmp_path):
+    picture = Image.fromarray(draw(20, 30))
+    picture.save(tmp_path / "a.dib")
+    picture.save(tmp_path / "a.bmp")
+    pages = [reading.Document(tmp_path / name).page() for name in ("a.dib", "a.bmp")]
+    np.testing.assert_array_equal(*(page.load() for page in pages))
+
+
+def test_what_no_reader_supports_is_not_called_damaged(draw, tmp_path):
+    Image.fromarray(draw(20, 30)).save(tmp_path / "a.bmp")
+    data = bytearray((tmp_path / "a.bmp").read_bytes())
+    data[28:30] = (2).to_bytes(2, "little")  # bits of a pixel
+    (tmp_path / "a.bmp").write_bytes(data)
+    with pytest.raises(ColorizeError, match="^not supported .*pixel depth"):
+        reading.Document(tmp_path / "a.bmp")
+
+
+def test_a_tiff_is_not_said_to_need_a_package_that_would_not_help(draw, tmp_path):
+    path = tmp_path / "a.tif"
+    Image.fromarray(draw(64, 64)).save(path, compression="jpeg")
+    data = path.read_bytes()
+    at = data.index(b"\xff\xda")  # the scan of its JPEG begins
+    path.write_bytes(data[: at + 2] + bytes(len(data) - at - 2))
+    with pytest.raises(ColorizeError) as caught:
+        reading.Document(path).page().load()
+    assert "imagecodecs" not in str(caught.value)
+    Image.new("L", (4, 4)).save(tmp_path / "broken.png")
+    head = (tmp_path / "broken.png").read_bytes()[:8]
+    (tmp_path / "broken.png").write_bytes(head + b"nothing")
+    with pytest.raises(ColorizeError, match="^damaged or incomplete$"):
+        reading.Document(tmp_path / "broken.png")

@@ -17,7 +17,7 @@ import pyvips
 from PIL import Image
 
 from colorize.errors import ColorizeError
-from colorize.pictures import bmp, containers, formats, ifd, tiff_pages
+from colorize.pictures import bmp, containers, formats, ifd, reasons, tiff_pages
 from colorize.pictures.formats import Format
 from colorize.pictures.profiles import BLOB
 from colorize.pictures.sources import Source
@@ -340,9 +340,7 @@ class _PillowDecoder(_WholeDecoder):
 
     def __init__(self, source: Source, format: Format) -> None:
         self._source = source
-        self._reads = (
-            ("PPM",) if format is formats.PNM else (format.name.replace(" ", ""),)
-        )
+        self._reads = _PILLOW_NAMES[format]
         with self._image() as image:
             self._bits = _bits(source, format, image)
             self._mode = _AS.get(image.mode, image.mode)
@@ -368,7 +366,7 @@ class _PillowDecoder(_WholeDecoder):
                 with Image.open(file, formats=self._reads) as image:
                     yield image
         except _ERRORS as e:
-            raise ColorizeError(f"damaged or incomplete ({e})") from e
+            raise ColorizeError(reasons.in_words(e)) from e
 
     def _pixels(self) -> np.ndarray:
         with self._image() as image:
@@ -451,20 +449,16 @@ class _HeicDecoder(_WholeDecoder):
         try:
             return pi_heif.open_heif(data, convert_hdr_to_8bit=False)
         except _ERRORS as e:
-            raise ColorizeError(f"damaged or incomplete ({_line(e)})") from e
+            raise ColorizeError(reasons.in_words(e)) from e
 
     def _pixels(self) -> np.ndarray:
         file = self._opened()
         try:
             pixels = np.asarray(file[file.primary_index])
         except _ERRORS as e:
-            raise ColorizeError(f"damaged or incomplete ({_line(e)})") from e
+            raise ColorizeError(reasons.in_words(e)) from e
         deep = pixels.dtype == np.uint16
         return _full_levels(pixels, self._bits) if deep else pixels
-
-
-def _line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _field(image: pyvips.Image, name: str) -> Any:

@@ -95,7 +95,7 @@ AVIF = Format(
     longest=65_536,
 )
 GIF = Format("gif", "GIF", (".gif",), ((0, b"GIF8"),))
-BMP = Format("bmp", "BMP", (".bmp", ".dib"), ((0, b"BM"),))
+BMP = Format("bmp", "BMP", (".bmp", ".dib"), ((0, b"BM"), (0, b"\x28\0\0\0")))
 PNM = Format(
     "pnm",
     "PNM",

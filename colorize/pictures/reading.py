@@ -369,8 +369,7 @@ def explained(why: Callable[[], str] | None = None) -> Iterator[None]:
     except pyvips.Error as e:
         lines = (e.detail or e.message).split("\n")
         reason = why() if why else next(filter(None, map(str.strip, lines)), "")
-        detail = f" ({reason})" if reason else ""
-        raise ColorizeError(f"damaged or incomplete{detail}") from e
+        raise ColorizeError(reasons.in_words(reason)) from e
 
 
 def _field(image: pyvips.Image, name: str) -> Any:

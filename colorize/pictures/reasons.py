@@ -6,7 +6,7 @@ or tifffile where that is TIFF.
 """
 
 import tifffile
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from colorize.errors import first_line
 from colorize.pictures import MAX_MEGAPIXELS, formats
@@ -23,14 +23,39 @@ def reason(source: Source, format: Format, page: int = 0) -> str:
         page: of a TIFF, from 0.
     """
     try:
-        with source.opened() as file:
-            if format is formats.TIFF:
-                with tifffile.TiffFile(file) as tiff:
-                    tiff.pages[page].asarray(maxworkers=1)
-                return ""
-            with Image.open(file) as image:
-                if image.width * image.height <= MAX_MEGAPIXELS * 1e6:
-                    image.load()
+        if format is formats.TIFF:
+            with source.opened() as file, tifffile.TiffFile(file) as tiff:
+                tiff.pages[page].asarray(maxworkers=1)
+            return ""
+        _load(source, 0)
     except Exception as e:  # readers raise all kinds of errors
-        return first_line(e)
+        if "imagecodecs" not in str(e):
+            return _line(e)
+    else:
+        return ""
+    try:  # tifffile lacks the decoder of this compression, and Pillow may have it
+        _load(source, page)
+    except Exception as e:
+        return _line(e)
     return ""
+
+
+def in_words(error: Exception | str) -> str:
+    """Return what is wrong with a picture, by what its reader says or raised."""
+    line = _line(error) if isinstance(error, Exception) else error
+    if "unsupported" in line.lower() or "not supported" in line.lower():
+        return f"not supported ({line})"
+    return f"damaged or incomplete ({line})" if line else "damaged or incomplete"
+
+
+def _load(source: Source, page: int) -> None:
+    """Have Pillow decode a picture, unless it is too large for a second look."""
+    with source.opened() as file, Image.open(file) as image:
+        image.seek(page)
+        if image.width * image.height <= MAX_MEGAPIXELS * 1e6:
+            image.load()
+
+
+def _line(error: Exception) -> str:
+    # The message of the first names an object of Python.
+    return "" if isinstance(error, UnidentifiedImageError) else first_line(error)
