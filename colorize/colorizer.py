@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from colorize import color, images, run_folder, runtimes, upsampling
+from colorize import hints as known
 from colorize.config import SHORT_SIDE
 from colorize.pictures import reading
 from colorize.runtimes import Network
@@ -148,13 +149,17 @@ class Colorizer:
         self,
         pages: Sequence[reading.Page],
         size: int | None,
-        hints: Sequence[np.ndarray | None],
+        hints: Sequence[Any],
     ) -> list[np.ndarray]:
-        for page, hint in zip(pages, hints, strict=True):
-            if hint is not None:
-                _check_hints(hint, page.height, page.width)
         small = [page.shrunk(*seen_at(page, size or self.size)) for page in pages]
-        return self.batch_ab(small, hints)
+        arrays = []
+        for page, hint, levels in zip(pages, hints, small, strict=True):
+            if isinstance(hint, np.ndarray):
+                _check_hints(hint, page.height, page.width)
+            elif hint is not None:
+                hint = known.of(hint).array(*levels.shape)
+            arrays.append(hint)
+        return self.batch_ab(small, arrays)
 
     def colorize(
         self,
@@ -173,9 +178,10 @@ class Colorizer:
                 one array (N, H, W, channels).
             size: short side shown to the network, in pixels; None for its usual one.
             saturation: what ab is multiplied by, that of hints too; 0 gives grey.
-            hints: (H, W, 3) float32: ab in Lab units, and how sure it is, from 0 (no
-                hint) to 1; for several images a list of these and of None. The network
-                sees their means, weighted by how sure they are, brought into gamut.
+            hints: points, such as [{"x": 0.42, "y": 0.31, "color": "#3b5f8a"}] (see
+                `colorize.hints`); or (H, W, 3) float32, at the size of the image: ab in
+                Lab units, and how sure it is, from 0 (no hint) to 1. For several images
+                a list of these and of None.
 
         Returns:
             For a path or a PIL image, an upright PIL image of 8 bits a channel; for an
@@ -213,7 +219,7 @@ class Colorizer:
         several: Sequence[Any],
         size: int | None,
         saturation: float,
-        hints: Sequence[np.ndarray | None],
+        hints: Sequence[Any],
     ) -> list[Any]:
         opened = [images.page_of(image) for image in several]
         predicted = self._pages_ab([page for page, *_ in opened], size, hints)
@@ -225,8 +231,6 @@ class Colorizer:
 
 
 def _check_hints(hints: np.ndarray, height: int, width: int) -> None:
-    if not isinstance(hints, np.ndarray):
-        raise TypeError(f"hints must be an array, got {type(hints).__name__}")
     if hints.shape != (height, width, 3) or hints.dtype != np.float32:
         raise ValueError(
             f"hints must be ({height}, {width}, 3) float32 for this picture, got "
@@ -249,33 +253,11 @@ def _stacked(
 
 def _displayable(hints: np.ndarray, lightness: np.ndarray) -> np.ndarray:
     """Return hints (H, W, 3) as small as L (h, w), in gamut there: (h, w, 3)."""
-    small = mean_hints(hints, *lightness.shape)
+    small = known.mean(hints, *lightness.shape)
     hinted = small[..., 2] > 0
     lab = np.concatenate([lightness[hinted][:, None], small[hinted][:, :2]], axis=-1)
     small[hinted, :2] = color.into_gamut(lab)[:, 1:]
     return small
-
-
-def mean_hints(hints: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Average hints over the pixels of a smaller picture.
-
-    Args:
-        hints: (H, W, 3) float32: ab in Lab units, and how sure it is in [0, 1].
-        height: of the smaller picture.
-        width: of it.
-
-    Returns:
-        (height, width, 3) float32: the mean ab weighted by how sure it is, and how
-        sure on average.
-    """
-    sure = hints[..., 2]
-    planes = (hints[..., 0] * sure, hints[..., 1] * sure, sure)
-    a, b, sure = (
-        np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BOX))
-        for plane in planes
-    )
-    share = np.maximum(sure, np.finfo(np.float32).tiny)
-    return np.stack([a / share, b / share, sure], axis=-1)
 
 
 def seen_at(page: reading.Page, size: int) -> tuple[int, int]:

@@ -15,7 +15,7 @@ LAYERS = [  # from the bottom; a room is a file or a folder here
     ["config", "run_folder"],
     ["pictures"],
     ["models", "datasets"],
-    ["runtimes", "upsampling", "images"],
+    ["runtimes", "upsampling", "images", "hints"],
     ["colorizer"],
     ["prediction", "training"],
     ["evaluation"],

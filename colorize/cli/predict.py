@@ -64,6 +64,21 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
     help="Strength of the colours; 0 is grey.",
 )
 @click.option(
+    "--hint",
+    "points",
+    multiple=True,
+    metavar="X,Y=COLOUR",
+    help="Of a single picture: the colour at a place, in shares of width and height "
+    'from the upper left, as in "0.42,0.31=#3b5f8a"; repeatable.',
+)
+@click.option(
+    "--hints",
+    "hints_folder",
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder with known colours, a.hints.json or a.hints.png for a.jpg, in the "
+    "tree of the pictures; or the file of a single one.",
+)
+@click.option(
     "--compare",
     is_flag=True,
     help="Instead of copies, write a sheet of each picture over sizes and saturations, "
@@ -119,6 +134,7 @@ def predict(
     output: str | None,
     named: Path | None,
     size: int | None,
+    points: tuple[str, ...],
     shard: str | None,
     precision: str,
     provenance: bool,
@@ -138,6 +154,7 @@ def predict(
     colorize predict scans/ coloured/
     colorize predict *.jpg coloured/
     colorize predict portrait.jpg coloured/portrait.png --saturation 1.2
+    colorize predict portrait.jpg coloured/ --hint "0.5,0.8=navy"   # her dress was blue
     colorize predict scans/ sheets/ --compare          # to choose by looking
     colorize predict scans/ coloured/ --report done.jsonl --preserve-times
     colorize predict - - < grey.jpg > coloured.jpg
@@ -155,6 +172,8 @@ def predict(
             total = _check_files(places, flags, options["format"], part)
         if flags.compare:
             options["format"] = "png"
+        single = places.piped or (len(places.inputs) == 1 and total == 1)
+        options |= _hints(points, options["hints_folder"], single=single)
         model = model_path(named)
     with explained(lambda: "stopped; run the same command again for the rest"):
         from colorize import runtimes
@@ -162,6 +181,11 @@ def predict(
         from colorize.prediction.job import Origin, Settings
 
         network = runtimes.open_network(model, precision)
+        if (points or options["hints_folder"]) and not network.takes_hints:
+            raise UsageError(
+                f"{named or 'default'}: this model takes no hints; train one that does "
+                "by colorize train --model gamma"
+            )
         if size and network.fixed:
             height, width = network.fixed
             raise UsageError(f"--size: {model} takes {height}x{width} and nothing else")
@@ -180,6 +204,29 @@ def predict(
         failed = _predict_files(colorizer, places, settings, flags, part, total)
     if failed:
         raise SystemExit(1)
+
+
+def _hints(
+    points: tuple[str, ...], folder: Path | None, *, single: bool
+) -> dict[str, Any]:
+    """Return the settings of hints: those of the only picture, and a folder of them.
+
+    Raises:
+        UsageError: hints of one picture would be those of several.
+        ColorizeError: a file is not one of hints.
+    """
+    if not points and folder is None:
+        return {}
+    from colorize import hints
+
+    known = hints.Hints(tuple(map(hints.parse, points)), sources=points)
+    if points and not single:
+        raise UsageError("--hint is for a single picture; of several: --hints FOLDER")
+    if folder is None or folder.is_dir():
+        return {"hints": known if points else None, "hints_folder": folder}
+    if not single:
+        raise UsageError(f"--hints {folder}: a file is for one picture; name a folder")
+    return {"hints": hints.joined(hints.read(folder), known), "hints_folder": None}
 
 
 class _Flags(NamedTuple):

@@ -16,6 +16,7 @@ from colorize.pictures.formats import Format
 
 _AVIF_HEAD = 1 << 16  # bytes within which an AVIF file says how deep it is
 NO_SUFFIX = "no suffix"  # in counts by suffix
+HINTS = ".hints"  # the stem of painted hints ends so
 COPIES = "folders of colorize's copies"  # the same
 # A file in folders that hold coloured copies, and what the names of those beside their
 # originals end in: neither is a picture to color, or to learn from. Marking folders
@@ -113,10 +114,11 @@ class _Walk:
             return False
         suffix = path.suffix.lower()
         if formats.by_suffix(suffix):
-            if not path.stem.endswith(COPY):
-                return True
-            self._pass_over(COPY + suffix)
-            return False
+            for ending in (COPY, HINTS):
+                if path.stem.endswith(ending):
+                    self._pass_over(ending + suffix)
+                    return False
+            return True
         if suffix and self._passed_over is None:
             return False
         head = b"" if formats.unsupported_by_suffix(suffix) else _head(path)

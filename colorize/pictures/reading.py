@@ -35,6 +35,7 @@ from colorize.pictures import (
     parts,
     profiles,
     reasons,
+    xmp,
 )
 from colorize.pictures.decoding import image_of
 from colorize.pictures.formats import Format
@@ -189,6 +190,14 @@ class Page:
         """All of it as (height, width, 3) uint8, without its transparency."""
         pixels = color.to_depth(self.load()[..., : self._colours], 8)
         return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def made_with(path: Path) -> str | None:
+    """Return what a copy says of the making of its colours; None if it says nothing."""
+    try:
+        return xmp.made_with(Document(path).page().metadata.xmp)
+    except (ColorizeError, OSError):
+        return None
 
 
 def page_of(pixels: np.ndarray) -> Page:

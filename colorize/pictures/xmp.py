@@ -344,6 +344,23 @@ def _say(rdf: ElementTree.Element, provenance: Provenance) -> None:
     event.set(f"{{{_EVENT}}}parameters", parameters)
 
 
+def made_with(packet: bytes) -> str | None:
+    """Return what a copy says of the making of its colours; None if it is none of ours.
+
+    Args:
+        packet: its XMP.
+    """
+    try:
+        rdf = _rdf(_parsed(packet))
+    except (ElementTree.ParseError, ValueError):
+        return None
+    for event in reversed(list(rdf.iter(f"{{{_RDF}}}li"))):
+        agent = event.get(f"{{{_EVENT}}}softwareAgent", "")
+        if agent.startswith("colorize "):
+            return event.get(f"{{{_EVENT}}}parameters", "")
+    return None
+
+
 def _property(rdf: ElementTree.Element, name: str) -> str:
     """Return the words of a property, as attribute or element; empty for none."""
     for description in rdf.iter(f"{{{_RDF}}}Description"):

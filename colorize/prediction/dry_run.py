@@ -100,7 +100,7 @@ def _looked_at(job: Job, settings: Settings) -> tuple[Job, float]:
     begun = time.monotonic()
     try:
         if job.planned:
-            job = job.compared_with_output(overwrite=settings.overwrite)
+            job = steps.compare_with_output(job, settings)
         if not job.planned:
             return job, 0.0
         job, picture = steps.open_input(job, settings)

@@ -12,7 +12,8 @@ import colorize
 from colorize import run_folder
 from colorize.config import SHORT_SIDE
 from colorize.errors import ColorizeError
-from colorize.pictures import MAX_MEGAPIXELS, metadata, writing
+from colorize.hints import Hints
+from colorize.pictures import MAX_MEGAPIXELS, metadata, reading, writing
 from colorize.prediction import MAX_MEMORY
 
 
@@ -26,6 +27,8 @@ class Settings:
         format: a key of `formats.SUFFIXES`.
         overwrite: whether to colour again what is there already.
         preserve_times: whether a copy gets the dates of its original.
+        hints: of the only picture; None for none.
+        hints_folder: where the hints of each picture are found by its name.
         provenance: what a copy says about the making of its colours; None for nothing.
         max_megapixels: a page with more is refused.
         max_memory: bytes of decoded and painted pixels in flight.
@@ -36,6 +39,8 @@ class Settings:
     format: str = "keep"
     overwrite: bool = False
     preserve_times: bool = False
+    hints: Hints | None = None
+    hints_folder: Path | None = None
     provenance: metadata.Provenance | None = None
     max_megapixels: float = MAX_MEGAPIXELS
     max_memory: int = MAX_MEMORY * 10**6
@@ -57,6 +62,7 @@ class Job:
         height: of the first, in pixels.
         width: of the first, in pixels.
         size: short side that the network saw, in pixels.
+        hints: the files and points that it was told.
         seconds: from the start of reading to the end of writing, waiting included.
     """
 
@@ -71,6 +77,7 @@ class Job:
     height: int = 0
     width: int = 0
     size: int = 0
+    hints: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -89,11 +96,13 @@ class Job:
         """Return the job with further warnings."""
         return replace(self, warnings=(*self.warnings, *warnings))
 
-    def compared_with_output(self, *, overwrite: bool) -> "Job":
+    def compared_with_output(self, *, overwrite: bool, parameters: str = "") -> "Job":
         """Return the job, skipped or failed where its output is there already.
 
         Args:
             overwrite: whether to replace what is there.
+            parameters: what the copy would say of its making; one that names other
+                hints or another saturation is made again. Empty not to look.
 
         Raises:
             OSError: the output or its folder cannot be looked at.
@@ -105,6 +114,9 @@ class Job:
         if overwrite:
             return self
         if writing.is_whole(self.output):
+            before = _changed(self.output, parameters) if parameters else ""
+            if before:
+                return self.warned(f"made again: it was made with {before}")
             return replace(self, outcome="skipped")
         if self.output.stat().st_size:  # no work of ours, which appears whole
             reason = f"{self.output} is there and not whole; --overwrite replaces it"
@@ -126,6 +138,33 @@ class Job:
         return replace(
             self, outcome="failed", reason=reason, fault=fault, seconds=seconds
         )
+
+
+def with_hints(
+    provenance: metadata.Provenance, hints: Hints | None
+) -> metadata.Provenance:
+    """Return what a copy says of its making, with the hints."""
+    if hints is None:
+        return provenance
+    parameters = f"{provenance.parameters} hints={hints.digest}"
+    return replace(provenance, parameters=parameters)
+
+
+def _changed(output: Path, parameters: str) -> str:
+    """Return with what a copy was made, where that is not what is asked for now."""
+    before = reading.made_with(output)
+    if before is None:
+        return ""
+    was, now = (
+        dict(part.partition("=")[::2] for part in text.split())
+        for text in (before, parameters)
+    )
+    changed = [
+        f"{name} {was.get(name, 'none')}"
+        for name in ("saturation", "hints")
+        if was.get(name) != now.get(name)
+    ]
+    return ", ".join(changed)
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ class _Pipeline:
         task = _Task(job)
         with task.failing_alone():
             if task.job.planned:
-                task.job = job.compared_with_output(overwrite=self.settings.overwrite)
+                task.job = steps.compare_with_output(job, self.settings)
             if task.job.planned:
                 task.job, task.picture = steps.open_input(task.job, self.settings)
         # Each waits for its turn, also one that needs nothing: so the turns go on.
@@ -209,10 +209,10 @@ class _Pipeline:
     def _color(self, tasks: Sequence[_Task]) -> None:
         """Show pictures to the network."""
         try:
+            pictures = [task.picture for task in tasks]
             small = [task.small for task in tasks]
-            for task, ab in zip(
-                tasks, steps.color_together(self.colorizer, small), strict=True
-            ):
+            colored = steps.color_together(self.colorizer, pictures, small)
+            for task, ab in zip(tasks, colored, strict=True):
                 task.ab = ab
         except Exception:  # one by one, then, and smaller where it must be
             for task in tasks:

@@ -18,11 +18,13 @@ from typing import BinaryIO
 
 import numpy as np
 
+from colorize import hints
 from colorize.colorizer import Colorizer, painted, seen_at
 from colorize.errors import ColorizeError
+from colorize.hints import Hints
 from colorize.pictures import formats, inventory, reading, writing
 from colorize.pictures.formats import Format
-from colorize.prediction.job import Job, Settings
+from colorize.prediction.job import Job, Settings, with_hints
 
 _SMALLEST = 64  # short side: with no memory for less, a picture has failed
 
@@ -38,6 +40,7 @@ class Picture:
         bytes: that its pixels take, decoded and painted; 0 if it goes through strip
             by strip.
         canvas: of these, for the painted pixels.
+        hints: of the first page.
     """
 
     pages: Sequence[reading.Page]
@@ -45,6 +48,7 @@ class Picture:
     suffix: str
     bytes: int
     canvas: int
+    hints: Hints | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -91,6 +95,31 @@ def open_picture(
     return Picture(pages, document.format, suffix, total, canvas)
 
 
+def find_hints(job: Job, settings: Settings) -> Hints | None:
+    """Return what is known of a picture's colours.
+
+    Raises:
+        ColorizeError: a file is not one of hints.
+    """
+    if settings.hints_folder is None:
+        return settings.hints
+    return hints.joined(hints.find(settings.hints_folder, job.name), settings.hints)
+
+
+def compare_with_output(job: Job, settings: Settings) -> Job:
+    """Return a job, skipped or failed where its output is there and is not to change.
+
+    Raises:
+        ColorizeError: a file is not one of hints.
+        OSError: the output or its folder cannot be looked at.
+    """
+    parameters = ""
+    if settings.provenance is not None and job.output.exists():
+        made = with_hints(settings.provenance, find_hints(job, settings))
+        parameters = made.parameters
+    return job.compared_with_output(overwrite=settings.overwrite, parameters=parameters)
+
+
 def open_input(job: Job, settings: Settings) -> tuple[Job, Picture]:
     """Open the input of a job.
 
@@ -107,6 +136,12 @@ def open_input(job: Job, settings: Settings) -> tuple[Job, Picture]:
         content = picture.format.name
         job = job.warned(f"{content} by its content, not {job.input.suffix}")
     first = picture.pages[0]
+    if (known := find_hints(job, settings)) is not None:
+        known.check_aspect(first.height, first.width)
+        picture = replace(picture, hints=known)
+        job = replace(job, hints=known.sources)
+        if len(picture.pages) > 1:
+            job = job.warned(f"hints for the first of its {len(picture.pages)} pages")
     job = replace(
         job,
         pages=len(picture.pages),
@@ -148,13 +183,26 @@ def _shrunk(page: reading.Page, size: int) -> np.ndarray:
     return page.shrunk(*seen_at(page, size))
 
 
+def _hint_arrays(
+    picture: Picture, small: Sequence[np.ndarray]
+) -> list[np.ndarray | None]:
+    """Return the hints of each page, as large as what the network sees of it."""
+    arrays: list[np.ndarray | None] = [None] * len(small)
+    if picture.hints is not None:
+        arrays[0] = picture.hints.array(*small[0].shape)
+    return arrays
+
+
 def color_together(
-    colorizer: Colorizer, small: Sequence[Sequence[np.ndarray]]
+    colorizer: Colorizer,
+    pictures: Sequence[Picture],
+    small: Sequence[Sequence[np.ndarray]],
 ) -> list[list[np.ndarray]]:
     """Show several pictures to the network at once.
 
     Args:
         colorizer: the model.
+        pictures: from `open_picture`.
         small: from `read`, of each picture.
 
     Returns:
@@ -163,7 +211,9 @@ def color_together(
     Raises:
         MemoryError: there is not enough for all of them.
     """
-    ab = iter(colorizer.batch_ab([levels for pages in small for levels in pages]))
+    levels = [one for pages in small for one in pages]
+    arrays = [_hint_arrays(*both) for both in zip(pictures, small, strict=True)]
+    ab = iter(colorizer.batch_ab(levels, [one for pages in arrays for one in pages]))
     return [[next(ab) for _ in pages] for pages in small]
 
 
@@ -183,14 +233,16 @@ def color(
     """
     with contextlib.suppress(MemoryError):
         # All pages at once, for the sums that they have beside other pictures.
-        return Colors(colorizer.batch_ab(small), size)
+        return Colors(colorizer.batch_ab(small, _hint_arrays(picture, small)), size)
     smaller, ab = size, []
     for page, levels in zip(picture.pages, small, strict=True):
         if smaller < size:
             levels = _shrunk(page, smaller)
         while True:
             try:
-                ab += colorizer.batch_ab([levels])
+                first = page is picture.pages[0]
+                arrays = _hint_arrays(picture, [levels]) if first else None
+                ab += colorizer.batch_ab([levels], arrays)
                 break
             except MemoryError:
                 smaller //= 2
@@ -230,15 +282,15 @@ def write(
     """
     lost: list[str] = []
     damaged: list[list[str]] = []
+    provenance = settings.provenance
+    provenance = provenance and with_hints(provenance, picture.hints)
     pages = picture.pages
     if picture.suffix != ".tif" and len(pages) > 1:
         lost.append(f"only the first of its {len(pages)} pages")
         pages = pages[:1]
 
     def colored(page: reading.Page, ab: np.ndarray) -> writing.Coloured:
-        bits, alpha, carried, missing = writing.fitted(
-            page, picture.suffix, settings.provenance
-        )
+        bits, alpha, carried, missing = writing.fitted(page, picture.suffix, provenance)
         damaged.append(missing)
         strips = painted(page, settings.saturation * ab, bits=bits, alpha=alpha)
         size = (page.height, page.width)
@@ -279,6 +331,8 @@ def predict_bytes(
         ColorizeError: it is not a whole picture.
     """
     picture = open_picture(data, settings)
+    if settings.hints is not None:
+        picture = replace(picture, hints=settings.hints)
     colors = color(colorizer, picture, read(picture, settings.size), settings.size)
     file = io.BytesIO()
     lost = write(file, picture, colors.ab, settings)

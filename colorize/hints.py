@@ -1,0 +1,253 @@
+"""Hints: what the user knows of a picture's colours, as files, points and arrays.
+
+A file of points, `NAME.hints.json`:
+
+    {"version": 1, "points": [{"x": 0.42, "y": 0.31, "color": "#3b5f8a"}]}
+
+x and y are shares of width and height from the upper left of the upright picture. A
+point may have a `radius`, a share of the short side (0.01), and say how `sure` it is,
+from 0 to 1 (1). Or `NAME.hints.png`, painted on a transparent layer over the picture,
+at any size of that aspect: its alpha is how sure each pixel is.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageColor
+
+from colorize import color
+from colorize.errors import ColorizeError, UsageError
+from colorize.pictures import reading
+
+JSON, PNG = ".hints.json", ".hints.png"
+VERSION = 1
+_MOST_POINTS = 10_000
+_RADIUS = 0.01  # of a point that names none, as a share of the short side
+_LEAST = 3.0  # pixels that the network sees: smaller ones it was not taught
+_ASPECT = 0.02  # a painted file's aspect may differ by so much, as sizes are rounded
+
+
+@dataclass(frozen=True)
+class Point:
+    """A colour that is known at a place.
+
+    Attributes:
+        x: share of the width, from the left.
+        y: share of the height, from the top.
+        rgb: sRGB, 8 bits; its hue and chroma count, not its lightness.
+        radius: share of the short side.
+        sure: from 0 to 1.
+    """
+
+    x: float
+    y: float
+    rgb: tuple[int, int, int]
+    radius: float = _RADIUS
+    sure: float = 1.0
+
+
+@dataclass(frozen=True)
+class Hints:
+    """All that is known of one picture.
+
+    Attributes:
+        points: where they meet, the later counts, and they lie over what is painted.
+        painted: (H, W, 4) uint8, sRGB and how sure; None for nothing.
+        sources: the names of the files, or the points as they were typed.
+    """
+
+    points: tuple[Point, ...] = ()
+    painted: np.ndarray | None = None
+    sources: tuple[str, ...] = ()
+
+    def array(self, height: int, width: int) -> np.ndarray:
+        """Return the hints as a network takes them.
+
+        Args:
+            height: of what the network sees, in pixels.
+            width: the same.
+
+        Returns:
+            (height, width, 3) float32: ab in Lab units, and how sure.
+        """
+        hints = np.zeros((height, width, 3), np.float32)
+        if self.painted is not None:
+            ab = color.rgb_to_lab(self.painted[..., :3])[..., 1:]
+            sure = self.painted[..., 3:].astype(np.float32) / 255
+            hints = mean(np.concatenate([ab, sure], axis=-1), height, width)
+        for point in self.points:
+            _paint(hints, point)
+        return hints
+
+    @property
+    def digest(self) -> str:
+        """Return eight digits that differ where the hints do."""
+        painted = b"" if self.painted is None else self.painted.tobytes()
+        return hashlib.sha256(repr(self.points).encode() + painted).hexdigest()[:8]
+
+    def check_aspect(self, height: int, width: int) -> None:
+        """Raise ColorizeError where what is painted is of another picture."""
+        if self.painted is None:
+            return
+        rows, columns = self.painted.shape[:2]
+        if abs(columns * height / (rows * width) - 1) > _ASPECT:
+            raise ColorizeError(
+                f"{self.sources[0]}: {columns}x{rows} has another aspect than the "
+                f"picture, {width}x{height}"
+            )
+
+
+def mean(hints: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Average hints over the pixels of a picture of another size.
+
+    Args:
+        hints: (H, W, 3) float32: ab in Lab units, and how sure it is in [0, 1].
+        height: of that picture.
+        width: of it.
+
+    Returns:
+        (height, width, 3) float32: the mean ab weighted by how sure it is, and how
+        sure on average.
+    """
+    sure = hints[..., 2]
+    planes = (hints[..., 0] * sure, hints[..., 1] * sure, sure)
+    a, b, sure = (
+        np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BOX))
+        for plane in planes
+    )
+    share = np.maximum(sure, np.finfo(np.float32).tiny)
+    return np.stack([a / share, b / share, sure], axis=-1)
+
+
+def _paint(hints: np.ndarray, point: Point) -> None:
+    """Paint a disc."""
+    height, width, _ = hints.shape
+    radius = max(point.radius * min(height, width), _LEAST)
+    row, column = point.y * height, point.x * width
+    top, left = max(0, int(row - radius)), max(0, int(column - radius))
+    part = hints[top : math.ceil(row + radius), left : math.ceil(column + radius)]
+    rows, columns = np.mgrid[: part.shape[0], : part.shape[1]] + 0.5
+    disc = np.hypot(rows + top - row, columns + left - column) <= radius
+    rgb = np.array(point.rgb, np.uint8).reshape(1, 1, 3)
+    part[disc] = (*color.rgb_to_lab(rgb)[0, 0, 1:], point.sure)
+
+
+def of(known: Any) -> Hints:
+    """Return hints of what Python code hands over.
+
+    Args:
+        known: hints; or points, as a sequence of mappings like those of the JSON file.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: a point has wrong values.
+    """
+    if isinstance(known, Hints):
+        return known
+    if not isinstance(known, Sequence) or isinstance(known, str | bytes):
+        raise TypeError(
+            "hints must be an array (H, W, 3) or a list of points, got "
+            f"{type(known).__name__}"
+        )
+    return Hints(tuple(map(_point, known)))
+
+
+def parse(text: str) -> Point:
+    """Return the point of a text like `0.42,0.31=#3b5f8a`.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    place, equals, colour = text.partition("=")
+    x, comma, y = place.partition(",")
+    try:
+        if not (equals and comma):
+            raise ValueError("a hint is X,Y=COLOUR, such as 0.42,0.31=#3b5f8a")
+        return _point({"x": float(x), "y": float(y), "color": colour.strip()})
+    except ValueError as e:
+        raise UsageError(f"--hint {text}: {e}") from e
+
+
+def find(folder: Path, name: str) -> Hints | None:
+    """Return the hints of a picture in a folder of them.
+
+    Args:
+        folder: where hints lie, in the tree of the pictures.
+        name: of the picture, relative to its folder: of `sub/a.jpg` the files are
+            `sub/a.hints.json` and `.png`, or `sub/a.jpg.hints.json` and `.png`.
+
+    Raises:
+        ColorizeError: a file is not one of hints.
+    """
+    bases = (folder / name, (folder / name).with_suffix(""))
+    candidates = [base.with_name(base.name + s) for s in (PNG, JSON) for base in bases]
+    hints = None
+    for path in candidates:
+        if path.is_file():
+            hints = joined(hints, read(path))
+    return hints
+
+
+def joined(below: Hints | None, above: Hints | None) -> Hints | None:
+    """Return hints of two sources; what is painted above covers all that is below."""
+    if below is None or above is None:
+        return below or above
+    painted = below.painted if above.painted is None else above.painted
+    sources = (*below.sources, *above.sources)
+    return Hints((*below.points, *above.points), painted, sources)
+
+
+def read(path: Path) -> Hints:
+    """Read a file of hints.
+
+    Raises:
+        ColorizeError: it is none, or cannot be read.
+    """
+    try:
+        if path.name.endswith(PNG) or path.suffix.lower() == ".png":
+            return Hints(painted=_painted(path), sources=(path.name,))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, Mapping) or content.get("version") != VERSION:
+            raise ValueError(f'no {{"version": {VERSION}, "points": [...]}}')
+        points = content.get("points", [])
+        if not isinstance(points, list) or len(points) > _MOST_POINTS:
+            raise ValueError(f"points must be a list of at most {_MOST_POINTS:,}")
+        return Hints(tuple(map(_point, points)), sources=(path.name,))
+    except OSError as e:
+        raise ColorizeError(f"{path.name}: {e.strerror}") from e
+    except (ValueError, RecursionError, ColorizeError) as e:
+        raise ColorizeError(f"{path.name}: no file of hints: {e}") from e
+
+
+def _painted(path: Path) -> np.ndarray:
+    page = reading.Document(path).page()
+    if not page.alpha:
+        raise ValueError("no transparency; paint on a transparent layer")
+    pixels = color.to_depth(page.load(), 8)
+    rgb = np.broadcast_to(pixels[..., :-1], (*pixels.shape[:2], 3))
+    return np.concatenate([rgb, pixels[..., -1:]], axis=-1)
+
+
+def _point(fields: Any) -> Point:
+    """Return a point; raises ValueError for what is none."""
+    if not isinstance(fields, Mapping):
+        raise ValueError(f"a point must be an object with x, y and color, got {fields}")
+    values = {"radius": _RADIUS, "sure": 1.0, **fields}
+    for name in ("x", "y", "radius", "sure"):
+        value = values.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{name} of a point must be a number, got {value!r}")
+        if not 0 <= value <= 1:  # nor NaN
+            raise ValueError(f"{name} of a point must be from 0 to 1, got {value:g}")
+    try:
+        rgb = ImageColor.getrgb(str(values.get("color")))
+    except ValueError as e:
+        raise ValueError(f"unknown colour {values.get('color')!r}") from e
+    place = (float(values["x"]), float(values["y"]))
+    return Point(*place, rgb[:3], float(values["radius"]), float(values["sure"]))
