@@ -187,7 +187,7 @@ def test_one_wrong_file_of_hints_costs_one_picture(photos, hinted, tmp_path):
 def test_hints_that_fit_nothing_are_wrong_usage(photos, hinted, tmp_path):
     for arguments, reason in (
         ((photos, "out", "--model", hinted, "--hint", "0,0=red"), "single picture"),
-        ((photos / "a.png", "out", "--hints", photos / "no"), "does not exist"),
+        ((photos / "a.png", "out", "--hints", photos / "no"), "no such file or folder"),
         ((photos, "out", "--hints", write(tmp_path / "a.hints.json")), "one picture"),
     ):
         done = predict(*arguments)

@@ -74,7 +74,7 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
 @click.option(
     "--hints",
     "hints_folder",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     help="A folder with known colours, a.hints.json or a.hints.png for a.jpg, in the "
     "tree of the pictures; or the file of a single one.",
 )
@@ -217,6 +217,8 @@ def _hints(
     """
     if not points and folder is None:
         return {}
+    if folder is not None and not folder.exists():
+        raise UsageError(f"--hints {folder}: no such file or folder")
     from colorize import hints
 
     known = hints.Hints(tuple(map(hints.parse, points)), sources=points)
