@@ -98,6 +98,11 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
 )
 @click.option("--overwrite", is_flag=True, help="Colour again what is there already.")
 @click.option(
+    "--skip-colour",
+    is_flag=True,
+    help="Leave pictures that are in colour already; sepia and yellowed ones are not.",
+)
+@click.option(
     "--preserve-times", is_flag=True, help="Give copies the dates of the originals."
 )
 @provenance_option

@@ -2,7 +2,7 @@
 
 Files import in this order: formats, finding, sources, containers, ifd, resolution,
 photoshop, xmp, texts, parts, metadata, inventory, profiles, bmp, tiff_pages,
-reasons, decoding, reading, embedding, encoding, tiff, writing, sheets.
+reasons, decoding, hues, reading, embedding, encoding, tiff, writing, sheets.
 May import: errors, quiet, color, files, metrics, config, run_folder. No TensorFlow.
 """
 

@@ -31,6 +31,7 @@ from colorize.pictures import (
     MAX_MEGAPIXELS,
     decoding,
     formats,
+    hues,
     metadata,
     parts,
     profiles,
@@ -48,6 +49,7 @@ logging.getLogger("pyvips").addHandler(logging.NullHandler())  # it warns withou
 
 ROWS = 64  # of a strip: its planes stay in the processor's cache
 _FETCHED = 256  # rows decoded at a time, where a picture is not held whole
+_GLANCE = 96  # pixels of the short side that tell whether a picture is in colour
 _MOST_ASPECT = 8  # to learn from, a strip is cut to eight times as long as wide
 
 # What makes rows and columns upright that are stored in an EXIF orientation.
@@ -74,6 +76,8 @@ class Page:
         alpha: whether there is transparency.
         metadata: what is to be written back with it.
         lost: what could not be kept so far, in words.
+        in_colour: whether it is a colour picture, and none that is toned or yellowed;
+            False until `shrunk` has looked.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Page:
         self.alpha = alpha
         self.metadata = metadata or Metadata()
         self.lost = tuple(lost)
+        self.in_colour = False
         self._image: pyvips.Image | None = image
         self._bands: int = image.bands
         self._turned = turned
@@ -140,6 +145,10 @@ class Page:
             image = self._decoded()
             small = _array(image.shrink(factor, factor) if factor > 1 else image)
         small = _UPRIGHT[self._turned](small)
+        if self._colours == 3:
+            step = max(1, min(small.shape[:2]) // _GLANCE)
+            sample = color.to_depth(small[::step, ::step, :3], 8)
+            self.in_colour = hues.is_in_colour(sample)
         levels = color.grey_levels(small[..., : self._colours])
         if levels.shape != (height, width):
             plane = Image.fromarray(levels.astype(np.float32))

@@ -26,6 +26,7 @@ class Settings:
         saturation: what the predicted ab is multiplied by.
         format: a key of `formats.SUFFIXES`.
         overwrite: whether to colour again what is there already.
+        skip_colour: whether to leave pictures that are in colour already.
         preserve_times: whether a copy gets the dates of its original.
         hints: of the only picture; None for none.
         hints_folder: where the hints of each picture are found by its name.
@@ -38,6 +39,7 @@ class Settings:
     saturation: float = 1.0
     format: str = "keep"
     overwrite: bool = False
+    skip_colour: bool = False
     preserve_times: bool = False
     hints: Hints | None = None
     hints_folder: Path | None = None
@@ -63,6 +65,7 @@ class Job:
         width: of the first, in pixels.
         size: short side that the network saw, in pixels.
         hints: the files and points that it was told.
+        in_colour: whether the input is a colour picture already.
         seconds: from the start of reading to the end of writing, waiting included.
     """
 
@@ -78,6 +81,7 @@ class Job:
     width: int = 0
     size: int = 0
     hints: tuple[str, ...] = ()
+    in_colour: bool = False
     seconds: float = 0.0
 
     @property

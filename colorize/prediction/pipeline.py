@@ -202,6 +202,7 @@ class _Pipeline:
             self._check_stopping()
             if task.job.planned:
                 task.small = steps.read(task.picture, self.settings.size)
+                task.job = steps.judge_colour(task.job, task.picture, self.settings)
         if not task.job.planned:
             self.memory.free(task)
         return task

@@ -179,6 +179,20 @@ def read(picture: Picture, size: int) -> list[np.ndarray]:
     return [_shrunk(page, size) for page in picture.pages]
 
 
+def judge_colour(job: Job, picture: Picture, settings: Settings) -> Job:
+    """Return a job that says whether its picture, once read, is in colour already.
+
+    It is skipped then, where that is asked for.
+    """
+    if not picture.pages[0].in_colour:
+        return job
+    if settings.skip_colour:
+        return replace(
+            job, outcome="skipped", reason="in colour already", in_colour=True
+        )
+    return replace(job, in_colour=True)
+
+
 def _shrunk(page: reading.Page, size: int) -> np.ndarray:
     return page.shrunk(*seen_at(page, size))
 
