@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from colorize import color, images, run_folder, runtimes, upsampling
-from colorize import hints as known
+from colorize import hints as hinting
 from colorize.config import SHORT_SIDE
 from colorize.pictures import reading
 from colorize.runtimes import Network
@@ -157,7 +157,7 @@ class Colorizer:
             if isinstance(hint, np.ndarray):
                 _check_hints(hint, page.height, page.width)
             elif hint is not None:
-                hint = known.of(hint).array(*levels.shape)
+                hint = hinting.of(hint).array(*levels.shape)
             arrays.append(hint)
         return self.batch_ab(small, arrays)
 
@@ -253,7 +253,7 @@ def _stacked(
 
 def _displayable(hints: np.ndarray, lightness: np.ndarray) -> np.ndarray:
     """Return hints (H, W, 3) as small as L (h, w), in gamut there: (h, w, 3)."""
-    small = known.mean(hints, *lightness.shape)
+    small = hinting.mean(hints, *lightness.shape)
     hinted = small[..., 2] > 0
     lab = np.concatenate([lightness[hinted][:, None], small[hinted][:, :2]], axis=-1)
     small[hinted, :2] = color.into_gamut(lab)[:, 1:]

@@ -138,24 +138,24 @@ def _paint(hints: np.ndarray, point: Point) -> None:
     part[disc] = (*color.rgb_to_lab(rgb)[0, 0, 1:], point.sure)
 
 
-def of(known: Any) -> Hints:
+def of(handed: Any) -> Hints:
     """Return hints of what Python code hands over.
 
     Args:
-        known: hints; or points, as a sequence of mappings like those of the JSON file.
+        handed: hints; or points, as a sequence of mappings like those of the JSON file.
 
     Raises:
         TypeError: it is none of these.
         ValueError: a point has wrong values.
     """
-    if isinstance(known, Hints):
-        return known
-    if not isinstance(known, Sequence) or isinstance(known, str | bytes):
+    if isinstance(handed, Hints):
+        return handed
+    if not isinstance(handed, Sequence) or isinstance(handed, str | bytes):
         raise TypeError(
             "hints must be an array (H, W, 3) or a list of points, got "
-            f"{type(known).__name__}"
+            f"{type(handed).__name__}"
         )
-    return Hints(tuple(map(_point, known)))
+    return Hints(tuple(map(_point, handed)))
 
 
 def parse(text: str) -> Point:

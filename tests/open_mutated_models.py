@@ -164,7 +164,7 @@ pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
 used = pages * os.sysconf("SC_PAGE_SIZE")
 resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
 sys.addaudithook(watch)
-told = {"opened": 0, "refused": 0, "harm": []}
+counts = {"opened": 0, "refused": 0, "harm": []}
 longest = 0.0
 for i in range(int(count)):
     name = list(MUTATIONS)[i % len(MUTATIONS)]
@@ -176,10 +176,10 @@ for i in range(int(count)):
     outcome = opened(path)
     longest = max(longest, time.thread_time() - start)
     if outcome in ("opened", "refused"):
-        told[outcome] += 1
+        counts[outcome] += 1
         path.unlink()
     else:
-        told["harm"].append(f"{i} {name} of {source}: {outcome}")
+        counts["harm"].append(f"{i} {name} of {source}: {outcome}")
 print(*(f"{n:4} {line}" for line, n in refusals.most_common()), sep="\n")
 print(f"longest: {longest:.2f} s")
-print(json.dumps(told))
+print(json.dumps(counts))

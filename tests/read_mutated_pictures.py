@@ -145,7 +145,7 @@ pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
 used = pages * os.sysconf("SC_PAGE_SIZE")
 resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
 sys.addaudithook(watch)
-told = {"read": 0, "refused": 0, "harm": []}
+counts = {"read": 0, "refused": 0, "harm": []}
 longest = 0.0
 for i in range(count):
     change = MUTATIONS[i % len(MUTATIONS)]
@@ -158,10 +158,10 @@ for i in range(count):
     if taken > SECONDS:
         outcome = f"{taken:.1f} seconds"
     if outcome in ("read", "refused"):
-        told[outcome] += 1
+        counts[outcome] += 1
         path.unlink()
     else:
-        told["harm"].append(f"{i} {change.__name__}: {outcome}")
+        counts["harm"].append(f"{i} {change.__name__}: {outcome}")
 print(*(f"{n:5} {line}" for line, n in refusals.most_common(40)), sep="\n")
 print(f"longest: {longest:.2f} s")
-print(json.dumps(told))
+print(json.dumps(counts))

@@ -196,11 +196,11 @@ def test_inception_sees_a_grey_picture_of_299_in_minus_one_to_one(inception):
     lightness = np.linspace(0, 100, 64, dtype=np.float32)
     rows = np.broadcast_to(lightness[:, None, None], (1, 64, 48, 1))
     level = 255 * color.grey_level(rows)
-    seen = np.asarray(before(np.repeat(level, 3, -1)))
-    assert seen.shape == (1, 299, 299, 3)
-    assert -1.0001 <= seen.min() < -0.7 and 0.7 < seen.max() <= 1.0001
-    assert np.array_equal(seen[..., 0], seen[..., 1])
-    assert np.array_equal(seen[..., 0], seen[..., 2])
+    scaled = np.asarray(before(np.repeat(level, 3, -1)))
+    assert scaled.shape == (1, 299, 299, 3)
+    assert -1.0001 <= scaled.min() < -0.7 and 0.7 < scaled.max() <= 1.0001
+    assert np.array_equal(scaled[..., 0], scaled[..., 1])
+    assert np.array_equal(scaled[..., 0], scaled[..., 2])
 
 
 def test_inception_is_one_line_of_the_summary(inception):

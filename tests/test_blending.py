@@ -27,8 +27,10 @@ def test_weights_are_the_weighted_means(tmp_path):
     paths, networks = zip(*(saved(tmp_path, i) for i in range(3)), strict=True)
     mean = blending.blend(list(zip(paths, (3, 1, 4), strict=True)))
     weights = zip(mean.weights, *(one.get_weights() for one in networks), strict=True)
-    for found, a, b, c in weights:
-        np.testing.assert_allclose(found, (3 * a + b + 4 * c) / 8, rtol=1e-5, atol=1e-7)
+    for mean_of, a, b, c in weights:
+        np.testing.assert_allclose(
+            mean_of, (3 * a + b + 4 * c) / 8, rtol=1e-5, atol=1e-7
+        )
 
 
 @pytest.mark.parametrize("name", sorted(models.ARCHITECTURES))
@@ -37,8 +39,8 @@ def test_what_is_equal_stays_equal_to_the_bit(name, tmp_path):
     again = tmp_path / "again.keras"
     again.write_bytes(path.read_bytes())
     mean = blending.blend([(path, 0.7), (again, 0.3)])
-    for found, weight in zip(mean.weights, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(found, weight)
+    for mean_of, weight in zip(mean.weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mean_of, weight)
     model_files.save_model(mean, tmp_path / "mean.keras")
     assert (tmp_path / "mean.keras").stat().st_size < 1.1 * path.stat().st_size
 

@@ -141,7 +141,7 @@ for line in sys.argv[1:]:
         "evaluate . --no-such-flag",
         "blend nowhere elsewhere mean.keras",
     ]
-    told = subprocess.run(
+    outcomes = subprocess.run(
         [sys.executable, "-c", code, *lines],
         check=True,
         capture_output=True,
@@ -150,7 +150,7 @@ for line in sys.argv[1:]:
     ).stdout.splitlines()
     helped = len([line for line in lines if "--help" in line])
     expected = ["0 False False"] * helped + ["2 False False"] * (len(lines) - helped)
-    assert told == expected
+    assert outcomes == expected
 
 
 def test_models_lists_what_can_be_trained():
@@ -277,10 +277,10 @@ def test_the_report_tells_what_became_of_each_picture(photos, tmp_path, tiny_run
     model = ("--model", tiny_run())
     run("predict", photos, "out", "--report", "reports/done.jsonl", *model)
     lines = (tmp_path / "reports" / "done.jsonl").read_text().splitlines()
-    told = {line["name"]: line for line in map(json.loads, lines)}
-    assert len(told) == 11 and told["broken.jpg"]["outcome"] == "failed"
-    assert "not a picture" in told["broken.jpg"]["reason"]
-    assert told["a.jpg"] == told["a.jpg"] | {
+    outcomes = {line["name"]: line for line in map(json.loads, lines)}
+    assert len(outcomes) == 11 and outcomes["broken.jpg"]["outcome"] == "failed"
+    assert "not a picture" in outcomes["broken.jpg"]["reason"]
+    assert outcomes["a.jpg"] == outcomes["a.jpg"] | {
         "outcome": "coloured",
         "output": "out/a.jpg",
         "height": 60,
@@ -311,7 +311,7 @@ def test_a_picture_is_read_from_and_written_to_the_standard_streams(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "outcomes"),
     [
         ("- - --dry-run", "--dry-run does not go with -"),
         ("- - --report r.jsonl", "--report does not go with -"),
@@ -323,10 +323,10 @@ def test_a_picture_is_read_from_and_written_to_the_standard_streams(
         ("photos/a.jpg b.jpg --compare", "name a folder"),
     ],
 )
-def test_nothing_of_the_user_s_is_replaced_by_mistake(photos, arguments, told):
+def test_nothing_of_the_user_s_is_replaced_by_mistake(photos, arguments, outcomes):
     before = (photos / "a.jpg").read_bytes()
     result = CliRunner().invoke(cli, ["predict", *arguments.split()], input=before)
-    assert result.exit_code == 2 and told in error(result)
+    assert result.exit_code == 2 and outcomes in error(result)
     assert (photos / "a.jpg").read_bytes() == before
 
 

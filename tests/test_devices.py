@@ -202,9 +202,9 @@ def test_without_a_cluster_there_is_none():
 
 
 def test_tf_config_tells_the_workers():
-    found = cluster.find(tf_config(index=1))
-    assert found == cluster.Cluster(("a:1", "b:2"), 1)
-    assert cluster.find({"TF_CONFIG": found.tf_config()}) == found
+    together = cluster.find(tf_config(index=1))
+    assert together == cluster.Cluster(("a:1", "b:2"), 1)
+    assert cluster.find({"TF_CONFIG": together.tf_config()}) == together
 
 
 @pytest.mark.parametrize(
@@ -240,27 +240,27 @@ def test_slurm_tells_the_workers(nodes, tasks, workers):
         "SLURM_STEP_TASKS_PER_NODE": tasks,
         "SLURM_JOB_ID": "123456",
     }
-    found = cluster.find(environment)
-    assert [address.rpartition(":")[0] for address in found.workers] == workers
-    assert len(set(found.workers)) == len(workers)
-    assert found.index == 1
+    together = cluster.find(environment)
+    assert [address.rpartition(":")[0] for address in together.workers] == workers
+    assert len(set(together.workers)) == len(workers)
+    assert together.index == 1
 
 
 def test_a_worker_that_does_not_answer_is_lost():
-    silent, own = free_ports(2)
+    silent, mine = free_ports(2)
     with socket.create_server(("localhost", 0)) as alive:
-        ports = (own, silent, alive.getsockname()[1])
-        found = cluster.Cluster(tuple(f"localhost:{port}" for port in ports), 0)
-        assert found.lost() == f"worker 1 (localhost:{silent})"
+        ports = (mine, silent, alive.getsockname()[1])
+        together = cluster.Cluster(tuple(f"localhost:{port}" for port in ports), 0)
+        assert together.lost() == f"worker 1 (localhost:{silent})"
 
 
 def test_a_worker_that_is_frozen_is_the_one_that_tensorflow_names():
     with socket.create_server(("localhost", 0)) as alive:
         address = f"localhost:{alive.getsockname()[1]}"
-        found = cluster.Cluster(("localhost:1", address), 0)
+        together = cluster.Cluster(("localhost:1", address), 0)
         message = "from /job:worker/replica:0/task:1: /job:worker/task:0 is well"
-        assert found.lost(message) == f"worker 1 ({address})"
-        assert found.lost("out of cheese\nmore") == "another worker (out of cheese)"
+        assert together.lost(message) == f"worker 1 ({address})"
+        assert together.lost("out of cheese\nmore") == "another worker (out of cheese)"
 
 
 def test_sigterm_to_all_workers_saves_a_state_that_can_be_gone_on_from(
@@ -290,12 +290,12 @@ def test_workers_that_do_not_see_the_same_pictures_are_told(sample_photos, tmp_p
     workers = []
     ports = free_ports(2)
     for i, folder in enumerate((sample_photos, other)):
-        found = cluster.Cluster(tuple(f"localhost:{port}" for port in ports), i)
+        together = cluster.Cluster(tuple(f"localhost:{port}" for port in ports), i)
         arguments = ["-m", "colorize", "train", folder, "--model", "alpha", "--size",
                      32, "--out", tmp_path / "run", "--cache-dir", tmp_path / f"{i}",
                      "--min-colourfulness", 0, "--batch-size", 2]  # fmt: skip
-        told = {"TF_CONFIG": found.tf_config()}
-        workers.append(start(arguments, told, tmp_path / f"worker-{i}.log"))
+        environment = {"TF_CONFIG": together.tf_config()}
+        workers.append(start(arguments, environment, tmp_path / f"worker-{i}.log"))
     assert [worker.wait(timeout=WAIT) for worker in workers] == [1, 1]
     log = (tmp_path / "worker-0.log").read_text()
     assert "the workers have not all the same pictures" in log

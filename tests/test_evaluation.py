@@ -41,9 +41,13 @@ def report(models, photos, tmp_path, out=None, **options):
 
 
 def test_a_model_that_predicts_grey_has_the_figures_of_all_grey(photos, tmp_path):
-    told = report({"dull": constant(0, 0)}, photos, tmp_path, side=64)
-    assert told.figures["dull"] == pytest.approx(told.figures["all grey"], abs=1e-3)
-    np.testing.assert_array_equal(told.chroma["dull"], told.chroma["all grey"])
+    figures_of = report({"dull": constant(0, 0)}, photos, tmp_path, side=64)
+    assert figures_of.figures["dull"] == pytest.approx(
+        figures_of.figures["all grey"], abs=1e-3
+    )
+    np.testing.assert_array_equal(
+        figures_of.chroma["dull"], figures_of.chroma["all grey"]
+    )
 
 
 def test_figures_are_those_of_the_definitions(tmp_path):
@@ -51,8 +55,8 @@ def test_figures_are_those_of_the_definitions(tmp_path):
     folder.mkdir()
     rgb = np.full((256, 256, 3), (180, 120, 60), np.uint8)
     Image.fromarray(rgb).save(folder / "brown.png")
-    told = report({"dull": constant(0, 0)}, folder, tmp_path)
-    ours = told.figures["dull"]
+    figures_of = report({"dull": constant(0, 0)}, folder, tmp_path)
+    ours = figures_of.figures["dull"]
     grey = 133  # the 8-bit grey of the same L as (180, 120, 60)
     squared = np.mean((np.array([180, 120, 60]) - grey) ** 2.0)
     assert ours["psnr"] == pytest.approx(10 * np.log10(255**2 / squared), abs=0.1)
@@ -61,23 +65,23 @@ def test_figures_are_those_of_the_definitions(tmp_path):
     assert ours["true_colourfulness"] == pytest.approx(truth, rel=1e-3)
     assert ours["mean_of_deltas"] == pytest.approx(truth, rel=0.02)
     # One colour everywhere is its own mean: nothing but 8-bit rounding is lost.
-    mean = told.figures["mean ab"]
+    mean = figures_of.figures["mean ab"]
     assert mean["ab_rmse"] < 0.5
     assert mean["psnr"] > 45
     assert mean["same_class"] == 1
     assert mean["frechet_lite0"] < ours["frechet_lite0"] / 10
     chroma = np.hypot(*skimage.color.rgb2lab(rgb[0, 0] / 255)[1:])
-    assert told.chroma["true"][int(chroma / 2)] == 256 * 256
+    assert figures_of.chroma["true"][int(chroma / 2)] == 256 * 256
 
 
 def test_files_tell_the_same_as_the_report(photos, tmp_path):
     out = tmp_path / "out"
     (photos / "fake.jpg").write_text("text")
     models = {"red": constant(20, 5), "blue": constant(0, -20)}
-    told = report(models, photos, tmp_path, out, side=64)
+    figures_of = report(models, photos, tmp_path, out, side=64)
     saved = json.loads((out / "figures.json").read_text())
-    assert saved["figures"] == told.figures
-    assert saved["pictures"] == told.pictures
+    assert saved["figures"] == figures_of.figures
+    assert saved["pictures"] == figures_of.pictures
     assert saved["protocol"] == "imagenet-64"
     assert saved["models"]["blue"] == {
         "model": "blue",
@@ -86,20 +90,22 @@ def test_files_tell_the_same_as_the_report(photos, tmp_path):
     }
     pixels = saved["chroma"]["pixels"]
     assert list(pixels) == ["true", "red", "blue", "all grey", "mean ab"]
-    assert {sum(counts) for counts in pixels.values()} == {told.pictures * 64 * 64}
+    assert {sum(counts) for counts in pixels.values()} == {
+        figures_of.pictures * 64 * 64
+    }
     with open(out / "pictures.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * told.pictures
+    assert len(rows) == 2 * figures_of.pictures
     for label in models:
-        own = [row for row in rows if row["model"] == label]
+        of_model = [row for row in rows if row["model"] == label]
         for name in ("psnr", "same_class"):
-            mean = np.mean([float(row[name]) for row in own])
-            assert mean == pytest.approx(told.figures[label][name])
+            mean = np.mean([float(row[name]) for row in of_model])
+            assert mean == pytest.approx(figures_of.figures[label][name])
     assert reading.read_rgb(out / "sheet.png").shape[1] > 4 * 64
     assert reading.read_rgb(out / "chroma.png").shape[1] > 64
-    assert [name for name, _ in told.unreadable] == ["fake.jpg"]
-    lines = told.table().splitlines()
-    assert lines[0].startswith(f"| N = {told.pictures} |")
+    assert [name for name, _ in figures_of.unreadable] == ["fake.jpg"]
+    lines = figures_of.table().splitlines()
+    assert lines[0].startswith(f"| N = {figures_of.pictures} |")
     ways = [line.split("|")[1].strip() for line in lines[2:]]
     assert ways == ["red", "blue", "all grey", "mean ab"]
 

@@ -135,15 +135,19 @@ def test_a_file_says_what_it_is(suffix, exported, saved):
         import onnx
 
         props = {p.key: p.value for p in onnx.load_from_string(data).metadata_props}
-        told = json.loads(props["colorize"])
+        described = json.loads(props["colorize"])
         assert props["stride"] == "8" and "MIT" in props["licence"]
     else:
         from colorize.runtimes import litert
 
-        told = json.loads(litert.metadata(data))
-    assert told["name"] == "alpha" and told["version"] == colorize.__version__
-    assert "[0, 100]" in told["input"] and "Lab units" in told["output"]
-    assert told["stride"] == 8 and told["licence"] and len(told["source_sha256"]) == 64
+        described = json.loads(litert.metadata(data))
+    assert described["name"] == "alpha" and described["version"] == colorize.__version__
+    assert "[0, 100]" in described["input"] and "Lab units" in described["output"]
+    assert (
+        described["stride"] == 8
+        and described["licence"]
+        and len(described["source_sha256"]) == 64
+    )
 
 
 @pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
@@ -212,7 +216,7 @@ def test_what_cannot_be_exported_says_so_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "described"),
     [
         (["a.txt"], "must end in .onnx or .tflite"),
         (["a.onnx", "--precision", "int8"], "int8 is for .tflite"),
@@ -221,11 +225,11 @@ def test_what_cannot_be_exported_says_so_in_one_line(
         (["there.onnx"], "there already"),
     ],
 )
-def test_wrong_usage(arguments, told, tmp_path, monkeypatch):
+def test_wrong_usage(arguments, described, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("there.onnx").touch()
     result = CliRunner().invoke(cli, ["export", "default", *arguments])
-    assert result.exit_code == 2 and told in result.stderr
+    assert result.exit_code == 2 and described in result.stderr
     assert result.stderr.count("\n") == 1
 
 
@@ -298,10 +302,10 @@ main()
 def test_predicting_imports_no_tensorflow(suffix, exported, tmp_path, draw):
     Image.fromarray(draw()).save(tmp_path / "a.png")
     model = ["--model", str(exported(suffix)), "--no-provenance"]
-    given = ["predict", str(tmp_path / "a.png")]
-    alone = [*given, str(tmp_path / "alone.png"), *model]
+    command = ["predict", str(tmp_path / "a.png")]
+    alone = [*command, str(tmp_path / "alone.png"), *model]
     subprocess.run([sys.executable, "-c", WITHOUT, *alone], check=True)
-    result = CliRunner().invoke(cli, [*given, str(tmp_path / "usual.png"), *model])
+    result = CliRunner().invoke(cli, [*command, str(tmp_path / "usual.png"), *model])
     assert result.exit_code == 0, result.output
     usual = (tmp_path / "usual.png").read_bytes()
     assert (tmp_path / "alone.png").read_bytes() == usual
@@ -309,12 +313,12 @@ def test_predicting_imports_no_tensorflow(suffix, exported, tmp_path, draw):
 
 def test_without_tensorflow_a_keras_model_is_refused_in_one_line(tmp_path, draw):
     Image.fromarray(draw()).save(tmp_path / "a.png")
-    given = ["predict", str(tmp_path / "a.png"), str(tmp_path / "b.png")]
-    told = subprocess.run(
-        [sys.executable, "-c", WITHOUT, *given], capture_output=True, text=True
+    command = ["predict", str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    described = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *command], capture_output=True, text=True
     )
-    assert told.returncode == 1
-    assert "needs TensorFlow" in told.stderr and told.stderr.count("\n") == 1
+    assert described.returncode == 1
+    assert "needs TensorFlow" in described.stderr and described.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -35,14 +35,14 @@ def test_links_are_followed_and_loops_end(tmp_path):
     (photos / "more").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere/back").symlink_to(photos)
     (photos / "itself").symlink_to("itself")
-    found = list(finding.find_pictures(photos))
-    assert found == ["a.jpg", "link.jpg", "more/b.jpg"]
+    names = list(finding.find_pictures(photos))
+    assert names == ["a.jpg", "link.jpg", "more/b.jpg"]
 
 
 def test_the_output_inside_the_input_is_left_out(tmp_path):
     touch(tmp_path, "a.jpg", "out/a.jpg", "sub/b.jpg")
-    found = finding.find_pictures(tmp_path, leave_out=tmp_path / "sub" / ".." / "out")
-    assert list(found) == ["a.jpg", "sub/b.jpg"]
+    names = finding.find_pictures(tmp_path, leave_out=tmp_path / "sub" / ".." / "out")
+    assert list(names) == ["a.jpg", "sub/b.jpg"]
 
 
 def test_a_single_file_is_its_own_name(photos):

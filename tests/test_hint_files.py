@@ -128,8 +128,8 @@ def test_painted_hints_are_no_photos(photos):
 def test_hints_are_found_by_name_and_reported(photos, hinted, tmp_path):
     write(tmp_path / "hints" / "sub" / "b.hints.json")
     report = tmp_path / "done.jsonl"
-    told = (photos, tmp_path / "told", "--hints", tmp_path / "hints")
-    done = predict(*told, "--model", hinted, "--report", report)
+    result = (photos, tmp_path / "told", "--hints", tmp_path / "hints")
+    done = predict(*result, "--model", hinted, "--report", report)
     assert done.exit_code == 0, done.output
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert [line["hints"] for line in lines] == [[], ["b.hints.json"]]

@@ -11,7 +11,7 @@ from keras import layers
 
 import colorize
 from colorize import color, export, runtimes
-from colorize import hints as known
+from colorize import hints as known_colours
 from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
@@ -191,7 +191,7 @@ def test_a_hint_beyond_the_gamut_is_brought_into_it(saved):
 def test_hints_are_averaged_by_how_sure_they_are():
     hints = np.zeros((4, 6, 3), np.float32)
     hints[0, 0], hints[1, 1], hints[3, 5] = (40, 0, 1), (0, 20, 0.5), (-8, 8, 1)
-    small = known.mean(hints, 2, 3)
+    small = known_colours.mean(hints, 2, 3)
     np.testing.assert_allclose(small[0, 0], (40 / 1.5, 10 / 1.5, 1.5 / 4), rtol=1e-6)
     np.testing.assert_allclose(small[1, 2], (-8, 8, 1 / 4))
     assert not small[0, 1:].any() and not small[1, :2].any()

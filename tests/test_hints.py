@@ -8,14 +8,14 @@ MANY = [hints.reveal(AB, np.random.default_rng(seed)) for seed in range(200)]
 
 
 def test_hints_are_colours_and_how_sure_they_are():
-    for told in MANY:
-        assert told.shape == (64, 96, 3) and told.dtype == np.float32
-        assert 0 <= told[..., 2].min() and 0 < told[..., 2].max() <= 1
-        assert not told[told[..., 2] == 0].any()
+    for hinted in MANY:
+        assert hinted.shape == (64, 96, 3) and hinted.dtype == np.float32
+        assert 0 <= hinted[..., 2].min() and 0 < hinted[..., 2].max() <= 1
+        assert not hinted[hinted[..., 2] == 0].any()
 
 
 def test_few_places_are_told_of_as_a_rule_and_now_and_then_most():
-    shares = np.array([(told[..., 2] > 0).mean() for told in MANY])
+    shares = np.array([(hinted[..., 2] > 0).mean() for hinted in MANY])
     assert 0.005 < np.median(shares) < 0.1
     assert (shares > 0.5).mean() > 0.02
     assert (shares == 1).any()
@@ -23,12 +23,12 @@ def test_few_places_are_told_of_as_a_rule_and_now_and_then_most():
 
 def test_what_is_sure_is_right_and_what_is_not_is_about_right():
     errors, doubts = [], []
-    for told in MANY:
-        places = told[..., 2] > 0
+    for hinted in MANY:
+        places = hinted[..., 2] > 0
         if places.mean() < 0.5:
             continue
-        errors.append(np.abs((told[..., :2] - AB)[places]).mean())
-        doubts.append(1 - told[..., 2].max())
+        errors.append(np.abs((hinted[..., :2] - AB)[places]).mean())
+        doubts.append(1 - hinted[..., 2].max())
     sure = np.array(errors)[np.array(doubts) < 0.05]
     assert (sure < 3).all()
     assert np.corrcoef(errors, doubts)[0, 1] > 0.2
@@ -36,13 +36,13 @@ def test_what_is_sure_is_right_and_what_is_not_is_about_right():
 
 @pytest.mark.parametrize("place", [(0, 0), (30, 40), (63, 95)])
 def test_a_patch_tells_the_mean_of_its_own_pixels(place):
-    told = np.zeros((64, 96, 3), np.float32)
-    hints.paint_patch(told, AB, place, size=7)
-    painted = told[..., 2] == 1
+    hinted = np.zeros((64, 96, 3), np.float32)
+    hints.paint_patch(hinted, AB, place, size=7)
+    painted = hinted[..., 2] == 1
     assert painted[place]
     assert 16 <= painted.sum() <= 49
     np.testing.assert_allclose(
-        told[painted][:, :2],
+        hinted[painted][:, :2],
         np.tile(AB[painted].mean(0), (painted.sum(), 1)),
         rtol=1e-4,
     )
@@ -61,7 +61,7 @@ def test_so_many_pictures_are_told_of_as_asked():
     pictures = np.broadcast_to(AB[:16, :16], (300, 16, 16, 2))
     seeds = np.stack([np.zeros(300), np.arange(300)], axis=1).astype(np.int64)
     for share in (0.0, 0.5, 1.0):
-        told = hints.batch(pictures, seeds, share=share)
-        assert (told[..., 2] > 0).any(axis=(1, 2)).mean() == pytest.approx(
+        hinted = hints.batch(pictures, seeds, share=share)
+        assert (hinted[..., 2] > 0).any(axis=(1, 2)).mean() == pytest.approx(
             share, abs=0.1
         )

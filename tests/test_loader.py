@@ -105,7 +105,7 @@ def test_another_folder_can_validate(photos, one, prepare):
     shutil.copy(photos / "b.png", one / "copy.png")
     pictures = prepare(settings(photos, val=str(one)))
     assert (len(pictures.train), len(pictures.val)) == (len(PHOTOS) - 1, 2)
-    assert (pictures.twins, pictures.found) == (1, len(PHOTOS) + 2)
+    assert (pictures.twins, pictures.files) == (1, len(PHOTOS) + 2)
     assert not pictures.memorised
 
 
@@ -122,7 +122,7 @@ def test_what_teaches_nothing_is_left_out_and_counted(photos, prepare):
     (photos / "bad.jpg").write_text("no picture")
     pictures = prepare(settings(photos, min_colourfulness=15.0))
     assert len(pictures.train) + len(pictures.val) == len(PHOTOS)
-    assert (pictures.grey, pictures.found) == (2, len(PHOTOS) + 3)
+    assert (pictures.grey, pictures.files) == (2, len(PHOTOS) + 3)
     ((name, reason),) = pictures.unreadable
     assert name == "bad.jpg" and reason.startswith("not a picture")
     assert "left out: 1 unreadable, 2 nearly grey" in pictures.describe()
@@ -187,10 +187,10 @@ def test_a_run_that_goes_on_sees_what_it_would_have_seen(photos, prepare):
 def test_each_pass_shows_every_picture_once_in_an_order_of_its_own(photos, prepare):
     config = settings(photos, **PLAIN, val="train")
     _, ab = batches(prepare(config), config, 10, batch_size=3)
-    seen = ab.mean(axis=(1, 2))[:, 0].round(2).reshape(3, len(PHOTOS))
-    assert len(set(seen[0])) == len(PHOTOS)
-    np.testing.assert_array_equal(np.sort(seen), np.sort(seen[[0, 0, 0]]))
-    assert (seen[0] != seen[1]).any() and (seen[1] != seen[2]).any()
+    means = ab.mean(axis=(1, 2))[:, 0].round(2).reshape(3, len(PHOTOS))
+    assert len(set(means[0])) == len(PHOTOS)
+    np.testing.assert_array_equal(np.sort(means), np.sort(means[[0, 0, 0]]))
+    assert (means[0] != means[1]).any() and (means[1] != means[2]).any()
 
 
 def test_without_augmentation_the_very_pixels_come_through(one, prepare, draw):
@@ -266,8 +266,8 @@ def in_tf_data(pictures, seed=(1, 2), **amounts):
     amounts = {**NOTHING, **amounts}
     data = tf.data.Dataset.from_tensors(seeds(pictures, seed))
     data = data.map(
-        lambda own: augmentation.random_affine(
-            pictures, augmentation.chances(own)[:, 2:7], **amounts
+        lambda mine: augmentation.random_affine(
+            pictures, augmentation.chances(mine)[:, 2:7], **amounts
         )
     )
     return next(data.as_numpy_iterator())
@@ -324,8 +324,8 @@ def test_parts_of_a_batch_are_the_batch_in_pieces(photos, prepare):
         data = loader.training_batches(
             pictures, config, batch_size=6, first_step=5, mine=mine, parts=3
         )
-        given = list(data.take(2 * len(mine)).as_numpy_iterator())
-        for i, (lightness, ab) in enumerate(given):
+        source = list(data.take(2 * len(mine)).as_numpy_iterator())
+        for i, (lightness, ab) in enumerate(source):
             step, part = i // len(mine), mine[i % len(mine)]
             start = 6 * step + 2 * part
             np.testing.assert_allclose(
@@ -340,22 +340,22 @@ def test_parts_validate_each_picture_once_in_batches_of_one_size(
 ):
     config = settings(photos, val="train")
     pictures = prepare(config)
-    seen, sizes = [], set()
+    means, sizes = [], set()
     for part in range(parts):
         data = loader.validation_batches(
             pictures.cache, pictures.val, config.size,
             mine=range(part, part + 1), parts=parts,
         )  # fmt: skip
-        given = list(data.as_numpy_iterator())
-        sizes.add((len(given), *(len(lightness) for lightness, *_ in given)))
-        for lightness, _, counted in given:
-            seen += [light.sum() for light in lightness[counted == 1]]
+        batches = list(data.as_numpy_iterator())
+        sizes.add((len(batches), *(len(lightness) for lightness, *_ in batches)))
+        for lightness, _, counted in batches:
+            means += [light.sum() for light in lightness[counted == 1]]
     assert len(sizes) == 1
     (whole,) = loader.validation_batches(
         pictures.cache, pictures.val, config.size
     ).as_numpy_iterator()
     expected = sorted(light.sum() for light in whole[0])
-    np.testing.assert_allclose(sorted(seen), expected, rtol=1e-6)
+    np.testing.assert_allclose(sorted(means), expected, rtol=1e-6)
 
 
 def test_ageing_changes_lightness_alone_of_as_many_as_asked(photos, prepare):

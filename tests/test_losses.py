@@ -24,16 +24,16 @@ def of(loss, predicted, true=TRUE, ab_scale=128):
 
 def test_the_mean_squared_error_of_each_picture_in_units_of_the_scale():
     error = np.array([1, 10, 100], np.float32)[:, None, None, None]
-    found = of(losses.mse, TRUE + error, ab_scale=10)
-    np.testing.assert_allclose(found, [0.01, 1, 100], rtol=1e-4)
+    value = of(losses.mse, TRUE + error, ab_scale=10)
+    np.testing.assert_allclose(value, [0.01, 1, 100], rtol=1e-4)
 
 
 def test_huber_is_quadratic_below_one_lab_unit_and_linear_above():
     error = np.array([0.5, 1, 100], np.float32)[:, None, None, None]
-    found = of(losses.huber, TRUE + error, ab_scale=1)
-    np.testing.assert_allclose(found, [0.125, 0.5, 99.5], rtol=1e-4)
+    value = of(losses.huber, TRUE + error, ab_scale=1)
+    np.testing.assert_allclose(value, [0.125, 0.5, 99.5], rtol=1e-4)
     scaled = of(losses.huber, TRUE + error, ab_scale=128)
-    np.testing.assert_allclose(scaled, found / 128, rtol=1e-4)
+    np.testing.assert_allclose(scaled, value / 128, rtol=1e-4)
 
 
 def test_a_colour_is_shared_by_the_bins_around_it():
@@ -87,8 +87,8 @@ def test_the_loss_of_bins_weighs_each_cell_by_its_true_colour():
     for colour, weight in ((0, 1), (50, 4)):
         true = np.full((1, 8, 8, 2), colour, np.float32)
         outputs = {"logits": np.zeros((1, 2, 2, len(BINS)), np.float32)}
-        (found,) = np.asarray(loss(true, outputs, ab_scale=128))
-        assert found == pytest.approx(weight * np.log(len(BINS)), rel=0.02)
+        (value,) = np.asarray(loss(true, outputs, ab_scale=128))
+        assert value == pytest.approx(weight * np.log(len(BINS)), rel=0.02)
 
 
 SAMPLES = Path(__file__).parent.parent / "data" / "train"
@@ -114,8 +114,8 @@ def look(see, lab, ab):
     with tf.GradientTape() as tape:
         tape.watch(predicted)
         outputs["look"] = see(lab[..., :1], predicted)
-        found = losses.perceptual(lab[..., 1:], outputs, ab_scale=128)
-    return found.numpy(), tape.gradient(found, predicted).numpy()
+        value = losses.perceptual(lab[..., 1:], outputs, ab_scale=128)
+    return value.numpy(), tape.gradient(value, predicted).numpy()
 
 
 def test_a_picture_looks_like_itself_alone(see, lab):
@@ -124,10 +124,10 @@ def test_a_picture_looks_like_itself_alone(see, lab):
     assert np.abs(gradient).max() < 1e-6
     another = lab[..., 1:].copy()
     another[1, :32] = 0
-    found, gradient = look(see, lab, another)
-    assert found[1] > 0.1
+    value, gradient = look(see, lab, another)
+    assert value[1] > 0.1
     assert np.abs(gradient[1]).max() > 1e-5
-    np.testing.assert_allclose(found[[0, 2]], [0, 0], atol=1e-5)
+    np.testing.assert_allclose(value[[0, 2]], [0, 0], atol=1e-5)
 
 
 def test_what_looks_different_is_what_the_classifier_says_of_8_bit_rgb(see, lab):
@@ -143,8 +143,8 @@ def test_what_looks_different_is_what_the_classifier_says_of_8_bit_rgb(see, lab)
     for true, painted in zip(*features, strict=True):
         cosine = -keras.losses.cosine_similarity(true, painted, axis=-1)
         expected += (2 - 2 * cosine).numpy().reshape(3, -1).mean(axis=1)
-    found, _ = look(see, lab, grey[..., 1:])
-    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    value, _ = look(see, lab, grey[..., 1:])
+    np.testing.assert_allclose(value, expected, rtol=1e-3)
 
 
 def test_no_colour_looks_worse_than_twice_as_much(see, lab):
@@ -157,8 +157,8 @@ def test_how_it_looks_has_a_finite_gradient_whatever_the_colour(see, lab):
     extreme = lab[:1].copy()
     extreme[..., 0] = lightness
     for scale in (0, 1, 100, 1e4):
-        found, gradient = look(see, extreme, scale * (1 + lab[1:2, ..., 1:]))
-        assert np.isfinite(found).all()
+        value, gradient = look(see, extreme, scale * (1 + lab[1:2, ..., 1:]))
+        assert np.isfinite(value).all()
         assert np.isfinite(gradient).all()
 
 

@@ -65,10 +65,10 @@ def test_pixels_are_counted_by_chroma():
 
 
 def moments(vectors, block=7):
-    found = metrics.Moments(vectors.shape[1])
+    result = metrics.Moments(vectors.shape[1])
     for start in range(0, len(vectors), block):
-        found.add(vectors[start : start + block])
-    return found
+        result.add(vectors[start : start + block])
+    return result
 
 
 def gaussian(mean, covariance, count=50):

@@ -163,9 +163,9 @@ def test_what_the_classifier_sees_decides_the_colour():
     def error(predicted):
         return float(np.sqrt(np.mean((np.asarray(predicted) - true) ** 2)))
 
-    own = error(model(photos))
-    assert own < error(true.mean(axis=0)) / 1.5
-    assert error(head([photos, np.roll(vectors, 1, axis=0)])) > 2 * own
+    mine = error(model(photos))
+    assert mine < error(true.mean(axis=0)) / 1.5
+    assert error(head([photos, np.roll(vectors, 1, axis=0)])) > 2 * mine
 
 
 def test_the_head_with_the_vector_is_the_whole_fusion():
@@ -209,13 +209,13 @@ def test_gamma_is_more_vivid_the_lower_its_temperature():
 )
 def test_gamma_sees_what_imagenet_taught_its_encoder(encoder, last):
     photo, _ = photos_and_vectors(models.find("fusion").build(width=TINY))
-    own = surgery.encoder(models.find("gamma").build(width=TINY, encoder=encoder))
+    mine = surgery.encoder(models.find("gamma").build(width=TINY, encoder=encoder))
     body = efficientnet_lite.body(efficientnet_lite.VARIANTS[encoder])
     efficientnet_lite.load_imagenet(body)
     features = keras.Model(body.input, body.get_layer(f"blocks.{last}.bn2").output)
     grey = 255 * color.grey_level(photo, xp=np)
     expected = features((np.repeat(grey, 3, axis=-1) - 127) / 128, training=False)
-    np.testing.assert_allclose(own(photo), expected, atol=1e-3)
+    np.testing.assert_allclose(mine(photo), expected, atol=1e-3)
 
 
 def hinted_gamma():

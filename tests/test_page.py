@@ -101,7 +101,7 @@ def client(running):
 
 
 @pytest.fixture
-def given(tmp_path, draw):
+def source(tmp_path, draw):
     """A folder of pictures of all kinds, of which three cannot be coloured."""
     folder = tmp_path / "in"
     folder.mkdir()
@@ -122,26 +122,26 @@ def given(tmp_path, draw):
     return folder
 
 
-def predicted(given, out, *flags):
+def predicted(source, out, *flags):
     """What `colorize predict` makes of the same: files, and lines of its report."""
     report = out.with_suffix(".jsonl")
-    command = ["predict", given, out, "--report", report, *FLAGS, *flags]
+    command = ["predict", source, out, "--report", report, *FLAGS, *flags]
     with pytest.MonkeyPatch.context() as patch:
         # Beside others a picture's sums may be taken in another order.
         patch.setattr(pipeline, "_BATCH", 1)
-        told = CliRunner().invoke(cli, [str(argument) for argument in command])
-    assert told.exit_code == 1, told.output  # as some are broken
+        answer = CliRunner().invoke(cli, [str(argument) for argument in command])
+    assert answer.exit_code == 1, answer.output  # as some are broken
     lines = map(json.loads, report.read_text().splitlines())
     return {p.name: p.read_bytes() for p in out.glob("[!.]*")}, {
         x["name"]: x for x in lines
     }
 
 
-def test_what_comes_out_is_what_predict_writes(client, given, tmp_path):
-    for path in sorted(given.iterdir()):
+def test_what_comes_out_is_what_predict_writes(client, source, tmp_path):
+    for path in sorted(source.iterdir()):
         client.upload(path.name, path.read_bytes())
     photos = client.settled()
-    copies, lines = predicted(given, tmp_path / "out")
+    copies, lines = predicted(source, tmp_path / "out")
     failed = {n: p["reason"] for n, p in photos.items() if p["state"] == "failed"}
     assert set(failed) == {"cut off.jpg", "notes.png", "vast.png"}
     assert failed["vast.png"] == "320 megapixels, more than the 300 allowed"
@@ -152,34 +152,34 @@ def test_what_comes_out_is_what_predict_writes(client, given, tmp_path):
         written = {name: archive.read(name) for name in archive.namelist()}
     report = written.pop("report.jsonl").decode()
     assert written == copies
-    for told in map(json.loads, report.splitlines()):
-        line = lines[told["name"]]
-        for own in ("input", "output", "seconds"):
-            told.pop(own), line.pop(own)
-        assert told == line
-    assert str(given.parent) not in report and "colorize-page" not in report
+    for answer in map(json.loads, report.splitlines()):
+        line = lines[answer["name"]]
+        for key in ("input", "output", "seconds"):
+            answer.pop(key), line.pop(key)
+        assert answer == line
+    assert str(source.parent) not in report and "colorize-page" not in report
 
     # The saturation changes the copy, and asks nothing of the network.
     photo = client.change(photos["turned.jpg"], saturation=1.3)
     assert (photo["state"], photo["version"]) == ("ready", 1)
-    strong, _ = predicted(given, tmp_path / "strong", "--saturation", "1.3")
+    strong, _ = predicted(source, tmp_path / "strong", "--saturation", "1.3")
     assert client.copy(photo) == strong["turned.jpg"] != copies["turned.jpg"]
 
     # Detail does.
     client.change(photos["pages.tif"], size=160)
     photo = client.settled()["pages.tif"]
     assert (photo["size"], photo["version"]) == (160, 2)
-    small, _ = predicted(given, tmp_path / "small", "--size", "160")
+    small, _ = predicted(source, tmp_path / "small", "--size", "160")
     assert client.copy(photo) == small["pages.tif"] != copies["pages.tif"]
 
 
 def test_the_preview_is_the_picture_made_smaller(draw):
     page = reading.page_of(draw(300, 401))
-    seen = preview.original(page, 100)
-    assert seen.shape == (75, 100, 3)
+    shown = preview.original(page, 100)
+    assert shown.shape == (75, 100, 3)
     expected = Image.fromarray(draw(300, 401)).resize((100, 75), Image.Resampling.BOX)
-    assert np.abs(seen - np.asarray(expected).astype(int)).mean() < 2
-    packed = preview.pack(seen, np.zeros((90, 120, 2), np.float32))
+    assert np.abs(shown - np.asarray(expected).astype(int)).mean() < 2
+    packed = preview.pack(shown, np.zeros((90, 120, 2), np.float32))
     assert len(packed) == 20 + 75 * 100 * (8 + 1 + 3)
 
 
@@ -194,8 +194,8 @@ def test_the_page_paints_by_the_constants_of_this_package():
         ("TOLERANCE", color.GAMUT_TOLERANCE),
         ("BISECTIONS", color._BISECTIONS),
     ):
-        (found,) = re.findall(rf"\b{name} = ([\d.e-]+)", script)
-        assert float(found) == value
+        (names,) = re.findall(rf"\b{name} = ([\d.e-]+)", script)
+        assert float(names) == value
 
 
 def test_the_page_names_no_other_site(client):
@@ -237,24 +237,24 @@ def test_every_answer_says_that_nothing_is_loaded_from_elsewhere(client, path):
 @pytest.mark.parametrize("request_line", ["GET /", "POST /api/sessions"])
 def test_who_comes_from_elsewhere_is_refused(client, headers, request_line):
     port = client.host.split(":")[1]
-    told = {k: v.replace("{port}", port) for k, v in headers.items()}
-    response, content = client.send(*request_line.split(), headers=told)
+    answer = {k: v.replace("{port}", port) for k, v in headers.items()}
+    response, content = client.send(*request_line.split(), headers=answer)
     assert response.status == 403 and content.startswith(b"Refused")
 
 
 def test_who_comes_by_a_name_of_this_computer_is_answered(client):
     port = client.host.split(":")[1]
     for name in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST"):
-        told = {"Host": f"{name}:{port}", "Origin": f"http://{name}:{port}"}
-        assert client.send("GET", "/", headers=told)[0].status == 200
+        answer = {"Host": f"{name}:{port}", "Origin": f"http://{name}:{port}"}
+        assert client.send("GET", "/", headers=answer)[0].status == 200
 
 
 def test_who_listens_on_all_addresses_is_asked_by_any_but_no_foreign_name():
     everywhere = guard.Guard(None, "0.0.0.0", "0.0.0.0", 8765)
     named = guard.Guard(None, "box.lan", "192.168.1.2", 80)
 
-    def answers(own, host):
-        return not own._refusal([(b"host", host)])
+    def answers(key, host):
+        return not key._refusal([(b"host", host)])
 
     assert answers(everywhere, b"192.168.1.2:8765")
     assert answers(everywhere, b"[fe80::1]:8765")
@@ -274,15 +274,15 @@ def test_what_is_too_much_is_refused_and_said(client, draw):
         "larger than the 0.3 MB allowed",
     )
     # Told to be large, the file need not come; told to be small, it is found out.
-    path = "/photos?name=told.png&size=400000"
+    path = "/photos?name=answer.png&size=400000"
     assert json.loads(client.own("POST", path, b""))["state"] == "failed"
     body = itertools.repeat(bytes(100_000), 4)
-    told = json.loads(client.own("POST", "/photos?name=chunks.png&size=5", body))
-    assert told["reason"] == large["reason"]
+    answer = json.loads(client.own("POST", "/photos?name=chunks.png&size=5", body))
+    assert answer["reason"] == large["reason"]
     for _ in range(4):
         client.upload("small.png", file.getvalue())
-    told = client.upload("more.png", file.getvalue(), status=429)
-    assert told["error"].startswith("at most 7 photos at a time")
+    answer = client.upload("more.png", file.getvalue(), status=429)
+    assert answer["error"].startswith("at most 7 photos at a time")
     client.settled()
     client.own("POST", f"/photos/{large['id']}/remove", status=204)
     client.upload("more.png", file.getvalue())
@@ -308,15 +308,15 @@ def test_names_never_become_paths(client, running, draw):
         client.upload(name, file.getvalue())
     client.settled()
     with zipfile.ZipFile(io.BytesIO(client.own("GET", "/photos.zip"))) as archive:
-        found = [name for name in archive.namelist() if name != "report.jsonl"]
-    assert found == ["x.jpg", "x (2).jpg", "x (3).jpg", "photo.jpg", "_nul.jpg"]
+        value = [name for name in archive.namelist() if name != "report.jsonl"]
+    assert value == ["x.jpg", "x (2).jpg", "x (3).jpg", "photo.jpg", "_nul.jpg"]
     on_disk = [p.name for p in running[1].rglob("*") if p.is_file()]
     assert on_disk
     assert all(re.fullmatch(r"[0-9a-f-]+(\.[a-z]+)?", name) for name in on_disk)
-    told, _ = client.send(
+    answer, _ = client.send(
         "GET", f"/api/sessions/{client.token}/photos/..%2f..%2fx/copy"
     )
-    assert told.status == 404
+    assert answer.status == 404
 
 
 @pytest.mark.parametrize(
@@ -403,25 +403,29 @@ def test_a_download_ends_well_though_its_page_is_closed(client, running):
     begin().close()  # broken off: that is the user's right
     with begin() as asking:
         client.close()
-        told = b"".join(iter(lambda: asking.recv(2**20), b""))
-    assert told.count(b"PK\x03\x04") == 5
+        answer = b"".join(iter(lambda: asking.recv(2**20), b""))
+    assert answer.count(b"PK\x03\x04") == 5
     wait_until(lambda: {p for p in running[1].rglob("*") if p.is_file()} == before)
     client.close = lambda: None
 
 
 def test_silence_closes_a_page_unless_it_is_being_sent_something():
-    with sessions.Sessions() as kept:
-        busy, silent, heard = kept.new(), kept.new(), kept.new()
+    with sessions.Sessions() as open_sessions:
+        busy, silent, heard = (
+            open_sessions.new(),
+            open_sessions.new(),
+            open_sessions.new(),
+        )
         for session in (busy, silent):
             session.heard -= 1000
-        with kept.using(busy):
-            kept.close_silent(away=500)
+        with open_sessions.using(busy):
+            open_sessions.close_silent(away=500)
             assert [s.folder.exists() for s in (busy, silent, heard)] == [1, 0, 1]
-            kept.close(busy)
+            open_sessions.close(busy)
             assert busy.folder.exists()
         assert not busy.folder.exists()
-        assert kept.folder.stat().st_mode & 0o777 == 0o700
-    assert not kept.folder.exists()
+        assert open_sessions.folder.stat().st_mode & 0o777 == 0o700
+    assert not open_sessions.folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -451,16 +455,16 @@ def run(*arguments):
 
 def test_what_is_wrong_is_told_in_a_line(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        told = run("--port", str(taken.getsockname()[1]))
-    assert told.exit_code == 2 and "is taken" in told.stderr
-    told = run("--host", "no such host")
-    assert told.exit_code == 2 and "no address of this computer" in told.stderr
-    told = run("--model", str(tmp_path / "none.keras"))
-    assert told.exit_code == 2 and "none.keras" in told.stderr
+        answer = run("--port", str(taken.getsockname()[1]))
+    assert answer.exit_code == 2 and "is taken" in answer.stderr
+    answer = run("--host", "no such host")
+    assert answer.exit_code == 2 and "no address of this computer" in answer.stderr
+    answer = run("--model", str(tmp_path / "none.keras"))
+    assert answer.exit_code == 2 and "none.keras" in answer.stderr
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    told = run()
-    assert told.exit_code == 2
-    assert "pip install 'keras-colorize[page]'" in told.stderr
+    answer = run()
+    assert answer.exit_code == 2
+    assert "pip install 'keras-colorize[page]'" in answer.stderr
 
 
 def test_a_model_that_cannot_be_opened_ends_the_command(tmp_path):

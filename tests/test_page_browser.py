@@ -121,8 +121,8 @@ def timeless(copy):
 
 
 def predicted(photos, out, *flags):
-    told = CliRunner().invoke(cli, ["predict", str(photos), str(out), *FLAGS, *flags])
-    assert told.exit_code == 1, told.output
+    result = CliRunner().invoke(cli, ["predict", str(photos), str(out), *FLAGS, *flags])
+    assert result.exit_code == 1, result.output
     return {path.name: timeless(path.read_bytes()) for path in out.iterdir()}
 
 
@@ -145,7 +145,7 @@ def test_three_photos_from_dropping_to_downloading(page, photos, tmp_path):
     broken = items.filter(has_text="<img src=x onerror=alert(1)>.jpg")
     expect(broken).to_contain_text("failed: damaged or incomplete")
 
-    # Before and after lie on each other; the slider says how much of each is seen.
+    # Before and after lie on each other; the slider says how much of each is shown.
     items.filter(has_text="a.jpg").get_by_role("button").first.click()
     expect(page.locator("#facts")).to_have_text("400 × 300 pixels")
     expect(page.locator("#stage")).not_to_have_class(re.compile("empty"))
@@ -182,9 +182,9 @@ def test_three_photos_from_dropping_to_downloading(page, photos, tmp_path):
         written = file.read()
     assert got.value.suggested_filename == "a.jpg"
     assert timeless(written) == copies["a.jpg"]
-    # What was seen is what was written, but for the JPEG.
-    seen = np.asarray(Image.open(io.BytesIO(written))).astype(int)
-    assert np.abs(seen - strong).mean() < 1.5
+    # What was shown is what was written, but for the JPEG.
+    shown = np.asarray(Image.open(io.BytesIO(written))).astype(int)
+    assert np.abs(shown - strong).mean() < 1.5
 
     # Detail asks the network again.
     set_range(page, "Detail", 160)
@@ -197,9 +197,9 @@ def test_three_photos_from_dropping_to_downloading(page, photos, tmp_path):
     small = predicted(photos, tmp_path / "s", "--saturation", "1.5", "--size", "160")
     usual = predicted(photos, tmp_path / "usual")
     assert files == {"a.jpg": small["a.jpg"], "c.tif": usual["c.tif"]}
-    told = [json.loads(line) for line in report.splitlines()]
-    assert [line["outcome"] for line in told] == ["failed", "coloured", "coloured"]
-    assert {line["size"] for line in told[1:]} == {160, 256}
+    result = [json.loads(line) for line in report.splitlines()]
+    assert [line["outcome"] for line in result] == ["failed", "coloured", "coloured"]
+    assert {line["size"] for line in result[1:]} == {160, 256}
 
     page.get_by_role("button", name="Use these settings for all photos").click()
     expect(status(page)).to_contain_text("2 of 3 ready")
@@ -216,7 +216,7 @@ def test_the_browser_paints_what_this_package_paints(page, draw):
     packed = base64.b64encode(preview.pack(levels[..., None], ab)).decode()
     ((_, large),) = upsampling.strips(ab, levels.shape, rows=40)
     for saturation in (0.0, 0.4, 1.0, 2.0):
-        told = page.evaluate(
+        result = page.evaluate(
             """async ([packed, saturation]) => {
                 const { unpack, paint } = await import("/paint.js");
                 const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
@@ -224,7 +224,7 @@ def test_the_browser_paints_what_this_package_paints(page, draw):
             }""",
             [packed, saturation],
         )
-        ours = np.array(told, int).reshape(40, 50, 4)
+        ours = np.array(result, int).reshape(40, 50, 4)
         theirs = color.paint(levels, saturation * large)
         assert (ours[..., 3] == 255).all()
         difference = np.abs(ours[..., :3] - theirs)
@@ -242,8 +242,8 @@ def test_files_and_a_folder_dropped_and_one_too_large(page, photos, tmp_path):
     for kind in ("dragEnter", "dragOver", "drop"):
         files = [str(photos / "a.jpg"), str(large), str(photos)]
         data = {"items": [], "files": files, "dragOperationsMask": 1}
-        told = {"type": kind, "x": 200, "y": 200, "data": data}
-        browser.send("Input.dispatchDragEvent", told)
+        result = {"type": kind, "x": 200, "y": 200, "data": data}
+        browser.send("Input.dispatchDragEvent", result)
     expect(status(page)).to_contain_text("4 of 6 ready, 2 failed")
     expect(page.locator("#photos")).to_contain_text("larger than the 1 MB allowed")
     expect(page.locator("#photos")).to_contain_text("d.png")

@@ -76,10 +76,10 @@ def test_the_tree_is_mirrored_and_the_originals_stay(colorizer, grey_photos, tmp
 def test_size_and_lightness_are_those_of_the_original(colorizer, grey_photos, tmp_path):
     run(colorizer, grey_photos, tmp_path / "out")
     for name in content(grey_photos):
-        given = reading.read_rgb(grey_photos / name)
+        original = reading.read_rgb(grey_photos / name)
         coloured = reading.read_rgb(tmp_path / "out" / name)
-        assert coloured.shape == given.shape
-        change = np.abs(color.lightness(coloured) - color.lightness(given))
+        assert coloured.shape == original.shape
+        change = np.abs(color.lightness(coloured) - color.lightness(original))
         assert change.mean() <= 0.3 and np.quantile(change, 0.999) <= 1.0
         assert color.rgb_to_lab(coloured)[..., 1].mean() == pytest.approx(12, abs=1)
 
@@ -123,8 +123,8 @@ def test_what_is_there_and_not_whole_is_not_replaced_unasked(
     (tmp_path / "out" / "a.png").write_bytes(whole["a.png"][:300])
     (tmp_path / "out" / "b.png").write_bytes(b"")
     done = run(colorizer, grey_photos, tmp_path / "out")
-    told = {"a.png": "failed", "b.png": "coloured", "Sub/c.png": "skipped"}
-    assert outcomes(done) == told | {"Sub/deep/ü.png": "skipped"}
+    by_name = {"a.png": "failed", "b.png": "coloured", "Sub/c.png": "skipped"}
+    assert outcomes(done) == by_name | {"Sub/deep/ü.png": "skipped"}
     assert "--overwrite" in done[0].reason
     assert (tmp_path / "out" / "a.png").stat().st_size == 300
     run(colorizer, grey_photos, tmp_path / "out", overwrite=True)
@@ -180,8 +180,8 @@ def test_an_original_is_never_its_own_output(colorizer, grey_photos, tmp_path):
 def test_every_format_can_be_asked_for(format, suffix, colorizer, tmp_path):
     Image.new("L", (20, 10), 128).save(tmp_path / "a.jpeg")
     done = run(colorizer, tmp_path / "a.jpeg", tmp_path / "out", format=format)
-    kept = suffix in ("", ".jpg")  # its own name for the same format
-    assert done[0].output.name == ("a.jpeg" if kept else f"a.jpeg{suffix}")
+    same_format = suffix in ("", ".jpg")  # its own name for the same format
+    assert done[0].output.name == ("a.jpeg" if same_format else f"a.jpeg{suffix}")
     assert reading.read_rgb(done[0].output).shape == (10, 20, 3)
 
 
@@ -254,26 +254,26 @@ GREYS16 = np.arange(0, 65536, 23, dtype=np.uint16)[: 37 * 53].reshape(37, 53)
 @pytest.mark.parametrize("grey", [True, False])
 def test_16_bits_stay_16(colorizer, tmp_path, suffix, grey):
     pixels = GREYS16 if grey else np.stack([GREYS16] * 3, -1)
-    given = tmp_path / "in" / f"a{suffix}"
-    given.parent.mkdir()
+    original = tmp_path / "in" / f"a{suffix}"
+    original.parent.mkdir()
     if suffix == ".tif":
-        tifffile.imwrite(given, pixels)
+        tifffile.imwrite(original, pixels)
     else:
         page = writing.Coloured(
             37, 53, 16, False, iter([np.stack([GREYS16] * 3, -1)]), writing.Metadata()
         )
-        with open(given, "w+b") as file:
+        with open(original, "w+b") as file:
             writing.write(file, suffix, [page], hold=1 << 20)
     for saturation in (0.0, 1.0):
         out = tmp_path / f"out{saturation}"
-        (done,) = run(colorizer, given.parent, out, saturation=saturation)
+        (done,) = run(colorizer, original.parent, out, saturation=saturation)
         assert not done.warnings
-        found = reading.Document(out / given.name).page().load()
-        assert found.dtype == np.uint16
-        levels = color.grey_levels(found)
+        survey = reading.Document(out / original.name).page().load()
+        assert survey.dtype == np.uint16
+        levels = color.grey_levels(survey)
         off = color.lightness_of(levels) - color.lightness_of(GREYS16)
         assert np.abs(off).max() < 0.1  # in 8 bits it is 1
-        grey_all = (found == GREYS16[..., None]).all()
+        grey_all = (survey == GREYS16[..., None]).all()
         assert grey_all if saturation == 0 else not grey_all
 
 
@@ -314,8 +314,8 @@ def test_transparency_comes_back(colorizer, tmp_path):
     la = np.dstack([np.full_like(alpha, 99), alpha])
     Image.fromarray(la).save(tmp_path / "in" / "a.png")
     run(colorizer, tmp_path / "in", tmp_path / "out")
-    found = reading.Document(tmp_path / "out" / "a.png").page().load()
-    np.testing.assert_array_equal(found[..., 3], alpha)
+    survey = reading.Document(tmp_path / "out" / "a.png").page().load()
+    np.testing.assert_array_equal(survey[..., 3], alpha)
 
 
 def test_a_fault_of_the_program_costs_one_picture_and_is_told(
@@ -330,10 +330,10 @@ def test_a_fault_of_the_program_costs_one_picture_and_is_told(
     settings = Settings(size=32)
     jobs = plan([grey_photos], tmp_path / "out")
     done = list(pipeline.predict(Faulty(), jobs, settings))
-    told = {d.name: d for d in done}
-    assert told["a.png"].outcome == "failed"
-    assert "a fault of colorize: KeyError" in told["a.png"].reason
-    assert "Traceback" in told["a.png"].fault
+    outcomes = {d.name: d for d in done}
+    assert outcomes["a.png"].outcome == "failed"
+    assert "a fault of colorize: KeyError" in outcomes["a.png"].reason
+    assert "Traceback" in outcomes["a.png"].fault
     assert {d.outcome for d in done if d.name != "a.png"} == {"coloured"}
 
 
@@ -484,9 +484,11 @@ def test_a_folder_that_cannot_be_read_fails_alone(
 
     monkeypatch.setattr(os, "scandir", locked)
     done = run(colorizer, grey_photos, tmp_path / "out")
-    told = {d.name: (d.outcome, d.reason) for d in done}
-    assert told.pop("Sub/deep/") == ("failed", "cannot be read: Permission denied")
-    assert {outcome for outcome, _ in told.values()} == {"coloured"} and len(told) == 3
+    outcomes = {d.name: (d.outcome, d.reason) for d in done}
+    assert outcomes.pop("Sub/deep/") == ("failed", "cannot be read: Permission denied")
+    assert {outcome for outcome, _ in outcomes.values()} == {"coloured"} and len(
+        outcomes
+    ) == 3
 
 
 def test_a_picture_that_disappears_fails_alone(colorizer, grey_photos, tmp_path):
@@ -511,11 +513,11 @@ def test_bytes_in_bytes_out(colorizer, kind):
 def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
     (grey_photos / "bad.jpg").write_text("text")
     jobs = plan([grey_photos], tmp_path / "out")
-    found = dry_run.survey(colorizer, jobs, Settings(size=32))
-    assert found.counts == {"coloured": 4, "failed": 1}
-    assert found.megapixels == pytest.approx((37 * 53 + 200 * 11 + 81 + 1) / 1e6)
-    assert found.seconds > 0 and found.bytes > 100 and found.tried == 3
-    assert "bad.jpg" in found.describe()
+    page = dry_run.survey(colorizer, jobs, Settings(size=32))
+    assert page.counts == {"coloured": 4, "failed": 1}
+    assert page.megapixels == pytest.approx((37 * 53 + 200 * 11 + 81 + 1) / 1e6)
+    assert page.seconds > 0 and page.bytes > 100 and page.tried == 3
+    assert "bad.jpg" in page.describe()
     assert not (tmp_path / "out").exists()
 
 

@@ -461,7 +461,7 @@ def test_five_thousand_mutated_pictures_do_no_harm(seed, tmp_path):
         timeout=900,
     )
     assert run.returncode == 0, run.stdout + run.stderr[-3000:]
-    told = json.loads(run.stdout.splitlines()[-1])
-    assert told["harm"] == []
-    assert told["read"] + told["refused"] == 5000
-    assert told["read"] > 500 < told["refused"]
+    counts = json.loads(run.stdout.splitlines()[-1])
+    assert counts["harm"] == []
+    assert counts["read"] + counts["refused"] == 5000
+    assert counts["read"] > 500 < counts["refused"]

@@ -14,7 +14,7 @@ ARRAY = {
 
 
 @pytest.mark.parametrize(
-    ("asked", "environment", "found"),
+    ("asked", "environment", "part"),
     [
         ("1/1", {}, (1, 1)),
         ("3/4", ARRAY, (3, 4)),
@@ -23,8 +23,8 @@ ARRAY = {
         ("auto/8", {"JOB_COMPLETION_INDEX": "7"}, (8, 8)),
     ],
 )
-def test_a_part_of_the_work_is_told_by_flag_or_scheduler(asked, environment, found):
-    assert shards.shard(asked, environment) == found
+def test_a_part_of_the_work_is_told_by_flag_or_scheduler(asked, environment, part):
+    assert shards.shard(asked, environment) == part
 
 
 @pytest.mark.parametrize("asked", ["0/4", "5/4", "4", "a/b", "1/0", "/", "auto/4"])

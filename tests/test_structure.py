@@ -72,3 +72,28 @@ def test_files_of_a_folder_import_in_its_order(path):
                 other = files.index(file)
                 below = other == place and depth < len(folders)
                 assert below or other < place, f"{path}: imports {imported}"
+
+
+VAGUE = {"found", "given", "kept", "known", "own", "seen", "told"}
+ROOT = PACKAGE.parent
+EVERY_SOURCE = [
+    *SOURCES,
+    *sorted((ROOT / "tests").glob("*.py")),
+    *sorted((ROOT / "benchmarks").glob("*.py")),
+]
+
+
+def assigned(path):
+    """The names of variables, arguments and modules in a source file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.alias):
+            yield node.asname
+
+
+@pytest.mark.parametrize("path", EVERY_SOURCE, ids=lambda path: path.stem)
+def test_variables_say_what_they_hold(path):
+    assert not VAGUE & set(assigned(path))

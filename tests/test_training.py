@@ -77,7 +77,7 @@ def weights(run):
 
 def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
     run = tmp_path / "run"
-    seen = list(events(photos, run, sample_every=2))
+    happened = list(events(photos, run, sample_every=2))
     for name in ("model.keras", "config.toml", "history.csv"):
         assert (run / name).stat().st_size > 0
     assert (run / "curves.png").exists()
@@ -91,8 +91,8 @@ def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
     policy, _ = precision.choose("auto")  # is what it goes on in, on any machine
     expected = settings(photos, sample_every=2, precision=policy)
     assert config.load(run / run_folder.CONFIG, {}) == expected
-    assert isinstance(seen[-1], Finished)
-    assert sum(isinstance(e, Step) for e in seen) == 12
+    assert isinstance(happened[-1], Finished)
+    assert sum(isinstance(e, Step) for e in happened) == 12
 
 
 @pytest.mark.numeric
@@ -179,7 +179,7 @@ def test_a_run_of_before_the_package_had_folders_goes_on(photos, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(OLD_RUN, run)
     settings = config.load(run / run_folder.CONFIG, {"data": str(photos)})
-    seen = list(
+    happened = list(
         loop.train(
             settings,
             run,
@@ -188,7 +188,7 @@ def test_a_run_of_before_the_package_had_folders_goes_on(photos, tmp_path):
             resume=True,
         )
     )
-    assert sum(isinstance(e, Step) for e in seen) == 5
+    assert sum(isinstance(e, Step) for e in happened) == 5
     # What that commit came to where it was not stopped.
     for row, loss, error in zip(
         history(run),
@@ -211,14 +211,14 @@ def test_a_run_in_which_another_process_trains_is_refused(photos, tmp_path):
 
 def test_checkpoints_come_every_so_many_steps_and_as_epochs_end(photos, tmp_path):
     run = tmp_path / "run"
-    seen = []
+    happened = []
     for event in events(photos, run, steps_per_epoch=5, checkpoint_every=2, epochs=2):
         if isinstance(event, Step | Epoch):
             names = sorted(p.stem for p in (run / "checkpoint").iterdir())
-            seen.append([int(name.removeprefix("step-")) for name in names])
+            happened.append([int(name.removeprefix("step-")) for name in names])
     # As step n is told of, what is due after it has not been saved yet.
-    assert seen[:6] == [[0], [0], [0, 2], [0, 2], [2, 4], [4, 5]]
-    assert seen[-1] == [8, 10]
+    assert happened[:6] == [[0], [0], [0, 2], [0, 2], [2, 4], [4, 5]]
+    assert happened[-1] == [8, 10]
 
 
 def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(photos, tmp_path):
@@ -226,10 +226,10 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(photos, tmp_
     list(events(photos, run, epochs=2, checkpoint_every=3))
     last = run / "checkpoint" / "step-000000006.npz"
     last.write_bytes(last.read_bytes()[:-9])
-    seen = list(events(photos, run, epochs=3, resume=True))
-    told = [e.text for e in seen if isinstance(e, Note)]
-    assert any("step-000000006.npz is damaged" in text for text in told)
-    assert "going on after step 3" in told
+    happened = list(events(photos, run, epochs=3, resume=True))
+    notes = [e.text for e in happened if isinstance(e, Note)]
+    assert any("step-000000006.npz is damaged" in text for text in notes)
+    assert "going on after step 3" in notes
     assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
 
 
@@ -269,8 +269,8 @@ def test_a_critic_learns_beside_the_network_and_is_no_part_of_the_model(
     assert mistakes[-1] < mistakes[0]
     saved = state(run)
     # The last model is what is kept, whether or not it is the best.
-    for i, kept in enumerate(weights(run)):
-        np.testing.assert_array_equal(kept, saved[f"model{i}"])
+    for i, weight in enumerate(weights(run)):
+        np.testing.assert_array_equal(weight, saved[f"model{i}"])
     # What goes on, goes on with that critic: with nothing left to train, all is saved
     # again as it was. (Trained on, a critic makes much of how threads round.)
     list(events(photos, run, resume=True, **flags))
@@ -327,9 +327,9 @@ def test_a_run_goes_on_with_other_settings(flags, photos, tmp_path):
 
 
 def test_memorising_is_called_so(photos, tmp_path):
-    seen = list(events(photos, tmp_path / "run", val="train", epochs=1))
-    (prepared,) = (e for e in seen if isinstance(e, Prepared))
-    (epoch,) = (e for e in seen if isinstance(e, Epoch))
+    happened = list(events(photos, tmp_path / "run", val="train", epochs=1))
+    (prepared,) = (e for e in happened if isinstance(e, Prepared))
+    (epoch,) = (e for e in happened if isinstance(e, Epoch))
     assert "memorised" in prepared.pictures.describe()
     assert "memorised" in epoch.describe()
     assert "validation" not in epoch.describe()
@@ -353,9 +353,9 @@ def test_the_whole_folder_can_be_one_batch(photos, tmp_path):
 
 def test_training_stops_when_its_time_is_up(photos, tmp_path):
     run = tmp_path / "run"
-    seen = list(events(photos, run, minutes=1e-9, epochs=50))
-    assert sum(isinstance(e, Step) for e in seen) == 1
-    assert "val_loss" in next(e for e in seen if isinstance(e, Epoch)).figures
+    happened = list(events(photos, run, minutes=1e-9, epochs=50))
+    assert sum(isinstance(e, Step) for e in happened) == 1
+    assert "val_loss" in next(e for e in happened if isinstance(e, Epoch)).figures
     assert model_files.open_model(run)
 
 
@@ -363,8 +363,8 @@ def test_an_epoch_cut_short_by_the_clock_is_gone_on_with(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, minutes=1e-9, epochs=2, steps_per_epoch=4))
     assert len(history(run)) == 1
-    seen = list(events(photos, run, epochs=2, steps_per_epoch=4, resume=True))
-    assert sum(isinstance(e, Step) for e in seen) == 7
+    happened = list(events(photos, run, epochs=2, steps_per_epoch=4, resume=True))
+    assert sum(isinstance(e, Step) for e in happened) == 7
     assert [row["epoch"] for row in history(run)] == ["1", "2"]
 
 
@@ -388,8 +388,8 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(
     first = next(e for e in stopped if isinstance(e, Embedding))
     assert first.done == 0 < first.total
     stopped.close()  # it can be resumed from here on
-    seen = list(events(photos, cached, resume=True, **plain))
-    assert Embedding(first.total, first.total) in seen
+    happened = list(events(photos, cached, resume=True, **plain))
+    assert Embedding(first.total, first.total) in happened
     loss, other = (float(history(run)[0]["loss"]) for run in (fresh, cached))
     assert loss == pytest.approx(other, rel=1e-3)
 
@@ -407,8 +407,8 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(
 
 def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path):
     flags = {"model": "colornet", "epochs": 1, "precision": "mixed_bfloat16"}
-    seen = list(events(photos, tmp_path / "run", **flags))
-    assert any("mixed_bfloat16" in e.text for e in seen if isinstance(e, Note))
+    happened = list(events(photos, tmp_path / "run", **flags))
+    assert any("mixed_bfloat16" in e.text for e in happened if isinstance(e, Note))
     saved = model_files.open_model(tmp_path / "run")
     policies = {layer.dtype_policy.name for layer in surgery.leaves(saved)}
     assert policies == {"float32"}
@@ -417,8 +417,8 @@ def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path):
 def test_fine_tuning_leaves_what_is_frozen_and_says_what_is(photos, tmp_path):
     base, tuned = tmp_path / "base", tmp_path / "tuned"
     list(events(photos, base))
-    seen = list(events(photos, tuned, init=base, freeze="encoder", epochs=1))
-    (table,) = (e.text for e in seen if isinstance(e, Note) and "frozen" in e.text)
+    happened = list(events(photos, tuned, init=base, freeze="encoder", epochs=1))
+    (table,) = (e.text for e in happened if isinstance(e, Note) and "frozen" in e.text)
     lines = table.splitlines()[1:]
     assert len(lines) == len(weights(base)) // 2
     assert all(re.search("loaded +(frozen|yes)", line) for line in lines)
@@ -455,8 +455,8 @@ def test_weights_of_another_width_are_refused_layer_by_layer(photos, tmp_path):
 @pytest.mark.parametrize("step, rate", [(0, 0.5), (1, 1.0), (50, 0.5), (99, 0.0)])
 def test_a_cosine_schedule_warms_up_and_ends_at_nothing(step, rate):
     settings = config.load(None, {"schedule": "cosine", "learning_rate": 1})
-    found = optimizers.learning_rate(settings, step, 100)
-    assert found == pytest.approx(rate, abs=0.02)
+    rates = optimizers.learning_rate(settings, step, 100)
+    assert rates == pytest.approx(rate, abs=0.02)
 
 
 def start(photos, run, *flags):
@@ -472,8 +472,8 @@ def start(photos, run, *flags):
 
 
 def finish(process):
-    _, told = process.communicate(timeout=2 * WAIT)
-    assert process.returncode == 0, told.decode()[-2000:]
+    _, notes = process.communicate(timeout=2 * WAIT)
+    assert process.returncode == 0, notes.decode()[-2000:]
 
 
 @pytest.fixture

@@ -162,8 +162,8 @@ def test_a_layer_that_is_not_listed_is_named(alpha, refused):
 
 def test_what_is_listed_is_what_keras_has():
     for module, name in untrusted.ALLOWED:
-        found = getattr(importlib.import_module(module), name)
-        assert isinstance(found, type), f"{module}.{name}"
+        layer = getattr(importlib.import_module(module), name)
+        assert isinstance(layer, type), f"{module}.{name}"
 
 
 @pytest.mark.parametrize(
@@ -663,7 +663,7 @@ def test_two_hundred_mutated_files_do_no_harm(seed, tmp_path):
         timeout=900,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr[-3000:]
-    told = json.loads(run.stdout.splitlines()[-1])
-    assert told["harm"] == []
-    assert told["opened"] + told["refused"] == 200
-    assert told["refused"] > 100
+    counts = json.loads(run.stdout.splitlines()[-1])
+    assert counts["harm"] == []
+    assert counts["opened"] + counts["refused"] == 200
+    assert counts["refused"] > 100

@@ -115,9 +115,9 @@ def test_exif_is_written_to_the_byte(tmp_path, draw, suffix):
     table = Image.Exif()
     table[0x010E], table[0x4746] = "Großmutter ©".encode("latin-1"), 5  # a rating
     table.get_ifd(0x8769)[0x927C] = bytes(range(200))  # a maker's note
-    own = metadata.upright_exif(table.tobytes())
-    save(tmp_path / f"a{suffix}", draw(), carried=Metadata(exif=own))
-    assert reading.Document(tmp_path / f"a{suffix}").page().metadata.exif == own
+    mine = metadata.upright_exif(table.tobytes())
+    save(tmp_path / f"a{suffix}", draw(), carried=Metadata(exif=mine))
+    assert reading.Document(tmp_path / f"a{suffix}").page().metadata.exif == mine
     assert read(tmp_path / f"a{suffix}").shape == draw().shape
 
 
@@ -126,16 +126,16 @@ def test_exif_between_formats_keeps_its_words_and_numbers(tmp_path, draw):
     table[0x010E], table[0x4746] = "Großmutter ©".encode("latin-1"), 70_000
     table.get_ifd(0x8769)[0xA005] = {1: "R98"}  # a table within a table
     table.get_ifd(0x8769)[0x829A] = 1 / 60
-    own = Metadata(exif=metadata.upright_exif(table.tobytes()))
-    save(tmp_path / "a.tif", draw(), carried=own)
+    mine = Metadata(exif=metadata.upright_exif(table.tobytes()))
+    save(tmp_path / "a.tif", draw(), carried=mine)
     there = reading.Document(tmp_path / "a.tif").page().metadata
     save(tmp_path / "b.jpg", draw(), carried=there)
     for name in ("a.tif", "b.jpg"):
         with Image.open(tmp_path / name) as image:
-            found = image.getexif()
-            assert found[0x010E] == "Großmutter ©" and found[0x4746] == 70_000
-            assert float(found.get_ifd(0x8769)[0x829A]) == pytest.approx(1 / 60)
-            assert found.get_ifd(0xA005)[1] == "R98"
+            result = image.getexif()
+            assert result[0x010E] == "Großmutter ©" and result[0x4746] == 70_000
+            assert float(result.get_ifd(0x8769)[0x829A]) == pytest.approx(1 / 60)
+            assert result.get_ifd(0xA005)[1] == "R98"
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -162,15 +162,15 @@ def test_pages_of_a_tiff_keep_their_sizes_and_depths(tmp_path, draw):
     pages = [draw(30, 40), np.uint16(draw(20, 50)) * 257, np.dstack([draw(9, 9)] * 2)]
     pages[2] = np.ascontiguousarray(pages[2][..., :4])
     save(tmp_path / "a.tif", *pages)
-    found = [page.load() for page in reading.Document(tmp_path / "a.tif").all_pages()]
-    for own, other in zip(found, pages, strict=True):
-        np.testing.assert_array_equal(own, other)
+    result = [page.load() for page in reading.Document(tmp_path / "a.tif").all_pages()]
+    for mine, other in zip(result, pages, strict=True):
+        np.testing.assert_array_equal(mine, other)
 
 
 def test_a_picture_without_metadata_gets_none_but_its_colour_space(tmp_path, draw):
     save(tmp_path / "a.png", draw(), carried=Metadata())
-    found = reading.Document(tmp_path / "a.png").page().metadata
-    assert not found.xmp and not found.photoshop and not found.exif
+    result = reading.Document(tmp_path / "a.png").page().metadata
+    assert not result.xmp and not result.photoshop and not result.exif
 
 
 @pytest.mark.parametrize(("suffix", "most"), [(".webp", 16_383), (".jpg", 65_535)])

@@ -160,14 +160,16 @@ def serve_one(photo: Path, model: Path) -> bytes:
                 if time.monotonic() > deadline:
                     raise TimeoutError
                 time.sleep(0.1)
-            own = f"/api/sessions/{token}"
+            address = f"/api/sessions/{token}"
             data = photo.read_bytes()
-            told = json.loads(ask("POST", f"{own}/photos?name=a.jpg&size=9", data))
-            while told["state"] not in ("ready", "failed"):
-                (told,) = json.loads(ask("GET", own))["photos"]
+            result = json.loads(
+                ask("POST", f"{address}/photos?name=a.jpg&size=9", data)
+            )
+            while result["state"] not in ("ready", "failed"):
+                (result,) = json.loads(ask("GET", address))["photos"]
                 time.sleep(0.1)
-            ask("POST", f"{own}/photos/{told['id']}/copy")
-            copies.append(ask("GET", f"{own}/photos/{told['id']}/copy"))
+            ask("POST", f"{address}/photos/{result['id']}/copy")
+            copies.append(ask("GET", f"{address}/photos/{result['id']}/copy"))
         finally:
             signal.raise_signal(signal.SIGTERM)
 

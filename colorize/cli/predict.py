@@ -226,14 +226,14 @@ def _hints(
         raise UsageError(f"--hints {folder}: no such file or folder")
     from colorize import hints
 
-    known = hints.Hints(tuple(map(hints.parse, points)), sources=points)
+    typed = hints.Hints(tuple(map(hints.parse, points)), sources=points)
     if points and not single:
         raise UsageError("--hint is for a single picture; of several: --hints FOLDER")
     if folder is None or folder.is_dir():
-        return {"hints": known if points else None, "hints_folder": folder}
+        return {"hints": typed if points else None, "hints_folder": folder}
     if not single:
         raise UsageError(f"--hints {folder}: a file is for one picture; name a folder")
-    return {"hints": hints.joined(hints.read(folder), known), "hints_folder": None}
+    return {"hints": hints.joined(hints.read(folder), typed), "hints_folder": None}
 
 
 class _Flags(NamedTuple):

@@ -159,7 +159,7 @@ class Display:
             case events.Prepared(pictures, _):
                 figures = {
                     "event": "prepared",
-                    "found": pictures.found,
+                    "found": pictures.files,
                     "train": len(pictures.train),
                     "validation": len(pictures.val),
                     "left_out": pictures.left_out(),

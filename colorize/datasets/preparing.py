@@ -37,7 +37,7 @@ class Pictures:
         cache: where their pixels are.
         train: records to learn from.
         val: records to validate on.
-        found: files that were looked at.
+        files: how many were looked at.
         unreadable: (name, reason) of each that is not a whole picture.
         grey: how many were left out as nearly grey.
         twins: how many were left out as copies of a validation picture.
@@ -48,7 +48,7 @@ class Pictures:
     cache: cache.PictureCache
     train: np.ndarray
     val: np.ndarray
-    found: int
+    files: int
     unreadable: list[tuple[str, str]]
     grey: int
     twins: int
@@ -74,7 +74,7 @@ class Pictures:
             else f"{len(self.train)} to learn from, {len(self.val)} to validate on"
         )
         left = f"; left out: {', '.join(left_out)}" if left_out else ""
-        return f"{self.found} pictures found: {used}{left}"
+        return f"{self.files} pictures found: {used}{left}"
 
 
 def prepare(
@@ -99,7 +99,7 @@ def prepare(
     train = listing.records[used]
     if not len(train):
         raise ColorizeError(f"{folder}: {_none_of_use(config, colourful)}")
-    count, unreadable = listing.found, listing.unreadable
+    count, unreadable = listing.files, listing.unreadable
     if config.val == "train":
         val = train
     elif config.val == "split":
@@ -107,7 +107,7 @@ def prepare(
         train, val = train[~held_out], train[held_out]
     else:
         validation = yield from look_through(Path(config.val), store)
-        count, unreadable = count + validation.found, unreadable + validation.unreadable
+        count, unreadable = count + validation.files, unreadable + validation.unreadable
         val = validation.records
     twins = np.zeros(len(train), bool)
     if config.val != "train":
@@ -124,7 +124,7 @@ def prepare(
         store,
         train,
         val,
-        found=count,
+        files=count,
         unreadable=unreadable,
         grey=int((~colourful).sum()),
         twins=int(twins.sum()),
@@ -156,14 +156,14 @@ class Listing:
         records: where their pixels are in the cache.
         hashes: of their names, in [0, 1): the same on every machine.
         names: of the files, where they were asked for.
-        found: files that were looked at.
+        files: how many were looked at.
         unreadable: (name, reason) of each that is not a whole picture.
     """
 
     records: np.ndarray
     hashes: np.ndarray
     names: list[str] = field(default_factory=list)
-    found: int = 0
+    files: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -192,7 +192,7 @@ def look_through(
     used = 0
     names = itertools.islice(finding.find_pictures(folder), total)
     for entry in store.add(folder, names):
-        listing.found += 1
+        listing.files += 1
         if entry.record is None:
             listing.unreadable.append((entry.name, entry.problem))
         else:
@@ -201,7 +201,7 @@ def look_through(
             used += 1
             if keep_names:
                 listing.names.append(entry.name)
-        yield Decoding(listing.found, total)
+        yield Decoding(listing.files, total)
     if not used:
         raise ColorizeError(_nothing_in(folder, listing))
     listing.records, listing.hashes = listing.records[:used], listing.hashes[:used]
@@ -247,7 +247,7 @@ def _nothing_in(folder: Path, listing: Listing) -> str:
         return f"{folder}: no pictures in it; name a folder of colour pictures"
     name, reason = listing.unreadable[0]
     return (
-        f"{folder}: none of its {listing.found} pictures can be read; the first is "
+        f"{folder}: none of its {listing.files} pictures can be read; the first is "
         f"{name}: {reason}"
     )
 

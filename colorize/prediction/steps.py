@@ -136,10 +136,10 @@ def open_input(job: Job, settings: Settings) -> tuple[Job, Picture]:
         content = picture.format.name
         job = job.warned(f"{content} by its content, not {job.input.suffix}")
     first = picture.pages[0]
-    if (known := find_hints(job, settings)) is not None:
-        known.check_aspect(first.height, first.width)
-        picture = replace(picture, hints=known)
-        job = replace(job, hints=known.sources)
+    if (picture_hints := find_hints(job, settings)) is not None:
+        picture_hints.check_aspect(first.height, first.width)
+        picture = replace(picture, hints=picture_hints)
+        job = replace(job, hints=picture_hints.sources)
         if len(picture.pages) > 1:
             job = job.warned(f"hints for the first of its {len(picture.pages)} pages")
     job = replace(
