@@ -157,6 +157,7 @@ class Worker:
         try:
             job, picture = steps.open_input(job, settings)
             small = steps.read(picture, size)
+            job = steps.judge_colour(job, picture, settings)
             photo.state = "colouring"
             colors = steps.color(self._colorizer, picture, small, size)
             original = preview.original(picture.pages[0], preview.SIDE)
