@@ -4,19 +4,23 @@ Run by test_reading.py in a process of its own, which a file might crash:
     read_mutated_pictures.py COUNT SEED
 
 The last line it prints is JSON: how many were read and refused, and a list of harm:
-other exceptions than ColorizeError, more than 5 seconds, any file written.
+other exceptions than ColorizeError, more than 5 seconds, any file written, and black
+where another reader sees none.
 """
 
 import collections
 import faulthandler
+import importlib.util
 import io
 import json
 import os
 import random
 import resource
+import struct
 import sys
 import time
 import traceback
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +84,80 @@ def originals():
         yield shared.tiffsave_buffer(compression=compression, **options)
     yield saved(rgb, "GIF")
     yield saved(rgb, "BMP")
+    yield saved(rgb, "AVIF", exif=exif, xmp=xmp)
+    for bits in (10, 12):
+        deep = np.asarray(rgb).astype(np.uint16) << 8
+        image = pyvips.Image.new_from_memory(deep.tobytes(), 56, 40, 3, "ushort")
+        image = image.copy(interpretation="rgb16")
+        yield image.heifsave_buffer(compression="av1", bitdepth=bits, effort=1)
+    yield saved(rgb, "JPEG2000")
+    yield saved(Image.fromarray(grey), "JPEG2000")
+    if importlib.util.find_spec("pi_heif"):
+        for name in ("drawn8.heic", "drawn10.heic"):
+            yield Path(__file__).with_name("pictures").joinpath(name).read_bytes()
+    for options in ({"bigtiff": True}, {"byteorder": ">", "bigtiff": True}):
+        yield paged([grey, np.asarray(rgb)], options, compression="zlib")
+    for order in "<>":
+        options = {"byteorder": order}
+        yield paged([grey, np.asarray(rgb)], options, tile=(16, 16))
+        yield paged([np.asarray(rgb)], options, tile=(16, 16), compression="zlib")
+    planes = np.ascontiguousarray(np.moveaxis(np.asarray(rgb), -1, 0))
+    yield paged([planes], {}, planarconfig="separate", tile=(16, 16))
+    for compression in ("tiff_lzma", "zstd"):
+        yield saved(rgb, "TIFF", compression=compression)
+    yield with_chunks(saved(rgb, "PNG"))
+
+
+def paged(pictures, options, **stored):
+    """A TIFF with a description on each page."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, **options) as tiff:
+        for pixels in pictures:
+            rgb = {"photometric": "rgb"} if pixels.ndim == 3 else {}
+            tiff.write(pixels, description="a page", metadata=None, **rgb, **stored)
+    return file.getvalue()
+
+
+def with_chunks(data):
+    """A PNG with chunks of many kinds before and after its pixels."""
+
+    def chunk(name, content):
+        length, check = len(content), zlib.crc32(name + content)
+        return struct.pack(">I", length) + name + content + struct.pack(">I", check)
+
+    packed = zlib.compress(b"words" * 9)
+    chunks = (
+        chunk(b"pHYs", struct.pack(">IIB", 2835, 2835, 1))
+        + chunk(b"gAMA", struct.pack(">I", 45455))
+        + chunk(b"tIME", b"\x07\x8b\1\1\0\0\0")
+        + chunk(b"tEXt", b"Title\0words")
+        + chunk(b"zTXt", b"Comment\0\0" + packed)
+        + chunk(b"iTXt", b"Author\0\1\0en\0\0" + packed)
+        + chunk(b"tEXt", b"Raw profile type exif\0\nexif\n8\n4949\n")
+    )
+    return data[:33] + chunks + data[33:-12] + chunks + data[-12:]
+
+
+def first_picture(data):
+    """The first picture by another reader than libvips; None if it refuses."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception:
+        pass
+    try:
+        return tifffile.imread(io.BytesIO(data), key=0)
+    except Exception:
+        return None
+
+
+def is_falsely_black(data):
+    """Whether a picture comes out black that another reader sees otherwise."""
+    page = reading.Document(data, max_megapixels=MEGAPIXELS).page()
+    if page.load()[..., : 3 if page.load().shape[-1] > 2 else 1].any():
+        return False
+    other = first_picture(data)
+    return other is None or bool(other.any())
 
 
 def flipped(data):
@@ -125,7 +203,7 @@ def read(path):
             for _ in page.strips():
                 pass
         reading.read_covering(path.read_bytes(), (16, 16))
-        outcome = "read"
+        outcome = "black" if is_falsely_black(path.read_bytes()) else "read"
     except ColorizeError as e:
         outcome = "refused" if "\n" not in str(e) else f"several lines: {e}"
         refusals[str(e)[:60]] += 1

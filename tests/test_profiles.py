@@ -103,3 +103,21 @@ def test_a_profile_that_says_nothing_is_said_to_be_ignored(tmp_path):
     page = reading.Document(tmp_path / "a.tif").page()
     np.testing.assert_array_equal(page.rgb()[..., 0], RAMP)
     assert page.lost == ("a colour profile that does not fit was ignored",)
+
+
+def test_a_profile_in_which_nothing_is_light_is_ignored_and_said(tmp_path):
+    damaged = bytearray(
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    )
+    for name in (b"rTRC", b"gTRC", b"bTRC"):
+        start = int.from_bytes(damaged[(at := damaged.index(name) + 4) : at + 4], "big")
+        damaged[start : start + 16] = curv(0, 900)
+    dark = grey_profile(curv(0, 0, 0, 900))
+    for picture, profile in (
+        (Image.fromarray(RAMP), dark),
+        (Image.fromarray(RAMP).convert("RGB"), bytes(damaged)),
+    ):
+        picture.save(tmp_path / "a.tif", icc_profile=profile)
+        page = reading.Document(tmp_path / "a.tif").page()
+        np.testing.assert_array_equal(page.rgb()[..., 0], RAMP)
+        assert page.lost == ("a colour profile that does not fit was ignored",)

@@ -23,7 +23,15 @@ from colorize.pictures.profiles import BLOB
 from colorize.pictures.sources import Source
 
 Image.MAX_IMAGE_PIXELS = None  # checked by whoever opens a document
-_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, OverflowError)
+_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    OverflowError,
+    struct.error,
+)
 
 
 class Decoder(Protocol):

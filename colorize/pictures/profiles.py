@@ -15,6 +15,9 @@ from colorize import color
 BLOB = pyvips.GValue.blob_type
 _FIELD = "icc-profile-data"
 _SPACES = {1: b"GRAY", 3: b"RGB ", 4: b"CMYK"}  # in the header of a profile
+_LIGHT = (
+    128  # a profile in which no color comes out so light is damaged: black pictures
+)
 _SRGB, _ANOTHER, _NOTHING = "sRGB", "another", "nothing"
 # Of parametric curves, by their kind: how many numbers they have.
 _PARAMETERS = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}
@@ -74,9 +77,12 @@ def _meaning(profile: bytes, channels: int) -> str:
         return _NOTHING
     if channels == 1:
         try:
-            off = np.abs(_grey_table(profile, 8).astype(int) - np.arange(256))
+            table = _grey_table(profile, 8)
         except ValueError:
             return _NOTHING
+        if table.max() < _LIGHT:
+            return _NOTHING
+        off = np.abs(table.astype(int) - np.arange(256))
         return _SRGB if off.max() <= 1 else _ANOTHER
     levels = np.linspace(0, 255, 18).round().astype(np.uint8)
     pixels = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)
@@ -85,6 +91,8 @@ def _meaning(profile: bytes, channels: int) -> str:
     try:
         converted = _converted(pixels, profile, "srgb" if channels == 3 else "cmyk")
     except pyvips.Error:
+        return _NOTHING
+    if converted.max() < _LIGHT:
         return _NOTHING
     if channels == 4 or np.abs(converted.astype(int) - pixels).max() > 1:
         return _ANOTHER
