@@ -15,9 +15,7 @@ from colorize import color
 BLOB = pyvips.GValue.blob_type
 _FIELD = "icc-profile-data"
 _SPACES = {1: b"GRAY", 3: b"RGB ", 4: b"CMYK"}  # in the header of a profile
-_LIGHT = (
-    128  # a profile in which no color comes out so light is damaged: black pictures
-)
+_LIGHT = 128  # if no colour comes out so light, the profile is damaged: all is black
 _SRGB, _ANOTHER, _NOTHING = "sRGB", "another", "nothing"
 # Of parametric curves, by their kind: how many numbers they have.
 _PARAMETERS = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}
