@@ -38,7 +38,7 @@ _HINTS_INPUT = (
 NOT_STATED = "MIT for the code of the network; not stated for its weights"
 SHIPPED_LICENCE = (
     "MIT for the code of the network; its weights go on from those of "
-    "EfficientNet-Lite0, Apache-2.0, trained on research-only web photos: see "
+    "EfficientNet-Lite2, Apache-2.0, trained on research-only web photos: see "
     "MODEL_CARD.md of colorize"
 )
 

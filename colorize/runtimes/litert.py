@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from colorize import quiet
 from colorize.errors import ColorizeError, first_line
@@ -25,14 +25,27 @@ def open_network(path: Path) -> "LiteNetwork":
     try:
         described = Description.read(metadata(data))
         with quiet.held_back():
-            interpreter = Interpreter(model_content=data, num_threads=os.cpu_count())
-            return LiteNetwork(interpreter, described)
+            try:
+                return LiteNetwork(_interpreter(data), described)
+            except RuntimeError as e:
+                # XNNPACK, the fast kernels, refuses some networks in int8 whose
+                # scales lie far apart; the plain kernels compute them.
+                if "XNNPACK" not in str(e).upper():
+                    raise
+            plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            return LiteNetwork(
+                _interpreter(data, experimental_op_resolver_type=plain), described
+            )
     except MemoryError:
         raise
     except Exception as e:  # whatever LiteRT makes of bytes that are wrong
         raise ColorizeError(
             f"{path}: not a LiteRT file of colorize: {first_line(e)}"
         ) from e
+
+
+def _interpreter(data: bytes, **kernels: Any) -> Interpreter:
+    return Interpreter(model_content=data, num_threads=os.cpu_count(), **kernels)
 
 
 def metadata(data: bytes) -> bytes | None:
