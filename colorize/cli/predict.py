@@ -98,6 +98,12 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
 )
 @click.option("--overwrite", is_flag=True, help="Colour again what is there already.")
 @click.option(
+    "--damaged",
+    is_flag=True,
+    help="Colour what there is of a JPEG or PNG that was cut short or damaged, and say "
+    "how much is whole; without, it has failed.",
+)
+@click.option(
     "--skip-colour",
     is_flag=True,
     help="Leave pictures that are in colour already; sepia and yellowed ones are not.",

@@ -99,6 +99,22 @@ def decoder(source: Source, format: Format, *, fail_on: str = "error") -> Decode
     return _VipsDecoder(source, format.kind, fail_on)
 
 
+def whole_rows(image: pyvips.Image) -> int:
+    """Return how many rows from the top can be decoded before the first error.
+
+    Args:
+        image: opened to be read once from top to bottom, and to fail on errors. Of a
+            progressive JPEG all rows are whole, or none.
+    """
+    region = pyvips.Region.new(image)
+    for row in range(image.height):
+        try:
+            region.fetch(0, row, image.width, 1)
+        except pyvips.Error:
+            return row
+    return image.height
+
+
 class _VipsDecoder:
     """Reads by libvips."""
 

@@ -243,6 +243,8 @@ class Document:
     Args:
         source: its path, or its bytes.
         max_megapixels: pages with more are refused.
+        damaged: whether a JPEG or PNG that is damaged is read as far as it goes, and
+            said so among what its page lost.
 
     Attributes:
         format: what it is by its first bytes, whatever its name.
@@ -254,15 +256,30 @@ class Document:
     """
 
     def __init__(
-        self, source: Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS
+        self,
+        source: Path | bytes,
+        *,
+        max_megapixels: float = MAX_MEGAPIXELS,
+        damaged: bool = False,
     ) -> None:
         self._source = Source(source)
+        self._damage: list[str] = []
         self._max_megapixels = max_megapixels
         with self._source.opened() as file:
             self.format = _format(file.read(formats.HEAD))
         with explained(lambda: reasons.reason(self._source, self.format)):
             self._decoder = decoding.decoder(self._source, self.format)
-            self._header(0)
+            header = self._header(0)
+            if damaged and self.format in (formats.JPEG, formats.PNG):
+                whole = decoding.whole_rows(header)
+                if whole < header.height:
+                    self._damage = [
+                        f"damaged: only the first {whole} of {header.height} rows "
+                        "are whole"
+                    ]
+                    self._decoder = decoding.decoder(
+                        self._source, self.format, fail_on="none"
+                    )
         self.pages = self._decoder.pages
 
     def _header(self, number: int) -> pyvips.Image:
@@ -291,7 +308,7 @@ class Document:
             carried = self._carried(number, image)
             turned, extra = carried.orientation, carried.extra_samples
             written, lost = metadata.of_parts(carried) if described else (None, [])
-            lost += self._decoder.lost(number)
+            lost += self._decoder.lost(number) + self._damage
             if image.format in ("float", "double"):
                 values = self._decoder.image(number, access="sequential").stats()
                 if values(0, 0)[0] < 0 or values(1, 0)[0] > 1:  # least and most

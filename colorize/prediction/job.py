@@ -26,6 +26,7 @@ class Settings:
         saturation: what the predicted ab is multiplied by.
         format: a key of `formats.SUFFIXES`.
         overwrite: whether to colour again what is there already.
+        damaged: whether to colour what there is of a damaged JPEG or PNG.
         skip_colour: whether to leave pictures that are in colour already.
         preserve_times: whether a copy gets the dates of its original.
         hints: of the only picture; None for none.
@@ -39,6 +40,7 @@ class Settings:
     saturation: float = 1.0
     format: str = "keep"
     overwrite: bool = False
+    damaged: bool = False
     skip_colour: bool = False
     preserve_times: bool = False
     hints: Hints | None = None

@@ -78,13 +78,17 @@ def open_picture(
 
     Args:
         source: its path, or its bytes.
-        settings: `format`, `max_megapixels` and `max_memory` matter here.
+        settings: `format`, `max_megapixels`, `max_memory` and `damaged` matter here.
         suffix: of the copy's format; empty for that of `settings.format`.
 
     Raises:
         ColorizeError: it is not a picture, or too large.
     """
-    document = reading.Document(source, max_megapixels=settings.max_megapixels)
+    document = reading.Document(
+        source,
+        max_megapixels=settings.max_megapixels,
+        damaged=settings.damaged,
+    )
     pages = list(document.all_pages(released=True))
     suffix = suffix or formats.SUFFIXES[settings.format]
     suffix = suffix or formats.kept(document.format, pages[0].bits).suffix
