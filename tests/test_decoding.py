@@ -546,3 +546,26 @@ def test_a_tiff_is_not_said_to_need_a_package_that_would_not_help(draw, tmp_path
     (tmp_path / "broken.png").write_bytes(head + b"nothing")
     with pytest.raises(ColorizeError, match="^damaged or incomplete$"):
         reading.Document(tmp_path / "broken.png")
+
+
+@pytest.mark.parametrize("kind", ["heic", "avif"])
+def test_a_damaged_file_of_the_heif_family_is_refused_in_words(kind, draw):
+    if kind == "heic":
+        pytest.importorskip("pi_heif")
+        whole = (HEIC / "drawn8.heic").read_bytes()
+    else:
+        file = io.BytesIO()
+        Image.fromarray(draw(48, 64)).save(file, "AVIF")
+        whole = file.getvalue()
+    refused = 0
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole), 4):
+            damaged[place] = rng.integers(256)
+        try:
+            reading.Document(bytes(damaged), max_megapixels=1).page().load()
+        except ColorizeError as e:
+            assert "\n" not in str(e)
+            refused += 1
+    assert refused > 50

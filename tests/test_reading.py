@@ -465,3 +465,8 @@ def test_five_thousand_mutated_pictures_do_no_harm(seed, tmp_path):
     assert counts["harm"] == []
     assert counts["read"] + counts["refused"] == 5000
     assert counts["read"] > 500 < counts["refused"]
+
+
+def test_words_of_libvips_that_quote_bytes_become_text():
+    quoted = pyvips.ffi.new("char[]", b"a brand of bytes: \xff")
+    assert pyvips.error._to_string(quoted) == "a brand of bytes: \ufffd"

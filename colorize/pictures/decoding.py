@@ -28,10 +28,13 @@ _ERRORS = (
     ValueError,
     SyntaxError,
     EOFError,
-    LookupError,
+    LookupError,  # of HEIC without a picture
     OverflowError,
+    RuntimeError,  # of AVIF and HEIC
     struct.error,
 )
+
+_MOST_SIDE = 10_000_000  # pixels: libvips has no larger ones
 
 
 class Decoder(Protocol):
@@ -285,6 +288,15 @@ def _directory(file: BinaryIO, place: int) -> ifd.Directory:
         raise ColorizeError(f"damaged or incomplete ({e})") from e
 
 
+@contextlib.contextmanager
+def _damage_in_words() -> Iterator[None]:
+    """Turn what a reader raises at a damaged file into a ColorizeError."""
+    try:
+        yield
+    except _ERRORS as e:
+        raise ColorizeError(reasons.in_words(e)) from e
+
+
 class _WholeDecoder:
     """Reads what is decoded as a whole: the base of those that do.
 
@@ -304,6 +316,8 @@ class _WholeDecoder:
         fields: dict[str, Any],
         pages: int = 1,
     ) -> None:
+        if not all(0 < side <= _MOST_SIDE for side in size):
+            raise ColorizeError(f"damaged or incomplete ({size[0]}x{size[1]} pixels)")
         self.pages = pages
         self._fields = fields
         kind = "ushort" if deep else "uchar"
@@ -385,12 +399,12 @@ class _PillowDecoder(_WholeDecoder):
 
     @contextlib.contextmanager
     def _image(self) -> Iterator[Image.Image]:
-        try:
-            with self._source.opened() as file:
-                with Image.open(file, formats=self._reads) as image:
-                    yield image
-        except _ERRORS as e:
-            raise ColorizeError(reasons.in_words(e)) from e
+        with (
+            _damage_in_words(),
+            self._source.opened() as file,
+            Image.open(file, formats=self._reads) as image,
+        ):
+            yield image
 
     def _pixels(self) -> np.ndarray:
         with self._image() as image:
@@ -450,9 +464,10 @@ class _HeicDecoder(_WholeDecoder):
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        file = self._opened()
-        picture = file[file.primary_index]
-        mode, _, deep = picture.mode.partition(";")
+        with _damage_in_words():
+            file = self._opened()
+            picture = file[file.primary_index]
+            mode, _, deep = picture.mode.partition(";")
         self._bits = int(picture.info.get("bit_depth", 8))
         fields = {
             "icc-profile-data": picture.info.get("icc_profile"),
@@ -470,17 +485,12 @@ class _HeicDecoder(_WholeDecoder):
             ) from e
         with self._source.opened() as file:
             data = file.read()
-        try:
-            return pi_heif.open_heif(data, convert_hdr_to_8bit=False)
-        except _ERRORS as e:
-            raise ColorizeError(reasons.in_words(e)) from e
+        return pi_heif.open_heif(data, convert_hdr_to_8bit=False)
 
     def _pixels(self) -> np.ndarray:
-        file = self._opened()
-        try:
+        with _damage_in_words():
+            file = self._opened()
             pixels = np.asarray(file[file.primary_index])
-        except _ERRORS as e:
-            raise ColorizeError(reasons.in_words(e)) from e
         deep = pixels.dtype == np.uint16
         return _full_levels(pixels, self._bits) if deep else pixels
 

@@ -45,6 +45,22 @@ from colorize.pictures.sources import Source
 
 Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
 pyvips.cache_set_max(0)  # files change, and what was decoded is used once
+_as_text = pyvips.error._to_string
+
+
+def _as_any_text(words: Any) -> Any:
+    """Return what libvips says as text, also where it quotes bytes of a damaged file.
+
+    pyvips would raise UnicodeDecodeError, and for all pictures after it, since the
+    words then stay in libvips's buffer.
+    """
+    try:
+        return _as_text(words)
+    except UnicodeDecodeError:
+        return pyvips.ffi.string(words).decode("utf-8", "replace")
+
+
+pyvips.error._to_string = _as_any_text
 logging.getLogger("pyvips").addHandler(logging.NullHandler())  # it warns without names
 
 ROWS = 64  # of a strip: its planes stay in the processor's cache
