@@ -101,7 +101,7 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
     "--damaged",
     is_flag=True,
     help="Colour what there is of a JPEG or PNG that was cut short or damaged, and say "
-    "how much is whole; without, it has failed.",
+    "how much is whole; without this, such a picture fails.",
 )
 @click.option(
     "--skip-colour",

@@ -85,9 +85,7 @@ def open_picture(
         ColorizeError: it is not a picture, or too large.
     """
     document = reading.Document(
-        source,
-        max_megapixels=settings.max_megapixels,
-        damaged=settings.damaged,
+        source, max_megapixels=settings.max_megapixels, damaged=settings.damaged
     )
     pages = list(document.all_pages(released=True))
     suffix = suffix or formats.SUFFIXES[settings.format]

@@ -28,8 +28,8 @@ def open_network(path: Path) -> "LiteNetwork":
             try:
                 return LiteNetwork(_interpreter(data), described)
             except RuntimeError as e:
-                # XNNPACK, the fast kernels, refuses some networks in int8 whose
-                # scales lie far apart; the plain kernels compute them.
+                # XNNPACK, the fast kernels, will not prepare some networks in int8;
+                # the plain kernels compute them.
                 if "XNNPACK" not in str(e).upper():
                     raise
             plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
