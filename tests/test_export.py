@@ -16,6 +16,7 @@ import colorize
 from colorize import export, models, run_folder, runtimes
 from colorize.cli import cli
 from colorize.errors import ColorizeError, UsageError
+from colorize.export import parity
 from colorize.models import saved as model_files
 from colorize.models import surgery
 from colorize.runtimes.keras import KerasNetwork
@@ -36,7 +37,7 @@ def small_photos(monkeypatch, draw):
     def shrunk():
         return (draw(*size, seed) for seed, size in enumerate([(64, 96), (96, 64)]))
 
-    monkeypatch.setattr(export, "_photos", shrunk)
+    monkeypatch.setattr(parity, "photos", shrunk)
     monkeypatch.setattr(model_files, "network_size", lambda source: 64)
 
 
@@ -91,7 +92,7 @@ def test_every_model_goes_through_every_format(
 ):
     path = tmp_path / f"out{suffix}"
     done = export.export(saved(name), path, precision=precision)
-    most, usual = export.TOLERANCES[precision]
+    most, usual = parity.TOLERANCES[precision]
     assert done.largest <= most and done.mean <= usual
     network = runtimes.open_network(path)
     stride = models.find(name).stride
@@ -114,7 +115,7 @@ def test_the_model_that_is_shipped_goes_through_every_format(
     done = export.export(
         run_folder.SHIPPED, tmp_path / f"g{suffix}", precision=precision
     )
-    assert done.largest <= export.TOLERANCES[precision][0]
+    assert done.largest <= parity.TOLERANCES[precision][0]
 
 
 @pytest.mark.slow
@@ -125,7 +126,7 @@ def test_fusion_with_the_classifier_of_the_tutorials(suffix, tmp_path):
     )
     fusion.save(tmp_path / "f.keras")
     done = export.export(tmp_path / "f.keras", tmp_path / f"f{suffix}")
-    assert done.largest <= export.TOLERANCES["float32"][0]
+    assert done.largest <= parity.TOLERANCES["float32"][0]
 
 
 @pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
@@ -186,7 +187,7 @@ def test_int8_needs_a_picture_to_be_calibrated_on(files, saved, tmp_path):
 @pytest.mark.parametrize("shape", [(2000, 1, 3), (1, 2000, 3)])
 def test_a_strip_among_what_int8_is_calibrated_on_stays_small(shape, exported):
     network = runtimes.open_network(exported(".onnx"))
-    shown = export._shown(np.zeros(shape, np.uint8), network, None)
+    shown = parity.shown(np.zeros(shape, np.uint8), network, None)
     assert sorted(shown.shape[1:3]) == [64, 264]
 
 
@@ -194,7 +195,7 @@ def test_a_strip_among_what_int8_is_calibrated_on_stays_small(shape, exported):
 def test_a_file_that_does_something_else_is_not_left_behind(
     suffix, saved, tmp_path, monkeypatch
 ):
-    monkeypatch.setitem(export.TOLERANCES, "float32", (0.0, -1.0))
+    monkeypatch.setitem(parity.TOLERANCES, "float32", (0.0, -1.0))
     with pytest.raises(ColorizeError, match="not kept: its ab differs"):
         export.export(saved("alpha"), tmp_path / f"a{suffix}")
     assert not list(tmp_path.iterdir())

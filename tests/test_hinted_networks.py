@@ -15,6 +15,7 @@ from colorize import hints as known_colours
 from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
+from colorize.export import parity
 from colorize.models import blending, surgery
 from colorize.models import saved as model_files
 from colorize.runtimes.keras import KerasNetwork
@@ -246,7 +247,7 @@ def small_photos(monkeypatch, draw):
     """Small pictures stand for the sample photos."""
     sizes = [(64, 96), (96, 64)]
     monkeypatch.setattr(
-        export, "_photos", lambda: (draw(*size, i) for i, size in enumerate(sizes))
+        parity, "photos", lambda: (draw(*size, i) for i, size in enumerate(sizes))
     )
     monkeypatch.setattr(model_files, "network_size", lambda source: 64)
 
@@ -268,7 +269,7 @@ def test_an_exported_file_takes_hints_on_request(
 ):
     path = tmp_path / f"out{suffix}"
     done = export.export(saved, path, precision=precision, hints=True)
-    assert done.largest <= export.TOLERANCES[precision][0]
+    assert done.largest <= parity.TOLERANCES[precision][0]
     assert metadata(path)["hints"] is True
     network = runtimes.open_network(path)
     assert network.takes_hints and network.stride == 4
@@ -292,7 +293,7 @@ def test_an_exported_file_takes_no_hints_else(
 ):
     path = tmp_path / f"out{suffix}"
     done = export.export(saved, path, precision=precision)
-    assert done.largest <= export.TOLERANCES[precision][0]
+    assert done.largest <= parity.TOLERANCES[precision][0]
     assert metadata(path)["hints"] is False
     network = runtimes.open_network(path)
     x = lightness(2, 8, 16)

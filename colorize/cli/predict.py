@@ -42,6 +42,7 @@ from colorize.prediction import MAX_MEMORY, shards
 if TYPE_CHECKING:
     from colorize.colorizer import Colorizer
     from colorize.prediction.job import Job, Settings
+    from colorize.runtimes import Network
 
 _STANDARD = "-"  # standard input or output; a file of that name is ./-
 
@@ -144,7 +145,6 @@ def predict(
     paths: tuple[str, ...],
     output: str | None,
     named: Path | None,
-    size: int | None,
     points: tuple[str, ...],
     shard: str | None,
     precision: str,
@@ -187,27 +187,10 @@ def predict(
         options |= _hints(points, options["hints_folder"], single=single)
         model = model_path(named)
     with explained(lambda: "stopped; run the same command again for the rest"):
-        from colorize import runtimes
         from colorize.colorizer import Colorizer
-        from colorize.prediction.job import Origin, Settings
 
-        network = runtimes.open_network(model, precision)
-        if (points or options["hints_folder"]) and not network.takes_hints:
-            raise UsageError(
-                f"{named or 'default'}: this model takes no hints; train one that does "
-                "by colorize train --model gamma"
-            )
-        if size and network.fixed:
-            height, width = network.fixed
-            raise UsageError(f"--size: {model} takes {height}x{width} and nothing else")
-        settings = Settings(
-            size=size or network.size, max_memory=int(max_memory * 1e6), **options
-        )
-        if provenance:
-            origin = Origin.of(model, network.precision)
-            settings = dataclasses.replace(
-                settings, provenance=origin.provenance(settings)
-            )
+        network = _network(named, model, precision, options)
+        settings = _settings(model, network, provenance, int(max_memory * 1e6), options)
         colorizer = Colorizer(network)
         if places.piped:
             _predict_stream(colorizer, places, settings)
@@ -215,6 +198,48 @@ def predict(
         failed = _predict_files(colorizer, places, settings, flags, part, total)
     if failed:
         raise SystemExit(1)
+
+
+def _network(
+    named: Path | None, model: Path, precision: str, options: dict[str, Any]
+) -> "Network":
+    """Return the opened model.
+
+    Raises:
+        UsageError: it takes no hints, or no other size, and is asked to.
+    """
+    from colorize import runtimes
+
+    network = runtimes.open_network(model, precision)
+    if not network.takes_hints and (
+        options.get("hints") or options.get("hints_folder")
+    ):
+        raise UsageError(
+            f"{named or 'default'}: this model takes no hints; train one that does "
+            "by colorize train --model gamma"
+        )
+    if options["size"] and network.fixed:
+        height, width = network.fixed
+        raise UsageError(f"--size: {model} takes {height}x{width} and nothing else")
+    return network
+
+
+def _settings(
+    model: Path,
+    network: "Network",
+    provenance: bool,
+    max_memory: int,
+    options: dict[str, Any],
+) -> "Settings":
+    """Return how pictures are coloured, from the flags of the same names."""
+    from colorize.prediction.job import Origin, Settings
+
+    size = options["size"] or network.size
+    settings = Settings(**{**options, "size": size}, max_memory=max_memory)
+    if not provenance:
+        return settings
+    origin = Origin.of(model, network.precision)
+    return dataclasses.replace(settings, provenance=origin.provenance(settings))
 
 
 def _hints(

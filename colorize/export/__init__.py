@@ -1,6 +1,6 @@
 """Exporting: a model in, a file for another runtime out, compared before it is kept.
 
-Files import in this order: graph, litert, onnx.
+Files import in this order: parity, snippets, graph, litert, onnx.
 May import: all but page and cli.
 """
 
@@ -8,28 +8,20 @@ import contextlib
 import hashlib
 import importlib
 import json
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING, Any
 
 import colorize
-from colorize import color, files, quiet, run_folder, runtimes
+from colorize import files, quiet, run_folder, runtimes
 from colorize.errors import ColorizeError, UsageError, first_line
-from colorize.pictures import finding, reading
+from colorize.export import parity, snippets
 
-# What ab may differ from Keras in float32, in Lab units: at most, and on average.
-# float32 differs by the order of sums, float16 by what rounding takes from weights that
-# it does not hold exactly; int8 may be off 2.7 times as far as gamma is.
-TOLERANCES = {"float32": (0.1, 0.005), "float16": (1.5, 0.1), "int8": (30.0, 2.0)}
-SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")  # come with scikit-image
-MOST = 100  # pictures of a folder that int8 is calibrated on
-_POINTS, _POINT = 10, 7  # random colours in a picture, of so many pixels each way
+if TYPE_CHECKING:
+    from colorize.runtimes.keras import KerasNetwork
+
 _INPUT = "CIE L of sRGB (D65) in [0, 100], float32 (batch, height, width, 1)"
 _HINTS_INPUT = (
     "; hints: CIE a and b in Lab units and how sure they are in [0, 1], float32 "
@@ -41,8 +33,6 @@ SHIPPED_LICENCE = (
     "EfficientNet-Lite2, Apache-2.0, trained on research-only web photos: see "
     "MODEL_CARD.md of colorize"
 )
-
-Inputs = tuple[np.ndarray, ...]  # L (1, H, W, 1), and hints (1, H, W, 3) if it has them
 
 
 @dataclass(frozen=True)
@@ -74,10 +64,11 @@ class Exported:
     unreadable: list[tuple[str, str]]
 
     def describe(self) -> str:
-        """Itself in words."""
+        """Return size, difference and speed in words."""
         return (
-            f"{self.bytes / 1e6:.1f} MB; on {len(SAMPLES)} sample photos ab differs "
-            f"from Keras by at most {self.largest:.2g}, on average {self.mean:.2g}; "
+            f"{self.bytes / 1e6:.1f} MB; on {len(parity.SAMPLES)} sample photos ab "
+            f"differs from Keras by at most {self.largest:.2g}, on average "
+            f"{self.mean:.2g}; "
             f"{self.seconds * 1e3:.0f} ms a photo, Keras in {self.keras_precision} "
             f"{self.keras_seconds * 1e3:.0f} ms"
         )
@@ -113,43 +104,27 @@ def export(
     """
     check(source, target, precision, calibrate)
     quiet.import_tensorflow()
-    from colorize.models import saved
-
     _require(target)
-    from colorize.runtimes.keras import KerasNetwork
-
-    model = saved.open_model(source)
-    size = saved.network_size(source)
-    network = KerasNetwork(model, size=size)
-    if fixed and any(side % network.stride for side in fixed):
-        raise UsageError(
-            f"--fixed-size must be multiples of {network.stride}, got "
-            f"{fixed[0]}x{fixed[1]}"
-        )
-    if hints and not network.takes_hints:
-        raise UsageError(f"--hints: {source} takes no hints; export it without")
-    pictures = [_shown(rgb, network, fixed) for rgb in _photos()]
-    samples = _inputs(pictures, hints)
+    model, network = _opened(source, fixed, hints)
+    pictures = [parity.shown(rgb, network, fixed) for rgb in parity.photos()]
+    samples = parity.inputs(pictures, hints)
     described = _description(source, model.name, network, precision, fixed, hints)
     described["licence"] = licence or described["licence"]
     unreadable: list[tuple[str, str]] = []
     if calibrate is not None:
-        pictures, unreadable = _shown_of(calibrate, network, fixed)
+        pictures, unreadable = parity.shown_of(calibrate, network, fixed)
     with _converting(source, target):
-        representative = _inputs(pictures, hints)
-        data = _converted(model, target, precision, fixed, described, representative)
+        shown = parity.inputs(pictures, hints)
+        data = _converted(model, target, precision, fixed, described, shown)
     files.make_folder(target.parent)
     with files.atomic(target) as part:
         part.write_bytes(data)
-        try:
-            exported = runtimes.open_network(part)
-        except ColorizeError as e:
-            raise ColorizeError(f"{target}: {str(e).removeprefix(f'{part}: ')}") from e
-        largest, mean = _difference(exported, network, samples)
-        _check_difference(target, precision, largest, mean)
+        exported = _reopened(part, target)
+        largest, mean = parity.difference(exported, network, samples)
+        parity.check_difference(target, precision, largest, mean)
         fast = runtimes.open_network(source)
         seconds, keras_seconds = (
-            _seconds(one, *samples[0]) for one in (exported, fast)
+            parity.seconds(one, *samples[0]) for one in (exported, fast)
         )
     return Exported(
         target,
@@ -159,10 +134,41 @@ def export(
         seconds,
         keras_seconds,
         fast.precision,
-        snippet(target, samples[0][0].shape, hints=hints),
+        snippets.snippet(target, samples[0][0].shape, hints=hints),
         len(pictures) if precision == "int8" else 0,
         unreadable,
     )
+
+
+def _opened(
+    source: Path, fixed: tuple[int, int] | None, hints: bool
+) -> "tuple[Any, KerasNetwork]":
+    """Return the model, and the same as a network in float32.
+
+    Raises:
+        UsageError: it takes no hints or not that size, and is to.
+    """
+    from colorize.models import saved
+    from colorize.runtimes.keras import KerasNetwork
+
+    model = saved.open_model(source)
+    network = KerasNetwork(model, size=saved.network_size(source))
+    if fixed and any(side % network.stride for side in fixed):
+        raise UsageError(
+            f"--fixed-size must be multiples of {network.stride}, got "
+            f"{fixed[0]}x{fixed[1]}"
+        )
+    if hints and not network.takes_hints:
+        raise UsageError(f"--hints: {source} takes no hints; export it without")
+    return model, network
+
+
+def _reopened(part: Path, target: Path) -> runtimes.Network:
+    """Open what is about to become the target, and call it that in errors."""
+    try:
+        return runtimes.open_network(part)
+    except ColorizeError as e:
+        raise ColorizeError(f"{target}: {str(e).removeprefix(f'{part}: ')}") from e
 
 
 def _description(
@@ -188,19 +194,6 @@ def _description(
         "licence": SHIPPED_LICENCE if source == run_folder.SHIPPED else NOT_STATED,
         "source_sha256": hashlib.sha256(model_file.read_bytes()).hexdigest(),
     }
-
-
-def _check_difference(
-    target: Path, precision: str, largest: float, mean: float
-) -> None:
-    """Raise ColorizeError where a file's ab differs too much from that of Keras."""
-    most, usual = TOLERANCES[precision]
-    if not (largest <= most and mean <= usual):
-        raise ColorizeError(
-            f"{target}: not kept: its ab differs from that of Keras by {largest:.3g} "
-            f"at most and {mean:.3g} on average; {most:g} and {usual:g} are tolerated "
-            f"in {precision}"
-        )
 
 
 def check(source: Path, target: Path, precision: str, calibrate: Path | None) -> None:
@@ -253,7 +246,7 @@ def _converted(
     precision: str,
     fixed: tuple[int, int] | None,
     described: dict[str, Any],
-    samples: list[Inputs],
+    samples: list[parity.Inputs],
 ) -> bytes:
     from colorize.export import graph
 
@@ -269,129 +262,3 @@ def _converted(
     return litert.convert(
         graph.frozen(run), precision=precision, described=text, samples=samples
     )
-
-
-def _photos() -> Iterator[np.ndarray]:
-    """The sample photos, (H, W, 3) uint8: installed with scikit-image, as ours is."""
-    from skimage import data
-
-    for name in SAMPLES:
-        yield getattr(data, name)()
-
-
-def _shown_of(
-    folder: Path, network: runtimes.Network, fixed: tuple[int, int] | None
-) -> tuple[list[np.ndarray], list[tuple[str, str]]]:
-    """Pictures of a folder, evenly chosen, as `_shown` has them; what is unreadable."""
-    names = list(finding.find_pictures(folder))
-    shown, unreadable = [], []
-    for name in names[:: max(1, -(-len(names) // MOST))]:
-        try:
-            rgb = reading.read_rgb(files.picture_path(folder, name))
-        except ColorizeError as e:
-            unreadable.append((name, str(e)))
-        else:
-            shown.append(_shown(rgb, network, fixed))
-    if not shown:
-        raise UsageError(f"{folder}: no pictures to calibrate on that can be read")
-    return shown, unreadable
-
-
-def _shown(
-    rgb: np.ndarray, network: runtimes.Network, fixed: tuple[int, int] | None
-) -> np.ndarray:
-    """L (1, H, W, 1) of a picture, scaled to what the network takes."""
-    height, width = rgb.shape[:2]
-    scale = network.size / min(height, width)
-    step = network.stride
-    most = 4 * network.size // step + 1  # a strip is shown shorter than it is
-    height, width = fixed or (
-        min(most, max(1, round(height * scale / step))) * step,
-        min(most, max(1, round(width * scale / step))) * step,
-    )
-    scaled = Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX)
-    return color.lightness(np.asarray(scaled))[None, ..., None].astype(np.float32)
-
-
-def _inputs(pictures: list[np.ndarray], hints: bool) -> list[Inputs]:
-    """Return what a network is shown: each L, with hints without any and with some."""
-    if not hints:
-        return [(lightness,) for lightness in pictures]
-    rng = np.random.default_rng(0)
-    return [
-        (lightness, hint)
-        for lightness in pictures
-        for hint in (
-            np.zeros((*lightness.shape[:3], runtimes.HINT_CHANNELS), np.float32),
-            _points(lightness, rng),
-        )
-    ]
-
-
-def _points(lightness: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return hints (1, H, W, 3) for L (1, H, W, 1): colours at random places."""
-    hints = np.zeros((*lightness.shape[:3], runtimes.HINT_CHANNELS), np.float32)
-    for _ in range(_POINTS):
-        row, column = (int(rng.integers(side)) for side in lightness.shape[1:3])
-        place = (0, slice(row, row + _POINT), slice(column, column + _POINT))
-        hints[place] = (*rng.uniform(-110, 110, 2), 1)  # beyond what sRGB reaches
-        lab = np.concatenate([lightness[place], hints[place][..., :2]], axis=-1)
-        hints[place][..., :2] = color.into_gamut(lab)[..., 1:]
-    return hints
-
-
-def _difference(
-    ours: runtimes.Network, theirs: runtimes.Network, samples: list[Inputs]
-) -> tuple[float, float]:
-    """The largest and the mean difference of ab, in Lab units."""
-    off = [np.abs(ours(*inputs) - theirs(*inputs)) for inputs in samples]
-    means = [float(one.mean()) for one in off]
-    return max(float(one.max()) for one in off), float(np.mean(means))
-
-
-def _seconds(network: runtimes.Network, *inputs: np.ndarray) -> float:
-    """What a picture takes at best, of three times after the first."""
-    taken = []
-    for _ in range(4):
-        begun = time.perf_counter()
-        network(*inputs)
-        taken.append(time.perf_counter() - begun)
-    return min(taken[1:])
-
-
-_SNIPPETS = {
-    ".onnx": """import numpy as np, onnxruntime
-session = onnxruntime.InferenceSession({path!r})
-{inputs}
-(ab,) = session.run(None, inputs)  # Lab units""",
-    ".tflite": """import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-network = Interpreter({path!r})
-{inputs}
-tensors = {{one["name"]: one["index"] for one in network.get_input_details()}}
-for name, values in inputs.items():
-    network.resize_tensor_input(tensors[name], values.shape)
-network.allocate_tensors()
-for name, values in inputs.items():
-    network.set_tensor(tensors[name], values)
-network.invoke()
-ab = network.get_tensor(network.get_output_details()[0]["index"])  # Lab units""",
-}
-
-
-def snippet(path: Path, shape: tuple[int, ...], *, hints: bool = False) -> str:
-    """Return how to run an exported file in Python, without this package.
-
-    Args:
-        path: of the file.
-        shape: of L, (1, H, W, 1).
-        hints: whether it takes them.
-    """
-    inputs = [f"inputs = {{'lightness': np.full({shape}, 50, np.float32)}}  # L"]
-    if hints:
-        hint_shape = (*shape[:3], runtimes.HINT_CHANNELS)
-        inputs += [
-            f"inputs['hints'] = np.zeros({hint_shape}, np.float32)",
-            "inputs['hints'][:, 40:47, 60:67] = 30, 20, 1  # a, b, how sure it is",
-        ]
-    return _SNIPPETS[path.suffix].format(path=str(path), inputs="\n".join(inputs))
