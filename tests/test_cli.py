@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from conftest import WAIT, wait_until
 from PIL import Image
 
-from colorize import run_folder
+from colorize import run_folder, signals
 from colorize.cli import cli, shared
 from colorize.models import saved
 from colorize.pictures import finding
@@ -447,6 +447,14 @@ def test_a_training_stopped_by_ctrl_c_can_be_used(photos, tmp_path):
     check_stopped(photos, stopped.stderr)
 
 
+@pytest.mark.parametrize("number", signals.ENDING)
+def test_a_command_that_a_signal_ends_exits_with_its_number(number, capsys):
+    with pytest.raises(SystemExit) as ended, shared.explained(lambda: "stopped here"):
+        shared.interrupt(number, None)
+    assert ended.value.code == 128 + number
+    assert capsys.readouterr().err == "stopped here\n"
+
+
 def test_an_interruption_that_python_loses_leaves_no_traceback(monkeypatch, capsys):
     class Ending:
         def __init__(self, error):
@@ -456,7 +464,7 @@ def test_an_interruption_that_python_loses_leaves_no_traceback(monkeypatch, caps
             raise self.error
 
     monkeypatch.setattr(sys, "unraisablehook", shared.unheard)
-    for error in (KeyboardInterrupt(), shared.Terminated()):
+    for error in (KeyboardInterrupt(), shared.Interrupted(signal.SIGTERM)):
         Ending(error)
     assert capsys.readouterr().err == ""
     Ending(ValueError("a fault"))

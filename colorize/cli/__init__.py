@@ -68,8 +68,8 @@ def cli() -> None:
       colorize predict old/photos coloured/ --model runs/beta
 
     Results go to stdout, progress and messages to stderr. Exit codes: 0 all done;
-    1 something failed, the rest was done; 2 wrong usage; 130 and 143 interrupted,
-    with everything finished so far kept.
+    1 something failed, the rest was done; 2 wrong usage; 128 and the signal's number
+    (130 for Ctrl-C) interrupted, with everything finished so far kept.
     """  # noqa: D301
     handle_signals()
     Verbosity.level = 0

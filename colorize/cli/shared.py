@@ -14,15 +14,22 @@ from typing import Any, NoReturn, TypeVar
 import click
 from tqdm import tqdm
 
-from colorize import config, files, run_folder
+from colorize import config, files, run_folder, signals
 from colorize.errors import ColorizeError, UsageError
 from colorize.pictures import MAX_MEGAPIXELS
 
 Event = TypeVar("Event")
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, handled as Ctrl-C is."""
+class Interrupted(KeyboardInterrupt):
+    """A signal came that ends the command.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 class Verbosity:
@@ -35,26 +42,25 @@ class Verbosity:
     level: int = 0
 
 
-interruptions: list[type[KeyboardInterrupt]] = []  # of this command
+interruptions: list[Interrupted] = []  # of this command
 
 
 def interrupt(number: int, frame: types.FrameType | None) -> NoReturn:
     """End the command, and note that: raised in a destructor, it would be lost."""
-    interruptions.append(KeyboardInterrupt if number == signal.SIGINT else Terminated)
+    interruptions.append(Interrupted(number))
     raise interruptions[-1]
 
 
 def handle_signals() -> None:
     """Have Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end the command.
 
-    Those that are ignored stay so, as under nohup and in the background of a script;
-    on Windows there is no SIGHUP.
+    Those that are ignored stay so, as under nohup and in the background of a script,
+    but for SIGTERM.
     """
     interruptions.clear()
-    signal.signal(signal.SIGTERM, interrupt)
-    for name in ("SIGINT", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+    for number in signals.ENDING:
+        ignored = signal.getsignal(number) == signal.SIG_IGN
+        if number == signal.SIGTERM or not ignored:
             signal.signal(number, interrupt)
 
 
@@ -115,7 +121,8 @@ def explained(
         fail(f"{e.filename or 'writing'}: {e.strerror}", 1)
     except KeyboardInterrupt as e:
         complain(when_stopped())
-        raise SystemExit(143 if isinstance(e, Terminated) else 130) from None
+        number = e.number if isinstance(e, Interrupted) else signal.SIGINT
+        raise SystemExit(128 + number) from None
 
 
 def check_finite(options: dict[str, Any]) -> None:

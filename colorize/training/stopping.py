@@ -6,12 +6,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-# SIGHUP is that of a terminal being closed; Windows has none.
-SIGNALS = frozenset(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP")
-    if hasattr(signal, name)
-)
+from colorize import signals
+
 _TICK = 1.0  # seconds between calls of `idle`
 
 
@@ -68,12 +64,12 @@ def listening(
                 continue
             if not numbers:
                 return
-            for number in SIGNALS.intersection(numbers):
+            for number in set(signals.ENDING).intersection(numbers):
                 answer(number)
 
     handlers = {
         number: signal.signal(number, lambda *_: None)
-        for number in SIGNALS
+        for number in signals.ENDING
         if signal.getsignal(number) != signal.SIG_IGN
     }
     wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
