@@ -57,7 +57,10 @@ gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=
 	$(call STAGE,2-learn,1-see)
 	$(call STAGE,3-decide,2-learn)
 	$(BIN)/python -c "from pathlib import Path; from colorize.models import saved; print(saved.ship(Path('$(RUNS)/gamma-3-decide'), Path('$(RUNS)/weights')))"
-	@echo "To ship them: cp $(RUNS)/weights/* colorize/weights/"
+	@echo "To ship them: cp $(RUNS)/weights/* colorize/weights/ && make runtime"
+
+runtime: $(READY) ## Make what ONNX Runtime needs of gamma's weights: after gamma changed
+	$(BIN)/python -m colorize.export.shipped
 
 bench: $(READY) ## Time a step of Fusion, and gamma's network against one of 2016
 	$(BIN)/python benchmarks/fusion_step.py
@@ -66,4 +69,4 @@ bench: $(READY) ## Time a step of Fusion, and gamma's network against one of 201
 clean: ## Delete what these targets made, but no trained runs
 	rm -rf .venv out/demo .mypy_cache .pytest_cache .ruff_cache dist
 
-.PHONY: help demo page test slow numeric lint type gamma bench clean
+.PHONY: help demo page test slow numeric lint type gamma runtime bench clean

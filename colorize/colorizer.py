@@ -24,7 +24,9 @@ _IMAGES = 16  # of several, that are held in memory together
 _AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
 
 
-def load(model: str | Path = "default", *, precision: str = "auto") -> "Colorizer":
+def load(
+    model: str | Path = "default", *, precision: str = "auto", runtime: str = "auto"
+) -> "Colorizer":
     """Open a model, ready to colour images, as the command `colorize predict` does.
 
     Args:
@@ -34,6 +36,9 @@ def load(model: str | Path = "default", *, precision: str = "auto") -> "Colorize
         precision: what the network computes in, a Keras dtype policy; `auto` for the
             fastest on this machine, `float32` for the same colours on every machine.
             An exported file decides by itself: `auto` is its only choice.
+        runtime: what runs the weights that come with this package: `onnx` begins within
+            a second; `keras` takes several, and is faster for many pictures on some
+            machines; `auto` is `onnx`, unless the precision is one that only Keras has.
 
     Raises:
         ColorizeError: there is no such model, or it is no colorizer.
@@ -41,7 +46,7 @@ def load(model: str | Path = "default", *, precision: str = "auto") -> "Colorize
     path = run_folder.find_model(model)
     if hidden := run_folder.hidden_run(model):
         warnings.warn(hidden, stacklevel=2)
-    return Colorizer(runtimes.open_network(path, precision))
+    return Colorizer(runtimes.open_network(path, precision, runtime=runtime))
 
 
 class Colorizer:

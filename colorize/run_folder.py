@@ -115,7 +115,7 @@ def model_file(source: Path) -> Path:
     """
     if source == SHIPPED:
         expected, _ = checksum_file(WEIGHTS).read_text(encoding="utf-8").split()
-        if hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() != expected:
+        if sha256(WEIGHTS) != expected:
             raise ColorizeError(f"{WEIGHTS}: damaged; install colorize anew")
         return WEIGHTS
     if source.is_dir():
@@ -155,6 +155,12 @@ def labels(sources: Sequence[Path]) -> list[str]:
         if model_files.count(file) > 1:
             raise UsageError(f"{name}: named twice; name each model once")
     return names
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def checksum_file(path: Path) -> Path:

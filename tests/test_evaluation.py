@@ -126,6 +126,7 @@ class Painter:
     """A network that colours by lightness, and where there is a hint as it says."""
 
     stride, size, fixed, precision = 32, 100, None, "float32"
+    runtime = "painter"
 
     def __init__(self, strength=1.0, takes_hints=True):
         self.strength = strength
@@ -157,7 +158,7 @@ def run(photos, tmp_path, monkeypatch):
     for name in NETWORKS:
         (tmp_path / f"{name}.keras").touch()
     monkeypatch.setattr(
-        runtimes, "open_network", lambda source, precision: NETWORKS[source.stem]
+        runtimes, "open_network", lambda source, precision, **_: NETWORKS[source.stem]
     )
 
     def run(flags):

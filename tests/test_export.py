@@ -312,9 +312,12 @@ def test_predicting_imports_no_tensorflow(suffix, exported, tmp_path, draw):
     assert (tmp_path / "alone.png").read_bytes() == usual
 
 
-def test_without_tensorflow_a_keras_model_is_refused_in_one_line(tmp_path, draw):
+def test_without_tensorflow_a_keras_model_is_refused_in_one_line(
+    tmp_path, draw, tiny_run
+):
     Image.fromarray(draw()).save(tmp_path / "a.png")
     command = ["predict", str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    command += ["--model", str(tiny_run("alpha"))]
     described = subprocess.run(
         [sys.executable, "-c", WITHOUT, *command], capture_output=True, text=True
     )

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from colorize import runtimes
+from colorize import runtimes, signals
 from colorize.cli import cli
 from colorize.prediction import pipeline
 
@@ -48,11 +48,12 @@ def quick(monkeypatch):
 
     class Flat:
         stride, size, fixed, precision, takes_hints = 8, 64, None, "float32", False
+        runtime = "flat"
 
         def __call__(self, lightness, hints=None):
             return np.full((*lightness.shape[:3], 2), 20, np.float32)
 
-    monkeypatch.setattr(runtimes, "open_network", lambda model, precision: Flat())
+    monkeypatch.setattr(runtimes, "open_network", lambda model, precision, **_: Flat())
 
 
 def run(*arguments, **options):
@@ -198,12 +199,8 @@ def test_json_has_counts_and_the_lines_of_the_report(pictures, tmp_path):
     assert looked["counts"] == {"coloured": 1, "failed": 1}
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGHUP, 143), (signal.SIGTERM, 143), (2, 130)]
-)
-def test_signals_end_it_with_what_is_done_counted(
-    number, code, pictures, tmp_path, monkeypatch
-):
+@pytest.mark.parametrize("number", signals.ENDING)
+def test_signals_end_it_with_what_is_done_counted(number, pictures, monkeypatch):
     predict = pipeline.predict
 
     def interrupted(*arguments):
@@ -214,7 +211,7 @@ def test_signals_end_it_with_what_is_done_counted(
 
     monkeypatch.setattr(pipeline, "predict", interrupted)
     result = run("predict", "a.jpg", "b.jpg", "out")
-    assert result.exit_code == code, result.output
+    assert result.exit_code == 128 + number, result.output
     assert "stopped; run the same command again" in result.stderr
     assert re.search(r"^coloured +1$", result.stderr, re.MULTILINE)
 

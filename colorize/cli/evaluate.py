@@ -144,7 +144,8 @@ def _candidates(
     candidates = {}
     for label, source in zip(labels, sources, strict=True):
         precision = "auto" if runtimes.is_exported(source) else "float32"
-        network = runtimes.open_network(source, precision)
+        runtime = "keras" if source == run_folder.SHIPPED else "auto"
+        network = runtimes.open_network(source, precision, runtime=runtime)
         candidates[label] = Candidate(
             Colorizer(network),
             size or network.size,

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from colorize import files
+from colorize import files, run_folder
 from colorize.cli.shared import (
     advancing,
     check_finite,
@@ -31,6 +31,7 @@ from colorize.cli.shared import (
     print_json,
     progress_bar,
     provenance_option,
+    runtime_option,
     say,
     size_option,
     verbosity_options,
@@ -131,6 +132,7 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
 )
 @json_option
 @verbosity_options
+@runtime_option
 @precision_option
 @max_megapixels_option
 @click.option(
@@ -148,6 +150,7 @@ def predict(
     points: tuple[str, ...],
     shard: str | None,
     precision: str,
+    runtime: str,
     provenance: bool,
     max_memory: float,
     **options: Any,
@@ -189,7 +192,9 @@ def predict(
     with explained(lambda: "stopped; run the same command again for the rest"):
         from colorize.colorizer import Colorizer
 
-        network = _network(named, model, precision, options)
+        if runtime == "auto" and model == run_folder.SHIPPED and not places.piped:
+            runtime = _chosen_runtime(places, precision, part, total)
+        network = _network(named, model, precision, runtime, options)
         settings = _settings(model, network, provenance, int(max_memory * 1e6), options)
         colorizer = Colorizer(network)
         if places.piped:
@@ -200,8 +205,31 @@ def predict(
         raise SystemExit(1)
 
 
+def _chosen_runtime(
+    places: "_Places", precision: str, part: tuple[int, int], total: int
+) -> str:
+    """Return what shall run the weights that come with colorize, for all pictures.
+
+    What coloured those that OUTPUT holds already goes on; all shards choose alike.
+    """
+    from colorize.prediction import places as checking
+    from colorize.runtimes import choice
+
+    noted = finding.noted_runtime(places.target)
+    if noted in choice.NAMES and choice.can_run(noted, precision):
+        return noted
+    pictures = total
+    if part != (1, 1):
+        pictures = checking.count(places.sources, places.target)
+    return choice.choose("auto", precision, pictures)
+
+
 def _network(
-    named: Path | None, model: Path, precision: str, options: dict[str, Any]
+    named: Path | None,
+    model: Path,
+    precision: str,
+    runtime: str,
+    options: dict[str, Any],
 ) -> "Network":
     """Return the opened model.
 
@@ -210,7 +238,7 @@ def _network(
     """
     from colorize import runtimes
 
-    network = runtimes.open_network(model, precision)
+    network = runtimes.open_network(model, precision, runtime=runtime)
     if not network.takes_hints and (
         options.get("hints") or options.get("hints_folder")
     ):
@@ -235,10 +263,12 @@ def _settings(
     from colorize.prediction.job import Origin, Settings
 
     size = options["size"] or network.size
-    settings = Settings(**{**options, "size": size}, max_memory=max_memory)
+    settings = Settings(
+        **{**options, "size": size}, max_memory=max_memory, runtime=network.runtime
+    )
     if not provenance:
         return settings
-    origin = Origin.of(model, network.precision)
+    origin = Origin.of(model, network)
     return dataclasses.replace(settings, provenance=origin.provenance(settings))
 
 
@@ -462,7 +492,7 @@ def _predict_files(
         return 0
     if not is_file_name(target):
         files.make_folder(target)
-        finding.mark_as_copies(target)
+        finding.mark_as_copies(target, settings.runtime)
     way = contact_sheets.compare if flags.compare else pipeline.predict
     results = _Results(target, flags)
     with contextlib.closing(way(colorizer, jobs, settings)) as done:
@@ -541,7 +571,8 @@ class _Results:
         if job.reason:
             complain(f"{job.name}: {job.outcome}: {job.reason}")
         else:
-            mention(f"{job.name}: {job.outcome}: {job.output}, {job.seconds:.1f} s")
+            by = f", by {job.runtime}" if job.runtime else ""
+            mention(f"{job.name}: {job.outcome}: {job.output}, {job.seconds:.1f} s{by}")
         for warning in job.warnings:
             say(f"{job.name}: {job.outcome}: {warning}")
         if job.fault:

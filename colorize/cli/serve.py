@@ -21,6 +21,7 @@ from colorize.cli.shared import (
     model_path,
     precision_option,
     provenance_option,
+    runtime_option,
     say,
 )
 from colorize.errors import UsageError
@@ -60,6 +61,7 @@ _PORT = 8765
     show_default=True,
     help="Refuse larger files.",
 )
+@runtime_option
 @precision_option
 @max_megapixels_option
 @provenance_option

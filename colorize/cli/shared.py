@@ -17,6 +17,7 @@ from tqdm import tqdm
 from colorize import config, files, run_folder, signals
 from colorize.errors import ColorizeError, UsageError
 from colorize.pictures import MAX_MEGAPIXELS
+from colorize.runtimes import choice
 
 Event = TypeVar("Event")
 
@@ -251,6 +252,15 @@ precision_option = click.option(
     show_default=True,
     help="What the network computes in: auto is the fastest here, and the only one for "
     "exported files, which decide by themselves.",
+)
+runtime_option = click.option(
+    "--runtime",
+    type=click.Choice(choice.NAMES),
+    default="auto",
+    show_default=True,
+    help="What runs the weights that come with colorize: onnx begins at once, keras "
+    "takes seconds and is faster for many pictures on some machines; auto chooses by "
+    "their number. Other models have one runtime each.",
 )
 max_megapixels_option = click.option(
     "--max-megapixels",

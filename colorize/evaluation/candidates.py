@@ -1,13 +1,13 @@
 """Models that are to be measured, and the colours they predict."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from colorize import files
+from colorize import files, runtimes
 from colorize.colorizer import Colorizer
 from colorize.config import SHORT_SIDE
 from colorize.evaluation.hint_points import HintPoints
@@ -64,12 +64,14 @@ class _Hinted:
     """
 
     takes_hints = False
+    also: tuple[str, ...] = ()
 
     def __init__(self, network: Network, hints: np.ndarray) -> None:
-        self._run: Callable[..., np.ndarray] = network
+        self._network = network
         self._hints = hints
         self.stride, self.size = network.stride, network.size
         self.fixed, self.precision = network.fixed, network.precision
+        self.runtime = network.runtime
 
     def __call__(
         self, lightness: np.ndarray, hints: np.ndarray | None = None
@@ -78,7 +80,17 @@ class _Hinted:
         _, height, width, _ = lightness.shape
         below, right = height - len(self._hints), width - self._hints.shape[1]
         padded = np.pad(self._hints, ((0, below), (0, right), (0, 0)))
-        return self._run(lightness, padded[None])
+        return self._network(lightness, padded[None])
+
+    def outputs(
+        self,
+        names: Sequence[str],
+        lightness: np.ndarray,
+        hints: np.ndarray | None = None,
+    ) -> list[np.ndarray]:
+        """Give ab alone, which is all that is measured."""
+        runtimes.check_outputs(names, self.also)
+        return [self(lightness, hints) for _ in names]
 
 
 class AbFile:

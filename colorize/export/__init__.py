@@ -1,6 +1,6 @@
 """Exporting: a model in, a file for another runtime out, compared before it is kept.
 
-Files import in this order: parity, snippets, graph, litert, onnx.
+Files import in this order: parity, snippets, graph, litert, onnx, shipped.
 May import: all but page and cli.
 """
 
@@ -122,7 +122,8 @@ def export(
         exported = _reopened(part, target)
         largest, mean = parity.difference(exported, network, samples)
         parity.check_difference(target, precision, largest, mean)
-        fast = runtimes.open_network(source)
+        runtime = "keras" if source == run_folder.SHIPPED else "auto"
+        fast = runtimes.open_network(source, runtime=runtime)
         seconds, keras_seconds = (
             parity.seconds(one, *samples[0]) for one in (exported, fast)
         )

@@ -31,6 +31,7 @@ class Worker:
     Args:
         model: a run folder or a model file.
         precision: what the network computes in.
+        runtime: what runs it, one of `choice.NAMES`.
         max_megapixels: larger pictures are refused.
         provenance: whether copies say how they were made.
         say: called with faults of this program.
@@ -45,6 +46,7 @@ class Worker:
         model: Path,
         *,
         precision: str,
+        runtime: str,
         max_megapixels: float,
         provenance: bool,
         say: Callable[[str], None],
@@ -53,6 +55,7 @@ class Worker:
         self.error: Exception | None = None
         self._model = model
         self._precision = precision
+        self._runtime = runtime
         self._max_megapixels = max_megapixels
         self._provenance = provenance
         self._say = say
@@ -125,8 +128,10 @@ class Worker:
         from colorize import runtimes
         from colorize.colorizer import Colorizer
 
-        network = runtimes.open_network(self._model, self._precision)
-        self._origin = Origin.of(self._model, network.precision)
+        network = runtimes.open_network(
+            self._model, self._precision, runtime=self._runtime
+        )
+        self._origin = Origin.of(self._model, network)
         self._colorizer = Colorizer(network)
         self.size = network.size
 

@@ -28,6 +28,7 @@ The pictures in this folder were coloured by colorize, so `colorize predict` and
 `colorize train` pass over it where they find it in another folder. Delete this file
 to have it looked into.
 """
+_RUNTIME = "Coloured by: "
 
 
 def find_pictures(
@@ -197,15 +198,28 @@ def count_pictures(
     return count
 
 
-def mark_as_copies(folder: Path) -> None:
+def mark_as_copies(folder: Path, runtime: str) -> None:
     """Have `find_pictures` pass over a folder, unless there are others' pictures in it.
+
+    Args:
+        folder: of the copies.
+        runtime: what colours them, to be noted.
 
     Raises:
         ColorizeError: it cannot be read.
     """
     marker = folder / MARKER
     if not marker.exists() and not any(find_pictures(folder, unreadable=[])):
-        marker.write_text(_MARKER_TEXT, encoding="utf-8")
+        marker.write_text(f"{_MARKER_TEXT}{_RUNTIME}{runtime}\n", encoding="utf-8")
+
+
+def noted_runtime(folder: Path) -> str:
+    """Return what coloured the copies in a folder; "" where nothing says so."""
+    try:
+        text = (folder / MARKER).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+    return text.partition(_RUNTIME)[2].strip()
 
 
 def output_names(

@@ -1,7 +1,6 @@
 """The data of predicting: settings, jobs and their outcomes, the origin of colours."""
 
 import dataclasses
-import hashlib
 import time
 import traceback
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from colorize.errors import ColorizeError
 from colorize.hints import Hints
 from colorize.pictures import MAX_MEGAPIXELS, metadata, reading, writing
 from colorize.prediction import MAX_MEMORY
+from colorize.runtimes import Network
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Settings:
         preserve_times: whether a copy gets the dates of its original.
         hints: of the only picture; None for none.
         hints_folder: where the hints of each picture are found by its name.
+        runtime: what runs the network, for the report.
         provenance: what a copy says about the making of its colours; None for nothing.
         max_megapixels: a page with more is refused.
         max_memory: bytes of decoded and painted pixels in flight.
@@ -45,6 +46,7 @@ class Settings:
     preserve_times: bool = False
     hints: Hints | None = None
     hints_folder: Path | None = None
+    runtime: str = ""
     provenance: metadata.Provenance | None = None
     max_megapixels: float = MAX_MEGAPIXELS
     max_memory: int = MAX_MEMORY * 10**6
@@ -66,6 +68,7 @@ class Job:
         height: of the first, in pixels.
         width: of the first, in pixels.
         size: short side that the network saw, in pixels.
+        runtime: what ran the network.
         hints: the files and points that it was told.
         in_colour: whether the input is a colour picture already.
         seconds: from the start of reading to the end of writing, waiting included.
@@ -82,6 +85,7 @@ class Job:
     height: int = 0
     width: int = 0
     size: int = 0
+    runtime: str = ""
     hints: tuple[str, ...] = ()
     in_colour: bool = False
     seconds: float = 0.0
@@ -181,24 +185,27 @@ class Origin:
         name: of the model's run or file.
         sha256: of its file.
         precision: what it computes in.
+        runtime: what runs it.
     """
 
     name: str
     sha256: str
     precision: str
+    runtime: str
 
     @classmethod
-    def of(cls, model: Path, precision: str) -> "Origin":
-        """Return that of a run folder or a model file."""
+    def of(cls, model: Path, network: Network) -> "Origin":
+        """Return that of a run folder or a model file, and of what was opened."""
         file = run_folder.model_file(model)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = run_folder.sha256(file)
         name = file.name if model == run_folder.SHIPPED else model.name
-        return cls(name, digest, precision)
+        return cls(name, digest, network.precision, network.runtime)
 
     def provenance(self, settings: Settings) -> metadata.Provenance:
         """Return what a copy says about the making of its colours."""
         return metadata.Provenance(
             software=f"colorize {colorize.__version__}",
             parameters=f"model={self.name} sha256={self.sha256} size={settings.size} "
-            f"saturation={settings.saturation:g} precision={self.precision}",
+            f"saturation={settings.saturation:g} precision={self.precision} "
+            f"runtime={self.runtime}",
         )

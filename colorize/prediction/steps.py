@@ -150,6 +150,7 @@ def open_input(job: Job, settings: Settings) -> tuple[Job, Picture]:
         height=first.height,
         width=first.width,
         size=settings.size,
+        runtime=settings.runtime,
     )
     return job.warned(*picture.warnings), picture
 

@@ -3,7 +3,7 @@
 A network is all that a colorizer knows of a model; TensorFlow is needed for those that
 Keras opens, and for no other.
 
-Files import in this order: precision, keras, litert, onnx.
+Files import in this order: processor, choice, precision, keras, litert, onnx, shipped.
 May import: models and what is below it.
 """
 
@@ -25,6 +25,7 @@ KEY = "colorize"  # what our metadata is under, in an exported file
 MAX_BYTES = 1 << 30  # of an exported file
 MAX_SIDE = 8192
 HINT_CHANNELS = 3  # channels of hints: a, b and how sure they are
+OTHER_OUTPUTS = ("logits", "features")  # beside ab, of networks that have them
 
 
 class Network(Protocol):
@@ -34,15 +35,19 @@ class Network(Protocol):
         stride: heights and widths must be multiples of it.
         size: short side shown to it where no other is asked for, in pixels.
         fixed: the only height and width that it takes; None for any.
+        runtime: what runs it: keras, onnx or litert.
         precision: what it computes in, or what its file holds, in a word.
         takes_hints: whether it can be told colours.
+        also: which of `OTHER_OUTPUTS` it gives beside ab.
     """
 
     stride: int
     size: int
     fixed: tuple[int, int] | None
+    runtime: str
     precision: str
     takes_hints: bool
+    also: tuple[str, ...]
 
     def __call__(
         self, lightness: np.ndarray, hints: np.ndarray | None = None
@@ -57,6 +62,26 @@ class Network(Protocol):
         Raises:
             ColorizeError: there are hints, and the network takes none.
             MemoryError: there is not enough for so many pixels.
+        """
+        ...
+
+    def outputs(
+        self,
+        names: Sequence[str],
+        lightness: np.ndarray,
+        hints: np.ndarray | None = None,
+    ) -> list[np.ndarray]:
+        """Return what is asked for, as `__call__` returns ab.
+
+        Args:
+            names: some of `ab`; `logits` (B, H/4, W/4, bins), of the choice among
+                `color.ab_bins`; and `features` (B, H/16, W/16, C), of the encoder.
+            lightness: as `__call__` takes it.
+            hints: as `__call__` takes them.
+
+        Raises:
+            ColorizeError: the network does not give that, or as `__call__`.
+            MemoryError: as `__call__`.
         """
         ...
 
@@ -116,21 +141,39 @@ def is_exported(source: Path) -> bool:
     return source.suffix in RUNTIMES and not source.is_dir()
 
 
-def open_network(source: Path, precision: str = "auto") -> Network:
-    """Opens a model, ready to run.
+def open_network(
+    source: Path, precision: str = "auto", *, runtime: str = "auto", pictures: int = 1
+) -> Network:
+    """Open a model, ready to run.
 
     Args:
         source: `default`, a run folder, or a `.keras`, `.onnx` or `.tflite` file.
         precision: what Keras computes in; an exported file has its own.
+        runtime: of the weights that come with this package, one of `choice.NAMES`; all
+            other models have one runtime each, and `auto` stands for that.
+        pictures: how many there are to colour.
 
     Raises:
+        UsageError: the runtime or the precision is not one of the model's.
         ColorizeError: there is no such model, it is no colorizer, or what runs it is
             not installed.
     """
+    from colorize.runtimes import choice
+
+    if source == run_folder.SHIPPED:
+        if choice.choose(runtime, precision, pictures) == "onnx":
+            return importlib.import_module(f"{__name__}.shipped").open_network()
+        runtime = "keras"
     path = run_folder.model_file(source)
-    if not is_exported(path):
-        runtime = importlib.import_module(f"{__name__}.keras")
-        return runtime.open_network(source, precision)
+    only = RUNTIMES[path.suffix][0] if is_exported(path) else "keras"
+    if runtime not in ("auto", only):
+        raise UsageError(
+            f"--runtime {runtime}: {path} is run by {only} alone; `colorize export` "
+            "writes files for others"
+        )
+    if only == "keras":
+        with_keras = importlib.import_module(f"{__name__}.keras")
+        return with_keras.open_network(source, precision)
     if precision != "auto":
         raise UsageError(
             f"--precision {precision}: {path} computes as it was exported; choose by "
@@ -140,10 +183,10 @@ def open_network(source: Path, precision: str = "auto") -> Network:
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ColorizeError(f"{path}: {size:,} bytes; at most {MAX_BYTES:,} are read")
     try:
-        runtime = importlib.import_module(f"{__name__}.{module}")
+        opener = importlib.import_module(f"{__name__}.{module}")
     except ModuleNotFoundError as e:
         raise ColorizeError(f"{path}: needs {package}: pip install {package}") from e
-    return runtime.open_network(path)
+    return opener.open_network(path)
 
 
 def takes_hints(inputs: Sequence[int], outputs: Sequence[int]) -> bool:
@@ -189,6 +232,22 @@ def fed(
             "`colorize export --hints`"
         )
     return [lightness]
+
+
+def check_outputs(names: Sequence[str], also: Sequence[str]) -> None:
+    """Raise ColorizeError where a network does not give what is asked for.
+
+    Args:
+        names: what is asked for.
+        also: what the network gives beside ab.
+    """
+    for name in names:
+        if name != "ab" and name not in also:
+            raise ColorizeError(
+                f"this model gives no {name}, which says what else a picture could "
+                "be; gamma does: leave out --model, or train one by colorize train "
+                "--model gamma"
+            )
 
 
 def checked(ab: np.ndarray, lightness: np.ndarray) -> np.ndarray:

@@ -3,7 +3,10 @@
 Imports TensorFlow, which takes seconds.
 """
 
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +20,12 @@ import tensorflow as tf  # noqa: E402
 from colorize.config import SHORT_SIDE  # noqa: E402
 from colorize.errors import ColorizeError, first_line, shown  # noqa: E402
 from colorize.models import saved, surgery  # noqa: E402
-from colorize.runtimes import HINT_CHANNELS, fed  # noqa: E402
+from colorize.runtimes import (  # noqa: E402
+    HINT_CHANNELS,
+    OTHER_OUTPUTS,
+    check_outputs,
+    fed,
+)
 from colorize.runtimes import precision as precisions  # noqa: E402
 
 
@@ -41,6 +49,7 @@ class KerasNetwork:
         ColorizeError: the model does something else.
     """
 
+    runtime = "keras"
     fixed: tuple[int, int] | None = None
 
     def __init__(
@@ -51,6 +60,13 @@ class KerasNetwork:
         self.stride = saved.stride_of(model)
         self.takes_hints = surgery.takes_hints(model)
         fast = surgery.in_policy(model, policy)
+        self._all = {
+            n: x for n, x in surgery.outputs(fast).items() if len(x.shape) == 4
+        }
+        self.also = tuple(name for name in OTHER_OUTPUTS if name in self._all)
+        self._fast = fast
+        self._several: Callable[..., dict[str, Any]] | None = None
+        self._alone = threading.Lock()
         channels = [1, HINT_CHANNELS] if self.takes_hints else [1]
 
         def run(*inputs: tf.Tensor) -> tf.Tensor:
@@ -80,5 +96,30 @@ class KerasNetwork:
         inputs = fed(self.takes_hints, lightness, hints)
         try:
             return self._run(*map(tf.constant, inputs)).numpy()
+        except tf.errors.ResourceExhaustedError as e:
+            raise MemoryError(first_line(e)) from e
+
+    def outputs(
+        self,
+        names: Sequence[str],
+        lightness: np.ndarray,
+        hints: np.ndarray | None = None,
+    ) -> list[np.ndarray]:
+        """Do what `runtimes.Network` promises."""
+        check_outputs(names, self.also)
+        inputs = fed(self.takes_hints, lightness, hints)
+        with self._alone:
+            if self._several is None:  # traced when first asked for
+                several = keras.Model(
+                    self._fast.inputs, {n: self._all[n] for n in ("ab", *self.also)}
+                )
+                self._several = tf.function(
+                    lambda *x: several(list(x) if len(x) > 1 else x[0], training=False),
+                    autograph=False,
+                    reduce_retracing=True,
+                )
+        try:
+            answers = self._several(*map(tf.constant, inputs))
+            return [answers[name].numpy() for name in names]
         except tf.errors.ResourceExhaustedError as e:
             raise MemoryError(first_line(e)) from e

@@ -1,5 +1,6 @@
 """Networks in ONNX files, run by onnxruntime on the CPU."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,15 @@ import numpy as np
 import onnxruntime
 
 from colorize.errors import ColorizeError, first_line
-from colorize.runtimes import KEY, Description, checked, fed, takes_hints
+from colorize.runtimes import (
+    KEY,
+    OTHER_OUTPUTS,
+    Description,
+    check_outputs,
+    checked,
+    fed,
+    takes_hints,
+)
 
 
 def open_network(path: Path) -> "OnnxNetwork":
@@ -20,14 +29,10 @@ def open_network(path: Path) -> "OnnxNetwork":
     # How tensors name files of their own; loaded from memory, those of any folder.
     if b"location" in data:
         raise ColorizeError(f"{path}: refers to other files, which are not read")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors
-    # Threads that wait by spinning would take the cores from those that paint.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
             data,
-            options,
+            session_options(),
             providers=["CPUExecutionProvider"],
             enable_fallback=0,  # to the same, which it announces on standard output
         )
@@ -39,6 +44,15 @@ def open_network(path: Path) -> "OnnxNetwork":
         raise ColorizeError(
             f"{path}: not an ONNX file of colorize: {first_line(e)}"
         ) from e
+
+
+def session_options() -> onnxruntime.SessionOptions:
+    """Return the settings that every network is run with."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    # Threads that wait by spinning would take the cores from those that paint.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def _channels(tensor: Any) -> int:
@@ -54,25 +68,50 @@ class OnnxNetwork:
         ValueError: the session does something else.
     """
 
+    runtime = "onnx"
+    weights: Sequence[np.ndarray] = ()  # kept as long as the session, which reads them
+
     def __init__(
         self, session: onnxruntime.InferenceSession, described: Description
     ) -> None:
         inputs = sorted(session.get_inputs(), key=_channels)
+        outputs = {tensor.name: tensor for tensor in session.get_outputs()}
+        ab = outputs.get("ab") or session.get_outputs()[0]
+        others = set(outputs) - {ab.name}
         self.takes_hints = takes_hints(
             [_channels(tensor) for tensor in inputs],
-            [_channels(tensor) for tensor in session.get_outputs()],
+            [_channels(ab)] + [0] * len(others.difference(OTHER_OUTPUTS)),
         )
+        self.also = tuple(name for name in OTHER_OUTPUTS if name in others)
         self.stride = described.stride
         self.size = described.size
         self.fixed = described.fixed
         self.precision = described.precision
         self._session = session
         self._names = [tensor.name for tensor in inputs]
+        self._ab = ab.name
 
     def __call__(
         self, lightness: np.ndarray, hints: np.ndarray | None = None
     ) -> np.ndarray:
-        """Does what `runtimes.Network` promises."""
+        """Do what `runtimes.Network` promises."""
+        (ab,) = self._run([self._ab], lightness, hints)
+        return checked(ab, lightness)
+
+    def outputs(
+        self,
+        names: Sequence[str],
+        lightness: np.ndarray,
+        hints: np.ndarray | None = None,
+    ) -> list[np.ndarray]:
+        """Do what `runtimes.Network` promises."""
+        check_outputs(names, self.also)
+        wanted = [self._ab if name == "ab" else name for name in names]
+        return self._run(wanted, lightness, hints)
+
+    def _run(
+        self, names: list[str], lightness: np.ndarray, hints: np.ndarray | None
+    ) -> list[np.ndarray]:
         inputs = fed(self.takes_hints, lightness, hints)
         # A file of a fixed size takes pictures one by one.
         step = 1 if self.fixed else len(lightness)
@@ -80,12 +119,13 @@ class OnnxNetwork:
         try:
             answers = [
                 self._session.run(
-                    None, {n: x[part] for n, x in zip(self._names, inputs, strict=True)}
-                )[0]
+                    names,
+                    {n: x[part] for n, x in zip(self._names, inputs, strict=True)},
+                )
                 for part in parts
             ]
         except Exception as e:  # onnxruntime has classes of its own, undocumented
             if "alloc" in str(e).lower():
                 raise MemoryError(first_line(e)) from e
             raise ColorizeError(f"the ONNX model cannot be run: {first_line(e)}") from e
-        return checked(np.concatenate(answers), lightness)
+        return [np.concatenate(parts) for parts in zip(*answers, strict=True)]

@@ -1,14 +1,8 @@
 """Which dtype policy this machine computes fastest in, and by what that is known."""
 
-import os
-from pathlib import Path
-
 import tensorflow as tf
 
-# Instructions that multiply bfloat16; without them it is emulated, slower than float32.
-_BFLOAT16 = {"amx_bf16", "avx512_bf16"}
-# oneDNN, which has TensorFlow use them, may be told to use none beyond such a set.
-_WITHOUT = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
+from colorize.runtimes.processor import bfloat16_instructions, onednn_uses_bfloat16
 
 
 def choose(asked: str = "auto") -> tuple[str, str]:
@@ -27,27 +21,9 @@ def choose(asked: str = "auto") -> tuple[str, str]:
         capability = details.get("compute_capability", (0, 0))
         name = f"a GPU of compute capability {'.'.join(map(str, capability))}"
         return ("mixed_float16" if capability >= (7, 0) else "float32"), name
-    if not _onednn_multiplies_bfloat16():
+    if not onednn_uses_bfloat16():
         return "float32", "oneDNN, which multiplies bfloat16, is told not to"
-    instructions = sorted(_BFLOAT16 & _cpu_flags())
+    instructions = bfloat16_instructions()
     if instructions:
         return "mixed_bfloat16", f"this CPU has {' and '.join(instructions)}"
     return "float32", "this CPU does not multiply bfloat16"
-
-
-def _onednn_multiplies_bfloat16() -> bool:
-    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
-        return False
-    most = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
-    return most.upper().removeprefix("DNNL_") not in _WITHOUT
-
-
-def _cpu_flags() -> set[str]:
-    """Names of the CPU's instruction sets, where the system tells them."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return next(
-        (set(line.split()) for line in lines if line.startswith("flags")), set()
-    )
