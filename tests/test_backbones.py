@@ -229,6 +229,7 @@ def test_training_leaves_every_frozen_weight_alone(inception):
         assert np.array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_a_saved_inception_is_small_and_gives_the_same_ab(inception, tmp_path):
     path = tmp_path / "model.keras"
     saved.save_model(inception, path)

@@ -120,6 +120,7 @@ def trained(sample_photos, tmp_path_factory):
     return trained
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @EVERY
 def test_two_devices_train_as_one_does(name, trained):
@@ -132,6 +133,7 @@ def test_steps_in_parts_train_as_whole_ones_do(name, trained):
     assert_same_training(trained(name), in_parts)
 
 
+@pytest.mark.slow
 @EVERY
 def test_two_processes_train_as_one_does(name, trained):
     assert_same_training(trained(name), trained(name, processes=2))
@@ -156,6 +158,7 @@ def steps_done(out):
     return max((int(name.removeprefix("step-")) for name in names), default=0)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_named_and_the_run_can_go_on(
     sample_photos, tmp_path
 ):
@@ -263,6 +266,7 @@ def test_a_worker_that_is_frozen_is_the_one_that_tensorflow_names():
         assert together.lost("out of cheese\nmore") == "another worker (out of cheese)"
 
 
+@pytest.mark.slow
 def test_sigterm_to_all_workers_saves_a_state_that_can_be_gone_on_from(
     sample_photos, tmp_path
 ):

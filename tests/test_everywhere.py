@@ -11,6 +11,7 @@ from colorize import files
 SCRIPT = Path(__file__).with_name("without_posix.py")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into /proc")
 def test_every_command_runs_without_posix(photos, tmp_path):
     out = tmp_path / "out"

@@ -79,9 +79,7 @@ def by_cost():
     """Each model in each format; what has a whole classifier in it takes long."""
     for name in models.ARCHITECTURES:
         for suffix, precision in FORMATS:
-            quick = name not in ("fusion", "gamma")
-            quick = quick or (name, suffix, precision) == ("gamma", ".onnx", "float32")
-            marks = () if quick else pytest.mark.slow
+            marks = pytest.mark.slow if name in ("fusion", "gamma") else ()
             yield pytest.param(name, suffix, precision, marks=marks)
 
 

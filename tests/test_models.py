@@ -17,6 +17,7 @@ pytestmark = pytest.mark.numeric
 
 EVERY = pytest.mark.parametrize("name", models.ARCHITECTURES)
 TINY = 8  # filters of the first layer
+LARGE = ("fusion", "gamma")  # slow to train, with a whole classifier in them
 SAMPLES = Path(__file__).parent.parent / "data" / "train"
 
 
@@ -91,7 +92,13 @@ def test_output_is_float32_under_mixed_precision(name):
     assert model(lightness(32, 32)).dtype == tf.float32
 
 
-@EVERY
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else [])
+        for name in models.ARCHITECTURES
+    ],
+)
 def test_a_picture_can_be_learnt_by_heart(name):
     keras.utils.set_random_seed(0)
     model = models.find(name).build(width=16)

@@ -242,6 +242,7 @@ def test_float16_scales_its_loss_and_says_by_how_much(photos, tmp_path):
     assert weights(run)[0].dtype == np.float32
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 def test_what_a_classifier_sees_is_learnt_from_and_is_no_part_of_the_model(
     photos, tmp_path
@@ -258,6 +259,7 @@ def test_what_a_classifier_sees_is_learnt_from_and_is_no_part_of_the_model(
     assert [w.shape for w in weights(run)] == [w.shape for w in alone]
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 def test_a_critic_learns_beside_the_network_and_is_no_part_of_the_model(
     photos, tmp_path
@@ -371,6 +373,7 @@ def test_an_epoch_cut_short_by_the_clock_is_gone_on_with(photos, tmp_path):
 FUSION = {"model": "fusion", "epochs": 1, "steps_per_epoch": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize(
     "loss", ["mse", pytest.param("mse + 0.01 perceptual", marks=pytest.mark.slow)]
