@@ -120,7 +120,6 @@ def trained(sample_photos, tmp_path_factory):
     return trained
 
 
-@pytest.mark.slow
 @pytest.mark.numeric
 @EVERY
 def test_two_devices_train_as_one_does(name, trained):
