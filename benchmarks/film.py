@@ -37,7 +37,10 @@ def true_frames(path: Path, most: float) -> list[np.ndarray]:
             if frame.time is not None and frame.time > most:
                 break
             scale = SIDE / min(frame.height, frame.width)
-            size = round(frame.width * scale) // 2 * 2, round(frame.height * scale) // 2 * 2
+            size = (
+                round(frame.width * scale) // 2 * 2,
+                round(frame.height * scale) // 2 * 2,
+            )
             rgb = frame.to_ndarray(format="rgb24")
             frames.append(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
     return frames
@@ -63,7 +66,7 @@ def write_grey(frames: list[np.ndarray], path: Path) -> None:
 def colored(path: Path, scratch: Path, colorizer: colorize.Colorizer, alone: bool):
     """Return the ab (h, w, 2) of each frame of a film that is coloured, and seconds."""
     out = scratch / f"{path.stem}-{alone}.mkv"
-    settings = coloring.FilmSettings(codec="ffv1", full_chroma=True, alone=alone)
+    settings = coloring.FilmSettings(codec="ffv1", chroma="source", alone=alone)
     begun = time.perf_counter()
     coloring.color(colorizer, Job(path.name, path, out), Settings(size=SIDE), settings)
     seconds = time.perf_counter() - begun
@@ -92,7 +95,7 @@ def carried(values: np.ndarray, motion: np.ndarray) -> np.ndarray:
 
 
 def motions(frames: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return for each frame but the first where it was before, and where that is sure."""
+    """Return where each frame but the first was before, and where that is sure."""
     grey = [color.grey(color.lightness(rgb))[..., 0] for rgb in frames]
     found = []
     for before, now in zip(grey, grey[1:], strict=False):
@@ -103,7 +106,9 @@ def motions(frames: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def flicker(ab: list[np.ndarray], between: list[tuple[np.ndarray, np.ndarray]]) -> float:
+def flicker(
+    ab: list[np.ndarray], between: list[tuple[np.ndarray, np.ndarray]]
+) -> float:
     """Return the mean change of ab along motion, in Lab units."""
     changes = []
     for before, now, (back, sure) in zip(ab, ab[1:], between, strict=False):
@@ -150,7 +155,9 @@ def main() -> None:
             for label, alone in (("carried", False), ("frame by frame", True)):
                 ab, seconds = colored(grey, scratch, colorizer, alone)
                 row = figures(frames, ab, between)
-                print(f"| | {label} | {row} | {len(frames) / seconds:.1f} |", flush=True)
+                print(
+                    f"| | {label} | {row} | {len(frames) / seconds:.1f} |", flush=True
+                )
 
 
 if __name__ == "__main__":

@@ -9,20 +9,8 @@ May import: prediction and what is below it. Needs PyAV and OpenCV, the extra `f
 """
 
 import importlib.util
-from pathlib import Path
 
 from colorize.errors import ColorizeError
-
-# By their suffix: what holds films. Whether one does is found when it is opened.
-SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .wmv .3gp .ts .mts .m2ts .vob .flv .ogv"
-    .split()
-)  # fmt: skip
-
-
-def is_film(path: Path) -> bool:
-    """Return whether a file is a film, by its name."""
-    return path.suffix.lower() in SUFFIXES
 
 
 def require() -> None:

@@ -10,6 +10,7 @@ from colorize import color
 from colorize.films.sources import Film
 
 _SIXTEEN = 65_535
+_NAMES = {(2, 2): "420", (1, 2): "422", (1, 1): "444"}
 
 
 @dataclass(frozen=True)
@@ -18,19 +19,19 @@ class Chroma:
 
     Attributes:
         film: whose luma it is.
-        halved: whether two pixels share one value, each way (4:2:0).
+        steps: down and across, the pixels that share a colour: 2 and 2 in 4:2:0.
         saturation: what ab is multiplied by.
     """
 
     film: Film
-    halved: bool
+    steps: tuple[int, int]
     saturation: float = 1.0
 
     @property
     def format(self) -> str:
         """Return the pixel format, in FFmpeg's words."""
         depth = "10le" if self.film.bits > 8 else ""
-        return f"yuv{'420' if self.halved else '444'}p{depth}"
+        return f"yuv{_NAMES[self.steps]}p{depth}"
 
     @cached_property
     def _range(self) -> tuple[float, float, float]:
@@ -63,14 +64,16 @@ class Chroma:
             ab: (h, w, 2) of any smaller size, in Lab units.
 
         Returns:
-            Two planes (H, W), or half of that each way, uint8 or uint16. With the luma
+            Two planes, (H, W) divided by `steps`, uint8 or uint16. With the luma
             they are colours that sRGB has: what does not fit is paler.
         """
         height, width = luma.shape
-        size = (-(-height // 2), -(-width // 2)) if self.halved else (height, width)
+        size = -(-height // self.steps[0]), -(-width // self.steps[1])
         levels = self.levels(luma, size)
         wide = cv2.resize(
-            self.saturation * ab.astype(np.float32), size[::-1], interpolation=cv2.INTER_CUBIC
+            self.saturation * ab.astype(np.float32),
+            size[::-1],
+            interpolation=cv2.INTER_CUBIC,
         )
         rgb = color.paint((levels >> 8).astype(np.uint8), wide).astype(np.float32)
         rgb /= 255

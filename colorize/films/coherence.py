@@ -58,6 +58,9 @@ class Colored:
     key: bool
 
 
+_Step = tuple[Look, Motion, "_Carried"]  # what a key frame is carried on to
+
+
 class Coherence:
     """Colours the frames of a film.
 
@@ -90,7 +93,7 @@ class Coherence:
             ab: of the first of them, where that was worked out before.
         """
         key: Look | None = None
-        between: list[tuple[Look, Motion, _Carried]] = []
+        between: list[_Step] = []
         for frame in frames:
             look = self._look(frame)
             if self._alone:
@@ -118,13 +121,11 @@ class Coherence:
             yield from self._shown(key, between)
             yield self._last(key, between)
 
-    def _last(self, key: Look, between: list[tuple[Look, Motion, "_Carried"]]) -> Colored:
+    def _last(self, key: Look, between: list[_Step]) -> Colored:
         look = between[-1][0] if between else key
         return Colored(look.frame, look.ab, look is key)
 
-    def _shown(
-        self, key: Look, between: list[tuple[Look, Motion, "_Carried"]]
-    ) -> Iterator[Colored]:
+    def _shown(self, key: Look, between: list[_Step]) -> Iterator[Colored]:
         """Work out the colours up to the last frame; yield all frames before that."""
         if not between:
             return
@@ -151,7 +152,9 @@ class Coherence:
         """Return the colours of a frame between two key frames."""
         weights = [share * side.trust for share, side in sides]
         total = weights[0] + weights[1]
-        ab = sum(w[..., None] * side.ab for w, (_, side) in zip(weights, sides, strict=True))
+        ab = sum(
+            w[..., None] * side.ab for w, (_, side) in zip(weights, sides, strict=True)
+        )
         ab = ab / (total[..., None] + 1e-6)
         sure = np.minimum(1, total / _SURE)[..., None]
         if float(1 - sure.mean()) > _HOLES:
@@ -159,7 +162,9 @@ class Coherence:
         # Small holes take the colour around them.
         width = max(3, min(look.grey.shape) // 8) | 1
         weighted = cv2.GaussianBlur(total[..., None] * ab, (width, width), 0)
-        around = weighted / (cv2.GaussianBlur(total, (width, width), 0) + 1e-6)[..., None]
+        around = (
+            weighted / (cv2.GaussianBlur(total, (width, width), 0) + 1e-6)[..., None]
+        )
         return sure * ab + (1 - sure) * around
 
     def _own(self, look: Look) -> np.ndarray:
@@ -167,7 +172,9 @@ class Coherence:
         self.seen += 1
         ab = np.ascontiguousarray(self._predict(look.levels), np.float32)
         size = look.grey.shape[::-1]
-        return cv2.resize(ab, size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], 2)
+        return cv2.resize(ab, size, interpolation=cv2.INTER_AREA).reshape(
+            *size[::-1], 2
+        )
 
 
 class _Carried:

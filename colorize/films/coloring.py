@@ -29,19 +29,16 @@ class FilmSettings:
 
     Attributes:
         codec: a key of `segments.CODECS`; empty for what the container is usual with.
-        full_chroma: whether each pixel has its own colour (4:4:4), not each four.
+        chroma: `420` for one colour to four pixels, or `source` for as many as before.
+        preview: seconds of short pieces, spread over the film, to write instead of it;
+            None for the film.
         alone: whether each frame is coloured by itself, which flickers.
     """
 
     codec: str = ""
-    full_chroma: bool = False
+    chroma: str = "420"
+    preview: float | None = None
     alone: bool = False
-
-
-def output_name(source: Path, film_settings: FilmSettings) -> str:
-    """Return the name of a coloured film."""
-    codec = film_settings.codec or _usual_codec(source)
-    return source.stem + joining.suffix(source, codec)
 
 
 def color(
@@ -56,24 +53,60 @@ def color(
     Args:
         colorizer: the model.
         job: which film, and where to.
-        settings: `size`, `saturation` and `provenance` matter here.
+        settings: `size`, `saturation`, `overwrite` and `provenance` matter here.
         film_settings: how it is written.
         count: called after each frame with how many there are, about.
 
     Returns:
-        The job, done.
+        The job with what became of it. An error of the film is a reason.
 
     Raises:
-        ColorizeError: it cannot be read or written.
+        OSError: the disk is full.
     """
     begun = time.monotonic()
+    codec = film_settings.codec or _usual_codec(job.output)
+    job = _named(job, codec, film_settings)
+    try:
+        if job.output.exists() and job.output.samefile(job.input):
+            return replace(job, outcome="failed", reason="its output is itself")
+        if job.output.exists() and not settings.overwrite:
+            return replace(job, outcome="skipped")
+        return _colored(colorizer, job, settings, film_settings, codec, count, begun)
+    except Exception as e:
+        if isinstance(e, OSError) and files.is_full(e):
+            raise
+        return job.failed_by(e, begun)
+
+
+def _named(job: Job, codec: str, film_settings: FilmSettings) -> Job:
+    """Return the job with the name of a file that can hold what is written."""
+    suffix = joining.suffix(job.output, codec)
+    output = job.output
+    if film_settings.preview is not None:
+        output = output.with_name(f"{output.stem}.preview{output.suffix}")
+    if suffix != output.suffix.lower():
+        job = job.warned(f"{suffix}: {output.suffix} does not hold what is written")
+        output = output.with_name(output.name + suffix)
+    return replace(job, output=output)
+
+
+def _colored(
+    colorizer: Colorizer,
+    job: Job,
+    settings: Settings,
+    film_settings: FilmSettings,
+    codec: str,
+    count: Callable[[int], None],
+    begun: float,
+) -> Job:
+    cv2.setNumThreads(1)  # with more, sums differ from run to run in the last bit
     film = sources.look_at(job.input)
-    codec = film_settings.codec or _usual_codec(job.input)
-    odd = film.height % 2 or film.width % 2
-    halved = not (film_settings.full_chroma or odd or codec == "prores")
-    if odd:
+    total = film.frames
+    if codec == "prores":
+        film = sources.deepened(film)
+    chroma = Chroma(film, _steps(film, film_settings, codec), settings.saturation)
+    if (film.height % 2 or film.width % 2) and chroma.steps == (1, 1):
         job = job.warned("odd size: each pixel has its own colour (4:4:4)")
-    chroma = Chroma(film, halved, settings.saturation)
     pieces = segments.Pieces(
         job.output.with_name(f".{job.output.name}.parts"),
         _made_by(job, settings, film_settings),
@@ -84,31 +117,46 @@ def color(
         _looker(film, chroma, settings.size),
         alone=film_settings.alone,
     )
+    if film_settings.preview is not None:
+        total = round(min(total, film_settings.preview * film.rate))
+        frames = sources.pieces_of(film, film_settings.preview)
+    else:
+        frames = sources.frames(film, start)
+    if start is not None or over:
+        job = job.warned("gone on with where it was stopped")
     if not over:
-        if start is not None:
-            job = job.warned("gone on with where it was stopped")
-        frames = _ahead(sources.frames(film, start))
-        pieces.write(
-            coherence.run(frames, ab), chroma, codec, lambda: count(film.frames)
-        )
+        colored = coherence.run(_ahead(frames), ab)
+        pieces.write(colored, chroma, codec, lambda: count(total))
     if not pieces.done:
         raise ColorizeError("no frame in it can be decoded")
     made = settings.provenance
     comment = f"{made.software}: {made.parameters}" if made is not None else ""
+    source = None if film_settings.preview is not None else job.input
     with files.atomic(job.output) as part:
-        lost = joining.join(pieces.done, job.input, part, job.output, comment)
+        lost = joining.join(
+            pieces.done, film.time_base, source, part, job.output, comment
+        )
+    number = pieces.frames
     pieces.delete()
-    if job.output.suffix.lower() != job.input.suffix.lower():
-        lost.append(f"{job.output.suffix} instead of {job.input.suffix}")
     return replace(
         job,
         outcome="coloured",
+        frames=number,
         height=film.height,
         width=film.width,
         size=settings.size,
         runtime=settings.runtime,
         seconds=time.monotonic() - begun,
-    ).warned(*lost)
+    ).warned(*dict.fromkeys(lost))
+
+
+def _steps(film: Film, film_settings: FilmSettings, codec: str) -> tuple[int, int]:
+    """Return how many pixels are to share a colour, down and across."""
+    if codec == "prores" or film.height % 2 or film.width % 2:
+        return 1, 1
+    if film_settings.chroma == "source" and film.steps in ((1, 1), (1, 2)):
+        return film.steps
+    return 2, 2
 
 
 def _usual_codec(source: Path) -> str:
@@ -130,7 +178,8 @@ def _made_by(
         "runtime": settings.runtime,
         "parameters": made.parameters if made is not None else "",
         "codec": film_settings.codec,
-        "full chroma": film_settings.full_chroma,
+        "chroma": film_settings.chroma,
+        "preview": film_settings.preview,
         "alone": film_settings.alone,
     }
 

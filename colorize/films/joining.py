@@ -1,5 +1,6 @@
 """The coloured film: its pieces joined, with sound and all else of the original."""
 
+import contextlib
 import heapq
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -9,6 +10,7 @@ from typing import Any
 import av
 
 from colorize.errors import ColorizeError
+from colorize.films import segments
 from colorize.films.sources import opened
 
 # What is written where the original's container holds it; all else becomes MKV.
@@ -28,13 +30,19 @@ def suffix(source: Path, codec: str) -> str:
 
 
 def join(
-    pieces: Sequence[Path], source: Path, part: Path, target: Path, comment: str
+    pieces: Sequence[Path],
+    time_base: Fraction,
+    source: Path | None,
+    part: Path,
+    target: Path,
+    comment: str,
 ) -> list[str]:
     """Write the pieces as one film, beside what else the original has.
 
     Args:
         pieces: its pictures.
-        source: the original.
+        time_base: of their times, in seconds.
+        source: the original; None to copy nothing of it.
         part: the file to write.
         target: what it will be called, which says the container.
         comment: about its making, added to what the original says; empty for none.
@@ -47,16 +55,21 @@ def join(
     """
     format = CONTAINERS.get(target.suffix.lower(), "webm")
     lost: list[str] = []
-    with opened(source) as original, opened(pieces[0]) as first:
+    with contextlib.ExitStack() as stack:
+        original = None if source is None else stack.enter_context(opened(source))
+        first = stack.enter_context(opened(pieces[0]))
         with av.open(str(part), "w", format=format) as container:
-            video = container.add_stream_from_template(first.streams.video[0])
-            others = _copied(container, original, lost)
-            container.metadata.update(_metadata(original, comment))
-            if chapters := original.chapters():
-                container.set_chapters(chapters)
-            packets = heapq.merge(
-                _pictures(pieces, video), _rest(original, others), key=lambda p: p[0]
+            video = container.add_stream_from_template(
+                first.streams.video[0], opaque=True
             )
+            packets = _pictures(pieces, video, time_base)
+            if original is not None:
+                others = _copied(container, original, lost)
+                container.metadata.update(_metadata(original, comment))
+                if chapters := original.chapters():
+                    container.set_chapters(chapters)
+                rest = _rest(original, others)
+                packets = heapq.merge(packets, rest, key=lambda packet: packet[0])
             try:
                 for _, packet in packets:
                     container.mux(packet)
@@ -66,7 +79,7 @@ def join(
 
 
 def _copied(container: Any, original: Any, lost: list[str]) -> dict[int, Any]:
-    """Return the streams that are copied as they are, by their place in the original."""
+    """Return the streams that are copied, by their place in the original."""
     streams = {}
     video = False
     for stream in original.streams:
@@ -76,7 +89,7 @@ def _copied(container: Any, original: Any, lost: list[str]) -> dict[int, Any]:
         try:
             if stream.type not in ("audio", "subtitle") or stream.codec_context is None:
                 raise ValueError
-            copy = container.add_stream_from_template(stream)
+            copy = container.add_stream_from_template(stream, opaque=True)
             copy.metadata.update(stream.metadata)
             streams[stream.index] = copy
         except (ValueError, av.error.FFmpegError):
@@ -95,20 +108,20 @@ def _metadata(original: Any, comment: str) -> dict[str, str]:
     return metadata
 
 
-def _pictures(pieces: Sequence[Path], stream: Any) -> Iterator[tuple[Fraction, Any]]:
-    for path in pieces:
-        with opened(path) as piece:
-            for packet in piece.demux(video=0):
-                if packet.dts is None:
-                    continue  # the empty one at the end
-                when = packet.dts * packet.time_base
-                packet.stream = stream
-                yield when, packet
-
-
-def _rest(
-    original: Any, streams: dict[int, Any]
+def _pictures(
+    pieces: Sequence[Path], stream: Any, time_base: Fraction
 ) -> Iterator[tuple[Fraction, Any]]:
+    for path in pieces:
+        times = segments.times(path)
+        with opened(path) as piece:
+            for (pts, dts), packet in zip(times, piece.demux(video=0), strict=False):
+                packet.pts, packet.dts = int(pts), int(dts)
+                packet.time_base = time_base
+                packet.stream = stream
+                yield packet.dts * time_base, packet
+
+
+def _rest(original: Any, streams: dict[int, Any]) -> Iterator[tuple[Fraction, Any]]:
     wanted = [original.streams[index] for index in streams]
     if not wanted:
         return

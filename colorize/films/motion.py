@@ -5,6 +5,7 @@ arXiv:1603.03590 (by OpenCV).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ class Follower:
     """Finds motion from each frame to the next, all of one size."""
 
     def __init__(self) -> None:
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def motion(self, before: np.ndarray, now: np.ndarray) -> Motion:
         """Return the motion between two frames, (h, w) uint8 each."""
@@ -57,7 +58,9 @@ class Follower:
 def carried(values: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Return values (h, w) or (h, w, C) of another frame, found there by flow."""
     height, width = flow.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x, y = np.meshgrid(
+        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    )
     return cv2.remap(
         values, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
@@ -97,7 +100,9 @@ def _below(values: np.ndarray, limit: np.ndarray | float) -> np.ndarray:
 
 
 def _is_cut(before: np.ndarray, now: np.ndarray, trust: np.ndarray) -> bool:
-    counts = [np.bincount(one.ravel() >> 3, minlength=32) / one.size for one in (before, now)]
+    counts = [
+        np.bincount(one.ravel() >> 3, minlength=32) / one.size for one in (before, now)
+    ]
     other = float(np.abs(counts[0] - counts[1]).sum())
     lost = 1 - float(trust.mean())
     return lost > _LOST and (other > _OTHER or lost > 0.8)

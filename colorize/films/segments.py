@@ -22,12 +22,16 @@ from colorize.films.coherence import Colored
 _FRAMES = 240  # of a piece, at least: it ends before a key frame
 # For each codec of `--video-codec`: FFmpeg's encoder, and settings for high quality.
 CODECS: dict[str, tuple[str, dict[str, str]]] = {
-    "h264": ("libx264", {"crf": "17", "preset": "medium"}),
-    "hevc": ("libx265", {"crf": "19", "preset": "medium", "x265-params": "log-level=1"}),
+    # With mbtree, x264 does not make the same bytes of the same frames every time.
+    "h264": ("libx264", {"crf": "17", "x264-params": "no-mbtree=1"}),
+    "hevc": (
+        "libx265",
+        {"crf": "19", "preset": "medium", "x265-params": "log-level=1"},
+    ),
     "av1": ("libsvtav1", {"crf": "24", "preset": "7"}),
     "vp9": ("libvpx-vp9", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"}),
     "ffv1": ("ffv1", {"level": "3", "slicecrc": "1"}),
-    "prores": ("prores_ks", {"profile": "4"}),
+    "prores": ("prores_ks", {"profile": "4444"}),
 }
 
 
@@ -53,8 +57,8 @@ class Pieces:
     @property
     def done(self) -> list[Path]:
         """Return the pieces that are whole, in order."""
-        paths = (self.folder / f"{i:05}.nut" for i in range(100_000))
-        whole = []
+        paths = (self.folder / f"{i:05}.mkv" for i in range(100_000))
+        whole: list[Path] = []
         for path in paths:
             if not (path.exists() and path.with_suffix(".npz").exists()):
                 return whole
@@ -62,7 +66,7 @@ class Pieces:
         return whole
 
     def next_frame(self) -> tuple[int | None, np.ndarray | None, bool]:
-        """Return where to go on: time and colours of a frame, and whether it is over."""
+        """Return the time and colours of the next frame, and whether all is done."""
         if not (done := self.done):
             return None, None, False
         with np.load(done[-1].with_suffix(".npz"), allow_pickle=False) as state:
@@ -88,33 +92,59 @@ class Pieces:
         number = len(self.done)
         waiting = next(colored, None)
         while waiting is not None:
-            path = self.folder / f"{number:05}.nut"
+            path = self.folder / f"{number:05}.mkv"
             with files.atomic(path) as part:
-                with av.open(str(part), "w", format="nut") as container:
+                with av.open(str(part), "w", format="matroska") as container:
                     stream = _stream(container, chroma, codec)
                     written = 0
+                    times: list[tuple[int, int]] = []
                     while waiting is not None:
                         if waiting.key and written >= _FRAMES:
                             break
                         frame = _encodable(waiting, chroma)
-                        container.mux(stream.encode(frame))
+                        times += _mux(container, stream.encode(frame))
                         written += 1
                         count()
                         waiting = next(colored, None)
-                    container.mux(stream.encode(None))
-            _save_state(path.with_suffix(".npz"), waiting)
+                    times += _mux(container, stream.encode(None))
+            _save_state(path.with_suffix(".npz"), waiting, written, times)
             number += 1
+
+    @property
+    def frames(self) -> int:
+        """Return how many frames the pieces hold."""
+        count = 0
+        for path in self.done:
+            with np.load(path.with_suffix(".npz"), allow_pickle=False) as state:
+                count += int(state["frames"])
+        return count
 
     def delete(self) -> None:
         """Delete all pieces."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _save_state(path: Path, waiting: Colored | None) -> None:
+def times(piece: Path) -> np.ndarray:
+    """Return when each packet of a piece is shown and decoded, (n, 2), as encoded."""
+    with np.load(piece.with_suffix(".npz"), allow_pickle=False) as state:
+        return state["times"]
+
+
+def _mux(container: Any, packets: list[Any]) -> list[tuple[int, int]]:
+    """Write packets; return when each is shown and decoded."""
+    written = [(packet.pts, packet.dts) for packet in packets]
+    container.mux(packets)
+    return written
+
+
+def _save_state(
+    path: Path, waiting: Colored | None, written: int, times: list[tuple[int, int]]
+) -> None:
     pts = np.array([] if waiting is None else [waiting.frame.pts], np.int64)
     ab = np.zeros((0, 0, 2), np.float32) if waiting is None else waiting.ab
     with files.atomic(path) as part, open(part, "wb") as file:
-        np.savez(file, pts=pts, ab=ab)
+        # Matroska rounds times to milliseconds, and does not tell all of them.
+        np.savez(file, pts=pts, ab=ab, frames=written, times=np.array(times, np.int64))
 
 
 def _stream(container: Any, chroma: Chroma, codec: str) -> Any:

@@ -1,8 +1,9 @@
 """A film that is read: what it says of itself, and its frames one by one."""
 
 import contextlib
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ _BT601, _BT709 = (0.299, 0.114), _WEIGHTS[1]
 _FULL = 2  # the code of a range that uses all values
 # The codes of luma whose colours are no Y'CbCr: RGB itself, YCgCo, constant luminance.
 _OTHER_MATRICES = {0: "RGB", 8: "YCgCo", 10: "constant luminance", 14: "ICtCp"}
+_PIECES = 5  # of a preview
 _DAMAGED = 50  # packets in a row that cannot be decoded end a film
 
 
@@ -52,6 +54,8 @@ class Film:
         rate: frames a second, on average.
         frames: how many there are, about; 0 where nothing tells.
         turns: by how many quarters to the left the stream is to be turned.
+        steps: down and across, the pixels that share a colour: 2 and 2 in 4:2:0.
+        shift: bits that are added below those of the stream.
     """
 
     path: Path
@@ -66,6 +70,8 @@ class Film:
     rate: Fraction
     frames: int
     turns: int
+    steps: tuple[int, int]
+    shift: int = 0
 
 
 @contextlib.contextmanager
@@ -100,7 +106,8 @@ def look_at(path: Path) -> Film:
                 "interlaced, which is not supported; make frames of its fields first: "
                 "ffmpeg -i FILM -vf bwdif -c:a copy PROGRESSIVE.mkv"
             )
-        matrix = int(first.colorspace)
+        codes = _codes(first, stream.codec_context)
+        matrix = codes[1]
         if matrix in _OTHER_MATRICES and not first.format.is_rgb:
             raise ColorizeError(f"{_OTHER_MATRICES[matrix]} is not supported")
         bits = _luma(first).dtype.itemsize * 8
@@ -119,16 +126,22 @@ def look_at(path: Path) -> Film:
             height,
             width,
             min(bits, 10) if bits > 8 else 8,
-            int(first.color_range) == _FULL or first.format.name.startswith("gray"),
+            codes[0] == _FULL or first.format.name.startswith("gray"),
             _WEIGHTS.get(matrix) or (_BT601 if matrix in (4, 5, 6) else None)
             or (_BT709 if first.height > _HD else _BT601),
-            _codes(first),
+            codes,
             aspect,
             stream.time_base,
             rate,
             stream.frames or round((length or 0) * rate),
             turns,
+            _steps(first, turns),
         )  # fmt: skip
+
+
+def deepened(film: Film) -> Film:
+    """Return a film whose frames come with 10 bits, whatever they have."""
+    return replace(film, bits=10, shift=10 - film.bits)
 
 
 def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
@@ -155,7 +168,33 @@ def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
                 continue  # shown twice at one time, it could not be written
             last = pts
             if start is None or pts >= start:
-                yield Frame(_upright(_luma(frame, film.bits), film.turns), pts)
+                luma = _upright(_luma(frame, film.bits - film.shift), film.turns)
+                if film.shift:
+                    luma = luma.astype(np.uint16) << film.shift
+                yield Frame(luma, pts)
+
+
+def pieces_of(film: Film, seconds: float) -> Iterator[Frame]:
+    """Yield the frames of short pieces, spread over a film, as one film.
+
+    Args:
+        film: from `look_at`.
+        seconds: of all pieces together.
+    """
+    rate = float(film.rate)
+    wanted = max(1, round(seconds * rate))
+    count = min(_PIECES, max(1, wanted // 2))
+    each = -(-wanted // count)
+    step = round(1 / (film.rate * film.time_base))
+    length = max(film.frames, wanted)
+    number = 0
+    for i in range(count):
+        start = round((length - each) * i / max(1, count - 1)) * step if i else None
+        for frame in itertools.islice(frames(film, start), each):
+            yield replace(frame, pts=number * step)
+            number += 1
+            if number == wanted:
+                return
 
 
 def _video(container: Any) -> Any:
@@ -188,13 +227,36 @@ def _decoded(container: Any, stream: Any) -> Iterator[Any]:
         yield from decoded
 
 
-def _codes(frame: Any) -> tuple[int, int, int, int]:
-    return (
-        int(frame.color_range),
-        int(frame.colorspace),
-        int(frame.color_primaries),
-        int(frame.color_trc),
+def _codes(frame: Any, context: Any) -> tuple[int, int, int, int]:
+    """Return the codes of H.273 that the frame has, or else its stream."""
+    names = {
+        "color_range": 0,  # what says nothing
+        "colorspace": 2,
+        "color_primaries": 2,
+        "color_trc": 2,
+    }
+    codes = []
+    for name, unspecified in names.items():
+        code = int(getattr(frame, name))
+        if code == unspecified:
+            code = int(getattr(context, name))
+        codes.append(code)
+    return codes[0], codes[1], codes[2], codes[3]
+
+
+def _steps(frame: Any, turns: int) -> tuple[int, int]:
+    """Return how many pixels share a colour, down and across; (2, 2) without colour."""
+    parts = frame.format.components
+    if len(parts) < 3 or frame.format.is_rgb:
+        return (2, 2) if len(parts) < 3 else (1, 1)
+    down, across = (
+        -(-whole // part)
+        for whole, part in (
+            (parts[0].height, parts[1].height),
+            (parts[0].width, parts[1].width),
+        )
     )
+    return (across, down) if turns % 2 else (down, across)
 
 
 def _luma(frame: Any, bits: int = 0) -> np.ndarray:
