@@ -5,7 +5,7 @@
 Each film, in colour, is turned grey and coloured twice: with colours carried along
 motion, as `colorize predict` does, and frame by frame. "flicker" is the mean difference
 of ab from a frame to the one before, carried along the motion of the true film where
-motion there and back agrees; that motion is found by another method (Farneback) than
+motion there and back agrees; that motion is motion_of by another method (Farneback) than
 the one that colours are carried by. "ab RMSE" is to the true film. Then `colorize
 predict` itself is timed, from decoding to encoding, and its memory is read.
 """
@@ -88,7 +88,7 @@ def flow(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def carried(values: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """Return values of another frame, found there by motion."""
+    """Return values of another frame, motion_of there by motion."""
     height, width = motion.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     return cv2.remap(values, x + motion[..., 0], y + motion[..., 1], cv2.INTER_LINEAR)
@@ -97,13 +97,13 @@ def carried(values: np.ndarray, motion: np.ndarray) -> np.ndarray:
 def motions(frames: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return where each frame but the first was before, and where that is sure."""
     grey = [color.grey(color.lightness(rgb))[..., 0] for rgb in frames]
-    found = []
+    motion_of = []
     for before, now in zip(grey, grey[1:], strict=False):
         back, ahead = flow(now, before), flow(before, now)
         astray = np.linalg.norm(back + carried(ahead, back), axis=-1)
         apart = np.abs(now.astype(float) - carried(before, back))
-        found.append((back, (astray < 0.5) & (apart < 8)))
-    return found
+        motion_of.append((back, (astray < 0.5) & (apart < 8)))
+    return motion_of
 
 
 def flicker(

@@ -209,11 +209,11 @@ def test_what_was_stopped_goes_on_to_the_same_film(
     class Stopped(BaseException):
         pass
 
-    seen = []
+    counted = []
 
     def count(total):
-        seen.append(total)
-        if len(seen) == after:
+        counted.append(total)
+        if len(counted) == after:
             raise Stopped
 
     job = Job(film.name, film, tmp_path / "out.mp4")

@@ -78,11 +78,13 @@ class Chroma:
         rgb = color.paint((levels >> 8).astype(np.uint8), wide).astype(np.float32)
         rgb /= 255
         red, blue = self.film.weights
-        own = red * rgb[..., 0] + (1 - red - blue) * rgb[..., 1] + blue * rgb[..., 2]
+        luma_of = (
+            red * rgb[..., 0] + (1 - red - blue) * rgb[..., 1] + blue * rgb[..., 2]
+        )
         grey = levels.astype(np.float32) / _SIXTEEN
         # What each channel has more than luma; luma itself may not be what the colour's
         # own is, for it is the film's.
-        more = rgb - own[..., None]
+        more = rgb - luma_of[..., None]
         share = np.ones_like(grey)
         for channel in range(3):
             excess = more[..., channel]

@@ -81,7 +81,6 @@ class Coherence:
         self._look = look
         self._alone = alone
         self._follower = Follower()
-        self.seen = 0  # frames that the network was shown
 
     def run(
         self, frames: Iterator[Frame], ab: np.ndarray | None = None
@@ -111,10 +110,10 @@ class Coherence:
                 key, between = look, []
                 key.ab = self._own(look)
                 continue
-            known = between[-1][2] if between else _Carried(key)
-            known = known.on(look, motion.back, motion.trust_back)
-            between.append((look, motion, known))
-            if len(between) >= _APART or known.trust.mean() < _LEAST:
+            reach = between[-1][2] if between else _Carried(key)
+            reach = reach.on(look, motion.back, motion.trust_back)
+            between.append((look, motion, reach))
+            if len(between) >= _APART or reach.trust.mean() < _LEAST:
                 yield from self._shown(key, between)
                 key, between = between[-1][0], []
         if key is not None:
@@ -129,17 +128,17 @@ class Coherence:
         """Work out the colours up to the last frame; yield all frames before that."""
         if not between:
             return
-        last, _, known = between[-1]
-        kept = _KEPT * known.trust[..., None]
-        last.ab = kept * known.ab + (1 - kept) * self._own(last)
+        last, _, reach = between[-1]
+        share = _KEPT * reach.trust[..., None]
+        last.ab = share * reach.ab + (1 - share) * self._own(last)
         yield Colored(key.frame, key.ab, True)
-        known = _Carried(last)
+        reach = _Carried(last)
         behind = []
         for (look, *_), (_, motion, _) in zip(
             between[-2::-1], between[:0:-1], strict=True
         ):
-            known = known.on(look, motion.ahead, motion.trust_ahead)
-            behind.append(known)
+            reach = reach.on(look, motion.ahead, motion.trust_ahead)
+            behind.append(reach)
         for i, (look, _, ahead) in enumerate(between[:-1]):
             share = (i + 1) / len(between)
             sides = ((1 - share, ahead), (share, behind[-1 - i]))
@@ -169,7 +168,6 @@ class Coherence:
 
     def _own(self, look: Look) -> np.ndarray:
         """Return what the network says of a frame alone, (h, w, 2)."""
-        self.seen += 1
         ab = np.ascontiguousarray(self._predict(look.levels), np.float32)
         size = look.grey.shape[::-1]
         return cv2.resize(ab, size, interpolation=cv2.INTER_AREA).reshape(

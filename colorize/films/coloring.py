@@ -192,10 +192,10 @@ def _looker(film: Film, chroma: Chroma, size: int) -> Callable[[Frame], Look]:
         scale = min(short / min(film.height, width), 1)
         return max(1, round(film.height * scale)), max(1, round(width * scale))
 
-    work, seen = at(_WORK), at(size)
+    work, shown = at(_WORK), at(size)
 
     def look(frame: Frame) -> Look:
-        levels = chroma.levels(frame.luma, seen)
+        levels = chroma.levels(frame.luma, shown)
         small = cv2.resize(levels, work[::-1], interpolation=cv2.INTER_AREA)
         return Look(frame, (small >> 8).astype(np.uint8), levels)
 
