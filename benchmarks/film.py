@@ -5,7 +5,7 @@
 Each film, in colour, is turned grey and coloured twice: with colours carried along
 motion, as `colorize predict` does, and frame by frame. "flicker" is the mean difference
 of ab from a frame to the one before, carried along the motion of the true film where
-motion there and back agrees; that motion is motion_of by another method (Farneback) than
+motion there and back agrees; that motion comes from another method (Farneback) than
 the one that colours are carried by. "ab RMSE" is to the true film. Then `colorize
 predict` itself is timed, from decoding to encoding, and its memory is read.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from start import measured
 
 import colorize
 from colorize import color
@@ -140,6 +141,8 @@ def main() -> None:
         i = names.index("--seconds")
         most = float(names[i + 1])
         del names[i : i + 2]
+    for name in names:
+        timed(Path(name))
     colorizer = colorize.load()
     print("| film | | flicker | ab RMSE | colourfulness | frames/s at 256 |")
     print("|---|---|---|---|---|---|")
@@ -158,6 +161,20 @@ def main() -> None:
                 print(
                     f"| | {label} | {row} | {len(frames) / seconds:.1f} |", flush=True
                 )
+
+
+def timed(path: Path) -> None:
+    """Print what `colorize predict` takes for a film, with its start, and its memory."""
+    with av.open(str(path)) as container:
+        count = sum(1 for _ in container.decode(video=0))
+        height = container.streams.video[0].height
+    with tempfile.TemporaryDirectory() as out:
+        command = ["-m", "colorize", "predict", str(path.resolve()), out]
+        seconds, peak = measured(command, Path(__file__).parent.parent)
+    print(
+        f"{path.name}: {count} frames of {height} lines in {seconds:.1f} s, "
+        f"{count / seconds:.1f} a second, {peak:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

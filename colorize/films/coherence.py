@@ -140,8 +140,8 @@ class Coherence:
             reach = reach.on(look, motion.ahead, motion.trust_ahead)
             behind.append(reach)
         for i, (look, _, ahead) in enumerate(between[:-1]):
-            share = (i + 1) / len(between)
-            sides = ((1 - share, ahead), (share, behind[-1 - i]))
+            passed = (i + 1) / len(between)
+            sides = ((1 - passed, ahead), (passed, behind[-1 - i]))
             look.ab = self._mixed(look, sides)
             yield Colored(look.frame, look.ab, False)
 
