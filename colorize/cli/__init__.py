@@ -3,8 +3,8 @@
 The only room that knows click and tqdm. TensorFlow is imported inside the commands, so
 help and usage errors answer at once.
 
-Files import in this order: shared, blend, evaluate, export, lists, predict, serve,
-train_display, train. May import: everything.
+Files import in this order: shared, blend, evaluate, export, lists, predict_films,
+predict, serve, train_display, train. May import: everything.
 """
 
 import contextlib

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import click
 
 from colorize import files, run_folder
+from colorize.cli.predict_films import FilmFlags, color_films
 from colorize.cli.shared import (
     advancing,
     check_finite,
@@ -44,6 +45,22 @@ if TYPE_CHECKING:
     from colorize.colorizer import Colorizer
     from colorize.prediction.job import Job, Settings
     from colorize.runtimes import Network
+
+
+def _seconds(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> float | None:
+    """Return the seconds of a flag such as `10s` or `10`."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < 1e6:
+        raise click.BadParameter(f"seconds, such as 10s, not {text!r}")
+    return seconds
+
 
 _STANDARD = "-"  # standard input or output; a file of that name is ./-
 
@@ -111,6 +128,26 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
     help="Leave pictures that are in colour already; sepia and yellowed ones are not.",
 )
 @click.option(
+    "--video-codec",
+    type=click.Choice(["h264", "hevc", "av1", "vp9", "ffv1", "prores"]),
+    help="Of films  [h264; vp9 in WebM]",
+)
+@click.option(
+    "--chroma",
+    type=click.Choice(["420", "source"]),
+    default="420",
+    show_default=True,
+    help="Of films: one colour for four pixels, which all players take, or as many as "
+    "the original has.",
+)
+@click.option(
+    "--preview",
+    metavar="SECONDS",
+    callback=_seconds,
+    help="Of films: short pieces, spread over each, so many seconds in all (10s), as "
+    "NAME.preview.mp4, to judge by.",
+)
+@click.option(
     "--preserve-times", is_flag=True, help="Give copies the dates of the originals."
 )
 @provenance_option
@@ -174,6 +211,7 @@ def predict(
     colorize predict - - < grey.jpg > coloured.jpg
     """  # noqa: D301
     flags = _Flags(**{name: options.pop(name) for name in _Flags._fields})
+    film_flags = FilmFlags(**{name: options.pop(name) for name in FilmFlags._fields})
     with explained():
         check_finite({**options, "max_memory": max_memory})
         part = shards.shard(shard, os.environ) if shard else (1, 1)
@@ -200,7 +238,9 @@ def predict(
         if places.piped:
             _predict_stream(colorizer, places, settings)
             return
-        failed = _predict_files(colorizer, places, settings, flags, part, total)
+        failed = _predict_files(
+            colorizer, places, settings, flags, film_flags, part, total
+        )
     if failed:
         raise SystemExit(1)
 
@@ -478,6 +518,7 @@ def _predict_files(
     places: _Places,
     settings: "Settings",
     flags: _Flags,
+    film_flags: FilmFlags,
     part: tuple[int, int],
     total: int,
 ) -> int:
@@ -486,16 +527,27 @@ def _predict_files(
     from colorize.prediction.places import is_file_name, plan
 
     target = places.target
-    jobs = plan(places.sources, target, settings.format, part)
+
+    def jobs(*, films: bool) -> Iterator["Job"]:
+        for job in plan(places.sources, target, settings.format, part):
+            if formats.is_film(job.input.name) == films:
+                yield job
+
+    def outcomes() -> Generator["Job"]:
+        way = contact_sheets.compare if flags.compare else pipeline.predict
+        with contextlib.closing(way(colorizer, jobs(films=False), settings)) as done:
+            yield from done
+        if not flags.compare:
+            yield from color_films(colorizer, jobs(films=True), settings, film_flags)
+
     if flags.dry_run:
-        _survey(colorizer, jobs, settings, flags.as_json, total)
+        _survey(colorizer, jobs(films=False), settings, flags.as_json, total)
         return 0
     if not is_file_name(target):
         files.make_folder(target)
         finding.mark_as_copies(target, settings.runtime)
-    way = contact_sheets.compare if flags.compare else pipeline.predict
     results = _Results(target, flags)
-    with contextlib.closing(way(colorizer, jobs, settings)) as done:
+    with contextlib.closing(outcomes()) as done:
         results.collect(done, total)
     if flags.sheet is not None and results.first:
         contact_sheets.write_sheet(results.first, flags.sheet)
@@ -566,7 +618,8 @@ class _Results:
             print(json.dumps(job.as_json()), file=self._report, flush=True)
         if self._flags.as_json:
             self._lines.append(job.as_json())
-        if job.outcome != "failed" and len(self.first) < SHEET_PICTURES:
+        pictured = job.outcome != "failed" and not formats.is_film(job.input.name)
+        if pictured and len(self.first) < SHEET_PICTURES:
             self.first.append(job)
         if job.reason:
             complain(f"{job.name}: {job.outcome}: {job.reason}")

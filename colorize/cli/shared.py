@@ -141,7 +141,9 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{target}: there already; --overwrite replaces it")
 
 
-def progress_bar(total: int, what: str, done: int = 0) -> "tqdm[NoReturn]":
+def progress_bar(
+    total: int, what: str, done: int = 0, unit: str = " pictures"
+) -> "tqdm[NoReturn]":
     """Return a progress bar; in a log, one that writes a line every half minute."""
     return tqdm(
         disable=Verbosity.level < 0,
@@ -149,7 +151,7 @@ def progress_bar(total: int, what: str, done: int = 0) -> "tqdm[NoReturn]":
         total=total,
         initial=done,
         desc=what,
-        unit=" pictures",
+        unit=unit,
         file=sys.stderr,
         dynamic_ncols=True,
     )

@@ -37,6 +37,7 @@ def find_pictures(
     leave_out: Path | None = None,
     unreadable: list[tuple[str, str]] | None = None,
     passed_over: Counter[str] | None = None,
+    films: bool = False,
 ) -> Iterator[str]:
     """Yield the pictures below a folder, folder by folder, each sorted by name.
 
@@ -55,6 +56,7 @@ def find_pictures(
         passed_over: counts, by suffix, the files that are not taken and could be
             pictures: those of formats that are not read, those whose content is a
             picture's and whose name is not, and copies; None to save looking.
+        films: whether to take films, too.
 
     Yields:
         Paths relative to `folder`, with `/` between their parts.
@@ -69,7 +71,7 @@ def find_pictures(
     if not folder.exists():
         raise UsageError(f"{folder}: no such file or folder")
     leave_out = leave_out and leave_out.resolve()
-    yield from _Walk(leave_out, unreadable, passed_over).below(folder, "", ())
+    yield from _Walk(leave_out, unreadable, passed_over, films).below(folder, "", ())
 
 
 class _Walk:
@@ -80,7 +82,9 @@ class _Walk:
         leave_out: Path | None,
         unreadable: list[tuple[str, str]] | None,
         passed_over: Counter[str] | None,
+        films: bool,
     ) -> None:
+        self._films = films
         self._leave_out = leave_out
         self._unreadable = unreadable
         self._passed_over = passed_over
@@ -120,6 +124,11 @@ class _Walk:
                     self._pass_over(ending + suffix)
                     return False
             return True
+        if formats.is_film(path.name):
+            copy = path.stem.endswith(COPY)
+            if copy or not self._films:
+                self._pass_over(COPY + suffix if copy else suffix)
+            return self._films and not copy
         if suffix and self._passed_over is None:
             return False
         head = b"" if formats.unsupported_by_suffix(suffix) else _head(path)
@@ -167,7 +176,7 @@ def count_pictures(
 
     Args:
         source: a folder, or a single picture.
-        target: where the results go.
+        target: where the results go; with one, films count, too.
         shard: which part of the pictures to count, of those that `in_shard` tells of.
         passed_over: as of `find_pictures`.
 
@@ -189,7 +198,11 @@ def count_pictures(
     total = 0
     count = 0
     for name in find_pictures(
-        source, leave_out=target, unreadable=[], passed_over=passed_over
+        source,
+        leave_out=target,
+        unreadable=[],
+        passed_over=passed_over,
+        films=target is not None,
     ):
         total += 1
         count += files.in_shard(name, shard)
@@ -243,8 +256,10 @@ def output_names(
     outputs: dict[str, str] = {}
     # Those without a suffix come last: `a` must not take the name of `a.jpg`.
     for name in sorted(names, key=lambda name: _format_by_name(name) is None):
-        wanted = suffix or _suffix_kept(name, folder)
-        same = formats.canonical(os.path.splitext(name)[1]) == formats.canonical(wanted)
+        extension = os.path.splitext(name)[1]
+        film = formats.is_film(name)
+        wanted = extension if film else suffix or _suffix_kept(name, folder)
+        same = formats.canonical(extension) == formats.canonical(wanted)
         output = name if same else name + wanted
         while output.casefold() in taken:
             output += wanted

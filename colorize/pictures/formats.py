@@ -215,6 +215,18 @@ def is_picture(name: str) -> bool:
     return by_suffix(os.path.splitext(name)[1]) is not None and name[0] != "."
 
 
+# By their suffix: what holds films. Whether one does is found when it is opened.
+FILM_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .wmv .3gp .ts .mts .m2ts .vob .flv .ogv"
+    .split()
+)  # fmt: skip
+
+
+def is_film(name: str) -> bool:
+    """Return whether a file's name is that of a film."""
+    return os.path.splitext(name)[1].lower() in FILM_SUFFIXES
+
+
 def canonical(suffix: str) -> str:
     """Return the suffix that stands for a format: `.jpg` for `.JPEG`."""
     format = by_suffix(suffix)

@@ -65,6 +65,7 @@ class Job:
         fault: the traceback, where the reason is a fault of this program.
         warnings: what could not be kept, or went otherwise than asked.
         pages: how many pictures the file holds.
+        frames: of a film that was coloured.
         height: of the first, in pixels.
         width: of the first, in pixels.
         size: short side that the network saw, in pixels.
@@ -82,6 +83,7 @@ class Job:
     fault: str = ""
     warnings: tuple[str, ...] = ()
     pages: int = 0
+    frames: int = 0
     height: int = 0
     width: int = 0
     size: int = 0

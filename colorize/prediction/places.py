@@ -46,6 +46,8 @@ def is_file_name(target: Path) -> bool:
     if target.is_dir():
         return False
     suffix = target.suffix
+    if formats.is_film(target.name):
+        return True
     if formats.by_suffix(suffix) or formats.unsupported_by_suffix(suffix):
         formats.suffix_of(target)
         return True
@@ -78,7 +80,11 @@ def check_output(
     if target.is_file() and (inputs[0].is_dir() or not named):
         raise UsageError(f"{target}: a file; name a folder last")
     if named and inputs[0].is_dir():
-        raise UsageError(f"{target}: a picture's name; name a folder last")
+        raise UsageError(f"{target}: the name of a file; name a folder last")
+    if named and formats.is_film(inputs[0].name) != formats.is_film(target.name):
+        raise UsageError(
+            f"{inputs[0]} and {target}: a film becomes a film, and a picture a picture"
+        )
     if named and format != "keep":
         raise UsageError("--format goes with a folder; the output has a name")
     if named and guessed and target.exists() and not _replaceable(target):
@@ -198,7 +204,9 @@ def _plan_folder(
 ) -> Iterator[Job]:
     """Plan the pictures of a folder, which becomes `target / name`."""
     unreadable: list[tuple[str, str]] = []
-    pictures = finding.find_pictures(folder, leave_out=target, unreadable=unreadable)
+    pictures = finding.find_pictures(
+        folder, leave_out=target, unreadable=unreadable, films=True
+    )
     for _, group in itertools.groupby(pictures, os.path.dirname):
         inputs = list(group)
         copies = finding.output_names(inputs, formats.SUFFIXES[format], folder)

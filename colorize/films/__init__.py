@@ -1,0 +1,22 @@
+"""A film's frames, sound and clock, and colour that stays where things move.
+
+The luma of a film is handed on as it is, value for value; only its chroma is made. The
+network sees key frames, and what it says is carried along motion to those between.
+
+Files import in this order: sources, chroma, motion, coherence, segments, joining,
+coloring.
+May import: prediction and what is below it. Needs PyAV and OpenCV, the extra `film`.
+"""
+
+import importlib.util
+
+from colorize.errors import ColorizeError
+
+
+def require() -> None:
+    """Raise ColorizeError where what films need is not installed."""
+    for module in ("av", "cv2"):
+        if importlib.util.find_spec(module) is None:
+            raise ColorizeError(
+                "films need PyAV and OpenCV: pip install 'keras-colorize[film]'"
+            )

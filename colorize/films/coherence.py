@@ -1,0 +1,199 @@
+"""Colours that stay on what moves: key frames by the network, the others carried.
+
+From a key frame to the next, the colours of both are carried along motion to each frame
+between, as far as motion is to be trusted. What neither knows is the network's own
+colour of that frame. A key frame itself keeps, where motion is sure, most of what was
+carried to it: else each would have other colours than the last.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from colorize.films.motion import Follower, Motion, carried, chained, likeness
+from colorize.films.sources import Frame
+
+_APART = 12  # frames from one key frame to the next, at most
+_LEAST = 0.6  # of trust in what was carried, over the picture: below, a key frame comes
+_KEPT = 0.9  # share of a sure colour that a key frame keeps of what was carried to it
+_SURE = 0.25  # weight from which carried colours are taken as they are
+_HOLES = 0.3  # share of a frame without carried colours, from which the network sees it
+
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass
+class Look:
+    """A frame, as small as its motion and its colours are worked out.
+
+    Attributes:
+        frame: the frame.
+        grey: (h, w) uint8 of it.
+        levels: (h', w') uint16, what the network may see of it.
+        ab: (h, w, 2) in Lab units, once known.
+        first: whether a shot begins with it.
+    """
+
+    frame: Frame
+    grey: np.ndarray
+    levels: np.ndarray
+    ab: np.ndarray = field(init=False)
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Colored:
+    """A frame and its colours.
+
+    Attributes:
+        frame: the frame.
+        ab: (h, w, 2) in Lab units.
+        key: whether what comes can be worked out from this frame on.
+    """
+
+    frame: Frame
+    ab: np.ndarray
+    key: bool
+
+
+_Step = tuple[Look, Motion, "_Carried"]  # what a key frame is carried on to
+
+
+class Coherence:
+    """Colours the frames of a film.
+
+    Args:
+        predict: from levels (h', w') uint16 to ab (h'', w'', 2).
+        look: makes of a frame what it is worked out from.
+        alone: whether each frame is coloured by itself, to compare with.
+    """
+
+    def __init__(
+        self,
+        predict: Predict,
+        look: Callable[[Frame], Look],
+        *,
+        alone: bool = False,
+    ) -> None:
+        self._predict = predict
+        self._look = look
+        self._alone = alone
+        self._follower = Follower()
+
+    def run(
+        self, frames: Iterator[Frame], ab: np.ndarray | None = None
+    ) -> Iterator[Colored]:
+        """Yield frames with their colours.
+
+        Args:
+            frames: in the order that they are shown.
+            ab: of the first of them, where that was worked out before.
+        """
+        key: Look | None = None
+        between: list[_Step] = []
+        for frame in frames:
+            look = self._look(frame)
+            if self._alone:
+                yield Colored(frame, self._own(look), True)
+                continue
+            if key is None:
+                key = look
+                key.ab = self._own(look) if ab is None else ab
+                continue
+            before = between[-1][0] if between else key
+            motion = self._follower.motion(before.grey, look.grey)
+            if motion.cut:
+                yield from self._shown(key, between)
+                yield self._last(key, between)
+                key, between = look, []
+                key.ab = self._own(look)
+                continue
+            reach = between[-1][2] if between else _Carried(key)
+            reach = reach.on(look, motion.back, motion.trust_back)
+            between.append((look, motion, reach))
+            if len(between) >= _APART or reach.trust.mean() < _LEAST:
+                yield from self._shown(key, between)
+                key, between = between[-1][0], []
+        if key is not None:
+            yield from self._shown(key, between)
+            yield self._last(key, between)
+
+    def _last(self, key: Look, between: list[_Step]) -> Colored:
+        look = between[-1][0] if between else key
+        return Colored(look.frame, look.ab, look is key)
+
+    def _shown(self, key: Look, between: list[_Step]) -> Iterator[Colored]:
+        """Work out the colours up to the last frame; yield all frames before that."""
+        if not between:
+            return
+        last, _, reach = between[-1]
+        share = _KEPT * reach.trust[..., None]
+        last.ab = share * reach.ab + (1 - share) * self._own(last)
+        yield Colored(key.frame, key.ab, True)
+        reach = _Carried(last)
+        behind = []
+        for (look, *_), (_, motion, _) in zip(
+            between[-2::-1], between[:0:-1], strict=True
+        ):
+            reach = reach.on(look, motion.ahead, motion.trust_ahead)
+            behind.append(reach)
+        for i, (look, _, ahead) in enumerate(between[:-1]):
+            passed = (i + 1) / len(between)
+            sides = ((1 - passed, ahead), (passed, behind[-1 - i]))
+            look.ab = self._mixed(look, sides)
+            yield Colored(look.frame, look.ab, False)
+
+    def _mixed(
+        self, look: Look, sides: tuple[tuple[float, "_Carried"], ...]
+    ) -> np.ndarray:
+        """Return the colours of a frame between two key frames."""
+        weights = [share * side.trust for share, side in sides]
+        total = weights[0] + weights[1]
+        ab = sum(
+            w[..., None] * side.ab for w, (_, side) in zip(weights, sides, strict=True)
+        )
+        ab = ab / (total[..., None] + 1e-6)
+        sure = np.minimum(1, total / _SURE)[..., None]
+        if float(1 - sure.mean()) > _HOLES:
+            return sure * ab + (1 - sure) * self._own(look)
+        # Small holes take the colour around them.
+        width = max(3, min(look.grey.shape) // 8) | 1
+        weighted = cv2.GaussianBlur(total[..., None] * ab, (width, width), 0)
+        around = (
+            weighted / (cv2.GaussianBlur(total, (width, width), 0) + 1e-6)[..., None]
+        )
+        return sure * ab + (1 - sure) * around
+
+    def _own(self, look: Look) -> np.ndarray:
+        """Return what the network says of a frame alone, (h, w, 2)."""
+        ab = np.ascontiguousarray(self._predict(look.levels), np.float32)
+        size = look.grey.shape[::-1]
+        return cv2.resize(ab, size, interpolation=cv2.INTER_AREA).reshape(
+            *size[::-1], 2
+        )
+
+
+class _Carried:
+    """The colours of a key frame, at the places where its things are in another.
+
+    They are looked up in the key frame itself, however far it is: carried from frame to
+    frame they would blur.
+    """
+
+    def __init__(self, key: Look) -> None:
+        self.key = key
+        self.ab = key.ab
+        self.trust = np.ones(key.grey.shape, np.float32)
+        self.flow: np.ndarray | None = None
+
+    def on(self, look: Look, flow: np.ndarray, trust: np.ndarray) -> "_Carried":
+        """Return the same one frame on, whose motion from here is given."""
+        moved = _Carried(self.key)
+        moved.flow = flow if self.flow is None else chained(flow, self.flow)
+        moved.ab = carried(self.key.ab, moved.flow)
+        alike = likeness(look.grey, carried(self.key.grey, moved.flow))
+        # What was hidden on the way stays unknown; brightness may change slowly.
+        moved.trust = np.minimum(trust * carried(self.trust, flow), 1) * np.sqrt(alike)
+        return moved

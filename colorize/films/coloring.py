@@ -1,0 +1,237 @@
+"""One film coloured, from its file to the coloured copy."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from colorize import files
+from colorize.colorizer import Colorizer
+from colorize.errors import ColorizeError
+from colorize.films import joining, segments, sources
+from colorize.films.chroma import Chroma
+from colorize.films.coherence import Coherence, Look
+from colorize.films.sources import Film, Frame
+from colorize.prediction.job import Job, Settings
+
+_WORK = 192  # short side, in pixels, that motion and colours are worked out at
+_AHEAD = 16  # frames that are decoded before they are needed
+
+
+@dataclass(frozen=True)
+class FilmSettings:
+    """How films are written.
+
+    Attributes:
+        codec: a key of `segments.CODECS`; empty for what the container is usual with.
+        chroma: `420` for one colour to four pixels, or `source` for as many as before.
+        preview: seconds of short pieces, spread over the film, to write instead of it;
+            None for the film.
+        alone: whether each frame is coloured by itself, which flickers.
+    """
+
+    codec: str = ""
+    chroma: str = "420"
+    preview: float | None = None
+    alone: bool = False
+
+
+def color(
+    colorizer: Colorizer,
+    job: Job,
+    settings: Settings,
+    film_settings: FilmSettings,
+    count: Callable[[int], None] = lambda total: None,
+) -> Job:
+    """Color a film; what was done before a stop is gone on with.
+
+    Args:
+        colorizer: the model.
+        job: which film, and where to.
+        settings: `size`, `saturation`, `overwrite` and `provenance` matter here.
+        film_settings: how it is written.
+        count: called after each frame with how many there are, about.
+
+    Returns:
+        The job with what became of it. An error of the film is a reason.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    begun = time.monotonic()
+    codec = film_settings.codec or _usual_codec(job.output)
+    job = _named(job, codec, film_settings)
+    try:
+        if job.output.exists() and job.output.samefile(job.input):
+            return replace(job, outcome="failed", reason="its output is itself")
+        if job.output.exists() and not settings.overwrite:
+            return replace(job, outcome="skipped")
+        return _colored(colorizer, job, settings, film_settings, codec, count, begun)
+    except Exception as e:
+        if isinstance(e, OSError) and files.is_full(e):
+            raise
+        return job.failed_by(e, begun)
+
+
+def _named(job: Job, codec: str, film_settings: FilmSettings) -> Job:
+    """Return the job with the name of a file that can hold what is written."""
+    suffix = joining.suffix(job.output, codec)
+    output = job.output
+    if film_settings.preview is not None:
+        output = output.with_name(f"{output.stem}.preview{output.suffix}")
+    if suffix != output.suffix.lower():
+        job = job.warned(f"{suffix}: {output.suffix} does not hold what is written")
+        output = output.with_name(output.name + suffix)
+    return replace(job, output=output)
+
+
+def _colored(
+    colorizer: Colorizer,
+    job: Job,
+    settings: Settings,
+    film_settings: FilmSettings,
+    codec: str,
+    count: Callable[[int], None],
+    begun: float,
+) -> Job:
+    cv2.setNumThreads(1)  # with more, sums differ from run to run in the last bit
+    film = sources.look_at(job.input)
+    total = film.frames
+    if codec == "prores":
+        film = sources.deepened(film)
+    chroma = Chroma(film, _steps(film, film_settings, codec), settings.saturation)
+    if (film.height % 2 or film.width % 2) and chroma.steps == (1, 1):
+        job = job.warned("odd size: each pixel has its own colour (4:4:4)")
+    pieces = segments.Pieces(
+        job.output.with_name(f".{job.output.name}.parts"),
+        _made_by(job, settings, film_settings),
+    )
+    start, ab, over = pieces.next_frame()
+    coherence = Coherence(
+        lambda levels: colorizer.batch_ab([levels])[0],
+        _looker(film, chroma, settings.size),
+        alone=film_settings.alone,
+    )
+    if film_settings.preview is not None:
+        total = round(min(total, film_settings.preview * film.rate))
+        frames = sources.pieces_of(film, film_settings.preview)
+    else:
+        frames = sources.frames(film, start)
+    if start is not None or over:
+        job = job.warned("gone on with where it was stopped")
+    if not over:
+        colored = coherence.run(_ahead(frames), ab)
+        pieces.write(colored, chroma, codec, lambda: count(total))
+    if not pieces.done:
+        raise ColorizeError("no frame in it can be decoded")
+    made = settings.provenance
+    comment = f"{made.software}: {made.parameters}" if made is not None else ""
+    source = None if film_settings.preview is not None else job.input
+    with files.atomic(job.output) as part:
+        lost = joining.join(
+            pieces.done, film.time_base, source, part, job.output, comment
+        )
+    number = pieces.frames
+    pieces.delete()
+    return replace(
+        job,
+        outcome="coloured",
+        frames=number,
+        height=film.height,
+        width=film.width,
+        size=settings.size,
+        runtime=settings.runtime,
+        seconds=time.monotonic() - begun,
+    ).warned(*dict.fromkeys(lost))
+
+
+def _steps(film: Film, film_settings: FilmSettings, codec: str) -> tuple[int, int]:
+    """Return how many pixels are to share a colour, down and across."""
+    if codec == "prores" or film.height % 2 or film.width % 2:
+        return 1, 1
+    if film_settings.chroma == "source" and film.steps in ((1, 1), (1, 2)):
+        return film.steps
+    return 2, 2
+
+
+def _usual_codec(source: Path) -> str:
+    return "vp9" if source.suffix.lower() == joining.WEBM else "h264"
+
+
+def _made_by(
+    job: Job, settings: Settings, film_settings: FilmSettings
+) -> dict[str, object]:
+    """Return all that the pieces of a film depend on."""
+    stat = job.input.stat()
+    made = settings.provenance
+    return {
+        "version": 1,
+        "bytes": stat.st_size,
+        "changed": stat.st_mtime_ns,
+        "size": settings.size,
+        "saturation": settings.saturation,
+        "runtime": settings.runtime,
+        "parameters": made.parameters if made is not None else "",
+        "codec": film_settings.codec,
+        "chroma": film_settings.chroma,
+        "preview": film_settings.preview,
+        "alone": film_settings.alone,
+    }
+
+
+def _looker(film: Film, chroma: Chroma, size: int) -> Callable[[Frame], Look]:
+    """Return what makes frames as small as they are worked out."""
+    width = film.width * float(film.pixel_aspect)
+
+    def at(short: int) -> tuple[int, int]:
+        scale = min(short / min(film.height, width), 1)
+        return max(1, round(film.height * scale)), max(1, round(width * scale))
+
+    work, shown = at(_WORK), at(size)
+
+    def look(frame: Frame) -> Look:
+        levels = chroma.levels(frame.luma, shown)
+        small = cv2.resize(levels, work[::-1], interpolation=cv2.INTER_AREA)
+        return Look(frame, (small >> 8).astype(np.uint8), levels)
+
+    return look
+
+
+def _ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Yield the same frames, decoded in a thread of their own."""
+    waiting: queue.Queue[Frame | BaseException | None] = queue.Queue(_AHEAD)
+    stopping = threading.Event()
+
+    def put(item: Frame | BaseException | None) -> None:
+        while not stopping.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def read() -> None:
+        try:
+            for frame in frames:
+                put(frame)
+                if stopping.is_set():
+                    return
+            put(None)
+        except BaseException as e:  # it goes on where the frames are used
+            put(e)
+
+    thread = threading.Thread(target=read, name="decoding", daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopping.set()
+        thread.join()

@@ -1,0 +1,133 @@
+"""The coloured film: its pieces joined, with sound and all else of the original."""
+
+import contextlib
+import heapq
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from colorize.errors import ColorizeError
+from colorize.films import segments
+from colorize.films.sources import opened
+
+# What is written where the original's container holds it; all else becomes MKV.
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+WEBM = ".webm"
+_OF_WEBM = ("vp9", "av1")
+
+
+def suffix(source: Path, codec: str) -> str:
+    """Return the suffix of the coloured film."""
+    kind = source.suffix.lower()
+    if kind == WEBM:
+        return WEBM if codec in _OF_WEBM else ".mkv"
+    if kind in CONTAINERS and not (codec == "ffv1" and kind != ".mkv"):
+        return kind
+    return ".mkv"
+
+
+def join(
+    pieces: Sequence[Path],
+    time_base: Fraction,
+    source: Path | None,
+    part: Path,
+    target: Path,
+    comment: str,
+) -> list[str]:
+    """Write the pieces as one film, beside what else the original has.
+
+    Args:
+        pieces: its pictures.
+        time_base: of their times, in seconds.
+        source: the original; None to copy nothing of it.
+        part: the file to write.
+        target: what it will be called, which says the container.
+        comment: about its making, added to what the original says; empty for none.
+
+    Returns:
+        What could not be kept, in words.
+
+    Raises:
+        ColorizeError: it cannot be written.
+    """
+    format = CONTAINERS.get(target.suffix.lower(), "webm")
+    lost: list[str] = []
+    with contextlib.ExitStack() as stack:
+        original = None if source is None else stack.enter_context(opened(source))
+        first = stack.enter_context(opened(pieces[0]))
+        with av.open(str(part), "w", format=format) as container:
+            video = container.add_stream_from_template(
+                first.streams.video[0], opaque=True
+            )
+            packets = _pictures(pieces, video, time_base)
+            if original is not None:
+                others = _copied(container, original, lost)
+                container.metadata.update(_metadata(original, comment))
+                if chapters := original.chapters():
+                    container.set_chapters(chapters)
+                rest = _rest(original, others)
+                packets = heapq.merge(packets, rest, key=lambda packet: packet[0])
+            try:
+                for _, packet in packets:
+                    container.mux(packet)
+            except av.error.FFmpegError as e:
+                raise ColorizeError(f"cannot be written ({e.strerror})") from e
+    return lost
+
+
+def _copied(container: Any, original: Any, lost: list[str]) -> dict[int, Any]:
+    """Return the streams that are copied, by their place in the original."""
+    streams = {}
+    video = False
+    for stream in original.streams:
+        if stream.type == "video" and not video:
+            video = True
+            continue
+        try:
+            if stream.type not in ("audio", "subtitle") or stream.codec_context is None:
+                raise ValueError
+            copy = container.add_stream_from_template(stream, opaque=True)
+            copy.metadata.update(stream.metadata)
+            streams[stream.index] = copy
+        except (ValueError, av.error.FFmpegError):
+            kind = "a stream" if stream.type in (None, "data") else stream.type
+            lost.append(f"{kind} left out, which this container does not hold")
+    return streams
+
+
+def _metadata(original: Any, comment: str) -> dict[str, str]:
+    metadata = dict(original.metadata)
+    for key in ("major_brand", "minor_version", "compatible_brands", "encoder"):
+        metadata.pop(key, None)  # of the container that it was
+    if comment:
+        before = metadata.get("comment", "")
+        metadata["comment"] = f"{before} / {comment}" if before else comment
+    return metadata
+
+
+def _pictures(
+    pieces: Sequence[Path], stream: Any, time_base: Fraction
+) -> Iterator[tuple[Fraction, Any]]:
+    for path in pieces:
+        times = segments.times(path)
+        with opened(path) as piece:
+            for (pts, dts), packet in zip(times, piece.demux(video=0), strict=False):
+                packet.pts, packet.dts = int(pts), int(dts)
+                packet.time_base = time_base
+                packet.stream = stream
+                yield packet.dts * time_base, packet
+
+
+def _rest(original: Any, streams: dict[int, Any]) -> Iterator[tuple[Fraction, Any]]:
+    wanted = [original.streams[index] for index in streams]
+    if not wanted:
+        return
+    for packet in original.demux(wanted):
+        if packet.dts is None:
+            continue
+        when = packet.dts * packet.time_base
+        packet.stream = streams[packet.stream.index]
+        yield when, packet

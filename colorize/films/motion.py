@@ -1,0 +1,108 @@
+"""What moves where between two frames, and what has no match.
+
+Reference: T. Kroeger et al., "Fast optical flow using dense inverse search", 2016,
+arXiv:1603.03590 (by OpenCV).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+_ASTRAY = 1.5  # pixels by which flow there and back may miss: beyond, it is not trusted
+_UNLIKE = 0.08  # of white: by which a thing may differ from where it came from
+_LOST = 0.5  # share of pixels without a match that makes a cut, and how far
+_OTHER = 0.35  # the grey levels must differ then, of 2
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where the pixels of a frame were in the frame before, and the reverse.
+
+    Attributes:
+        back: (h, w, 2) float32, x and y to add to find a pixel in the frame before.
+        ahead: the same of the frame before, to find it in this one.
+        trust_back: (h, w) in [0, 1], how far `back` is to be trusted.
+        trust_ahead: the same of `ahead`.
+        cut: whether another shot begins with this frame.
+    """
+
+    back: np.ndarray
+    ahead: np.ndarray
+    trust_back: np.ndarray
+    trust_ahead: np.ndarray
+    cut: bool
+
+
+class Follower:
+    """Finds motion from each frame to the next, all of one size."""
+
+    def __init__(self) -> None:
+        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def motion(self, before: np.ndarray, now: np.ndarray) -> Motion:
+        """Return the motion between two frames, (h, w) uint8 each."""
+        if min(now.shape) < 16:  # too small to have any
+            still = np.zeros((*now.shape, 2), np.float32)
+            trust = likeness(now, before)
+            return Motion(still, still, trust, trust, _is_cut(before, now, trust))
+        back = self._flow.calc(now, before, None)
+        ahead = self._flow.calc(before, now, None)
+        trust_back = _agreement(back, ahead) * likeness(now, carried(before, back))
+        trust_ahead = _agreement(ahead, back) * likeness(before, carried(now, ahead))
+        cut = _is_cut(before, now, trust_back)
+        return Motion(back, ahead, trust_back, trust_ahead, cut)
+
+
+def carried(values: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Return values (h, w) or (h, w, C) of another frame, found there by flow."""
+    height, width = flow.shape[:2]
+    x, y = np.meshgrid(
+        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    )
+    return cv2.remap(
+        values, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+
+
+def chained(flow: np.ndarray, further: np.ndarray) -> np.ndarray:
+    """Return flow through a frame between: first `flow`, from there on `further`."""
+    return flow + carried(further, flow)
+
+
+def likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return how alike grey pictures (h, w) uint8 are, place by place, in [0, 1]."""
+    apart = cv2.absdiff(one, other).astype(np.float32) / 255
+    apart = cv2.blur(apart, (5, 5))
+    return _below(apart, _UNLIKE)
+
+
+def _agreement(there: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """Return how far flow there and back again ends where it began, in [0, 1]."""
+    astray = _length(there + carried(back, there))
+    far = 0.05 * _length(there)
+    height, width = astray.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    x, y = x + there[..., 0], y + there[..., 1]
+    inside = (x > -1) & (x < width) & (y > -1) & (y < height)
+    return _below(astray, _ASTRAY + far) * inside
+
+
+def _length(flow: np.ndarray) -> np.ndarray:
+    return cv2.magnitude(flow[..., 0], flow[..., 1])
+
+
+def _below(values: np.ndarray, limit: np.ndarray | float) -> np.ndarray:
+    """Return 1 up to a limit, 0 from twice the limit on, and what lies between."""
+    return np.clip(2 - values / limit, 0, 1)
+
+
+def _is_cut(before: np.ndarray, now: np.ndarray, trust: np.ndarray) -> bool:
+    counts = [
+        np.bincount(one.ravel() >> 3, minlength=32) / one.size for one in (before, now)
+    ]
+    other = float(np.abs(counts[0] - counts[1]).sum())
+    lost = 1 - float(trust.mean())
+    return lost > _LOST and (other > _OTHER or lost > 0.8)

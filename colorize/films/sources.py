@@ -1,0 +1,284 @@
+"""A film that is read: what it says of itself, and its frames one by one."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from colorize.errors import ColorizeError
+
+_HD = 576  # lines; without word of it, more are taken for BT.709, as players do
+# Of luma, by the code of H.273: how much red and blue count.
+_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
+_BT601, _BT709 = (0.299, 0.114), _WEIGHTS[1]
+_FULL = 2  # the code of a range that uses all values
+# The codes of luma whose colours are no Y'CbCr: RGB itself, YCgCo, constant luminance.
+_OTHER_MATRICES = {0: "RGB", 8: "YCgCo", 10: "constant luminance", 14: "ICtCp"}
+_PIECES = 5  # of a preview
+_DAMAGED = 50  # packets in a row that cannot be decoded end a film
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of a film.
+
+    Attributes:
+        luma: (H, W) uint8 or uint16, upright, as decoded.
+        pts: when it is shown, in units of the film's time base.
+    """
+
+    luma: np.ndarray
+    pts: int
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a film says of itself.
+
+    Attributes:
+        path: of its file.
+        height: upright, in pixels.
+        width: upright, in pixels.
+        bits: of each value, 8 to 12.
+        full_range: whether luma uses all values, not only those from 16 to 235.
+        weights: how much red and blue count in luma.
+        codes: of range, matrix, primaries and transfer, as they stand in the stream.
+        pixel_aspect: width of a pixel as a share of its height, upright.
+        time_base: of the video stream, in seconds.
+        rate: frames a second, on average.
+        frames: how many there are, about; 0 where nothing tells.
+        turns: by how many quarters to the left the stream is to be turned.
+        steps: down and across, the pixels that share a colour: 2 and 2 in 4:2:0.
+        shift: bits that are added below those of the stream.
+    """
+
+    path: Path
+    height: int
+    width: int
+    bits: int
+    full_range: bool
+    weights: tuple[float, float]
+    codes: tuple[int, int, int, int]
+    pixel_aspect: Fraction
+    time_base: Fraction
+    rate: Fraction
+    frames: int
+    turns: int
+    steps: tuple[int, int]
+    shift: int = 0
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file of sound and pictures; its errors become one line.
+
+    Raises:
+        ColorizeError: it cannot be read, or is none.
+    """
+    try:
+        with av.open(str(path)) as container:
+            yield container
+    except av.error.InvalidDataError as e:
+        raise ColorizeError(f"not a film, or damaged ({e.strerror})") from e
+    except av.error.FFmpegError as e:
+        raise ColorizeError(f"cannot be read ({e.strerror})") from e
+
+
+def look_at(path: Path) -> Film:
+    """Return what a film says of itself, by its headers and its first frame.
+
+    Raises:
+        ColorizeError: it has no pictures, or none that can be coloured.
+    """
+    with opened(path) as container:
+        stream = _video(container)
+        first = next(_decoded(container, stream), None)
+        if first is None:
+            raise ColorizeError("no frame in it can be decoded")
+        if first.interlaced_frame:
+            raise ColorizeError(
+                "interlaced, which is not supported; make frames of its fields first: "
+                "ffmpeg -i FILM -vf bwdif -c:a copy PROGRESSIVE.mkv"
+            )
+        codes = _codes(first, stream.codec_context)
+        matrix = codes[1]
+        if matrix in _OTHER_MATRICES and not first.format.is_rgb:
+            raise ColorizeError(f"{_OTHER_MATRICES[matrix]} is not supported")
+        bits = _luma(first).dtype.itemsize * 8
+        bits = 8 if bits == 8 else first.format.components[0].bits
+        turns = round(first.rotation / 90) % 4
+        height, width = first.height, first.width
+        aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
+        if turns % 2:
+            height, width, aspect = width, height, 1 / aspect
+        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        length = stream.duration and float(stream.duration * stream.time_base)
+        if not length and container.duration:
+            length = container.duration / av.time_base
+        return Film(
+            path,
+            height,
+            width,
+            min(bits, 10) if bits > 8 else 8,
+            codes[0] == _FULL or first.format.name.startswith("gray"),
+            _WEIGHTS.get(matrix) or (_BT601 if matrix in (4, 5, 6) else None)
+            or (_BT709 if first.height > _HD else _BT601),
+            codes,
+            aspect,
+            stream.time_base,
+            rate,
+            stream.frames or round((length or 0) * rate),
+            turns,
+            _steps(first, turns),
+        )  # fmt: skip
+
+
+def deepened(film: Film) -> Film:
+    """Return a film whose frames come with 10 bits, whatever they have."""
+    return replace(film, bits=10, shift=10 - film.bits)
+
+
+def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
+    """Yield the frames of a film, in the order that they are shown.
+
+    Args:
+        film: from `look_at`.
+        start: the time of the first that is wanted; None for the first of all.
+
+    Raises:
+        ColorizeError: the film cannot be read any further.
+    """
+    with opened(film.path) as container:
+        stream = _video(container)
+        if start is not None:
+            container.seek(start, stream=stream, backward=True)
+        last = None
+        for frame in _decoded(container, stream):
+            pts = frame.pts
+            if pts is None:  # a stream without times: as fast as it says
+                step = round(1 / (film.rate * film.time_base))
+                pts = 0 if last is None else last + step
+            if last is not None and pts <= last:
+                continue  # shown twice at one time, it could not be written
+            last = pts
+            if start is None or pts >= start:
+                luma = _upright(_luma(frame, film.bits - film.shift), film.turns)
+                if film.shift:
+                    luma = luma.astype(np.uint16) << film.shift
+                yield Frame(luma, pts)
+
+
+def pieces_of(film: Film, seconds: float) -> Iterator[Frame]:
+    """Yield the frames of short pieces, spread over a film, as one film.
+
+    Args:
+        film: from `look_at`.
+        seconds: of all pieces together.
+    """
+    rate = float(film.rate)
+    wanted = max(1, round(seconds * rate))
+    count = min(_PIECES, max(1, wanted // 2))
+    each = -(-wanted // count)
+    step = round(1 / (film.rate * film.time_base))
+    length = max(film.frames, wanted)
+    number = 0
+    for i in range(count):
+        start = round((length - each) * i / max(1, count - 1)) * step if i else None
+        for frame in itertools.islice(frames(film, start), each):
+            yield replace(frame, pts=number * step)
+            number += 1
+            if number == wanted:
+                return
+
+
+def _video(container: Any) -> Any:
+    streams = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & av.stream.Disposition.attached_pic
+    ]
+    if not streams:
+        raise ColorizeError("no pictures in it, only sound")
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise ColorizeError("its codec is not supported")
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield decoded frames; packets that are damaged are left out."""
+    damaged = 0
+    for packet in container.demux(stream):
+        try:
+            decoded = packet.decode()
+            damaged = 0
+        except av.error.FFmpegError as e:
+            damaged += 1
+            if damaged > _DAMAGED:
+                raise ColorizeError(f"damaged ({e.strerror})") from e
+            continue
+        yield from decoded
+
+
+def _codes(frame: Any, context: Any) -> tuple[int, int, int, int]:
+    """Return the codes of H.273 that the frame has, or else its stream."""
+    names = {
+        "color_range": 0,  # what says nothing
+        "colorspace": 2,
+        "color_primaries": 2,
+        "color_trc": 2,
+    }
+    codes = []
+    for name, unspecified in names.items():
+        code = int(getattr(frame, name))
+        if code == unspecified:
+            code = int(getattr(context, name))
+        codes.append(code)
+    return codes[0], codes[1], codes[2], codes[3]
+
+
+def _steps(frame: Any, turns: int) -> tuple[int, int]:
+    """Return how many pixels share a colour, down and across; (2, 2) without colour."""
+    parts = frame.format.components
+    if len(parts) < 3 or frame.format.is_rgb:
+        return (2, 2) if len(parts) < 3 else (1, 1)
+    down, across = (
+        -(-whole // part)
+        for whole, part in (
+            (parts[0].height, parts[1].height),
+            (parts[0].width, parts[1].width),
+        )
+    )
+    return (across, down) if turns % 2 else (down, across)
+
+
+def _luma(frame: Any, bits: int = 0) -> np.ndarray:
+    """Return the luma plane (H, W) of a frame, as decoded.
+
+    A frame of RGB, or of a format whose first plane is not luma alone, is converted.
+    """
+    format = frame.format
+    planar = format.is_planar or len(format.components) == 1
+    if format.is_rgb or format.has_palette or not planar or format.is_bit_stream:
+        frame = frame.reformat(format="yuv444p10le" if bits > 8 else "yuv444p")
+        format = frame.format
+    deep = format.components[0].bits > 8
+    plane = frame.planes[0]
+    kind = np.dtype(">u2" if format.is_big_endian else "<u2") if deep else np.uint8
+    rows = np.frombuffer(plane, kind).reshape(frame.height, -1)
+    luma = rows[:, : frame.width]
+    if not deep:
+        return luma.copy()
+    surplus = format.components[0].bits - min(format.components[0].bits, 10)
+    return (luma >> surplus).astype(np.uint16)
+
+
+def _upright(luma: np.ndarray, turns: int) -> np.ndarray:
+    return np.ascontiguousarray(np.rot90(luma, turns)) if turns else luma

@@ -1,0 +1,375 @@
+"""Films: light, sound and clock stay, colours hold still, what is stopped goes on."""
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from colorize import films
+from colorize.cli import cli
+from colorize.colorizer import Colorizer
+from colorize.prediction.job import Job, Settings
+
+av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
+cv2 = pytest.importorskip("cv2", reason="pip install 'keras-colorize[film]'")
+
+from colorize.films import coherence, coloring, segments, sources  # noqa: E402
+
+STILL = coloring.FilmSettings(codec="ffv1", chroma="source")
+
+
+class Fickle:
+    """A network that says another colour each time it is asked."""
+
+    stride, size, fixed, precision, runtime = 8, 32, None, "float32", "fickle"
+    takes_hints, also = False, ()
+
+    def __init__(self, spread=20.0):
+        self.rng = np.random.default_rng(0)
+        self.spread = spread
+        self.asked = 0
+
+    def __call__(self, lightness, hints=None):
+        self.asked += len(lightness)
+        colour = (20, 30) + self.rng.normal(0, self.spread, (len(lightness), 1, 1, 2))
+        return np.broadcast_to(colour, (*lightness.shape[:3], 2)).astype(np.float32)
+
+
+class ByLight:
+    """A network whose colour depends on the light of the place alone."""
+
+    stride, size, fixed, precision, runtime = 8, 32, None, "float32", "by light"
+    takes_hints, also = False, ()
+
+    def __call__(self, lightness, hints=None):
+        ab = np.concatenate([lightness - 50, 50 - lightness], axis=-1)
+        return ab.astype(np.float32)
+
+
+@pytest.fixture
+def draw_film(tmp_path, draw):
+    """`draw_film(name, …)`: a film of a picture that moves, with a tone."""
+
+    def draw_film(
+        name="film.mkv",
+        frames=30,
+        size=(48, 64),
+        format="yuv420p",
+        codec="ffv1",
+        pictures=1,
+        sound=False,
+        times=None,
+        full=False,
+        interlaced=False,
+    ):
+        height, width = size
+        path = tmp_path / name
+        scenes = [draw(2 * height, 2 * width, 10 * i) for i in range(pictures)]
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, format
+            context = stream.codec_context
+            context.time_base = stream.time_base = Fraction(1, 1000)
+            context.color_range = 2 if full else 1
+            tone = container.add_stream("pcm_s16le", rate=8000) if sound else None
+            for i in range(frames):
+                scene = scenes[i * pictures // frames]
+                shift = i % max(1, min(size) // 4)
+                part = scene[shift : shift + height, shift : shift + width]
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(part))
+                frame = frame.reformat(format=format, dst_color_range=2 if full else 1)
+                frame.pts = times[i] if times else 40 * i
+                frame.time_base = Fraction(1, 1000)
+                if full:
+                    frame.color_range = 2
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+            if tone is not None:
+                values = (8000 * np.sin(np.arange(8000) / 5)).astype(np.int16)
+                sound_frame = av.AudioFrame.from_ndarray(values[None], layout="mono")
+                sound_frame.rate, sound_frame.pts = 8000, 0
+                container.mux(tone.encode(sound_frame))
+                container.mux(tone.encode(None))
+        return path
+
+    return draw_film
+
+
+def color(path, out, network=None, how=STILL, **settings):
+    job = Job(path.name, path, out)
+    colorizer = Colorizer(network or ByLight())
+    return coloring.color(colorizer, job, Settings(size=32, **settings), how)
+
+
+def frames(path):
+    """Luma and times of all frames, and their ab."""
+    from colorize.color import rgb_to_lab
+
+    luma, times, ab = [], [], []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            plane = frame.planes[0]
+            kind = np.uint16 if frame.format.components[0].bits > 8 else np.uint8
+            rows = np.frombuffer(plane, kind).reshape(frame.height, -1)
+            luma.append(rows[:, : frame.width].copy())
+            times.append(frame.pts * frame.time_base)
+            rgb = frame.to_ndarray(format="rgb24").astype(np.float32) / 255
+            ab.append(rgb_to_lab(rgb)[..., 1:])
+    return np.stack(luma), times, np.stack(ab)
+
+
+def packets(path, kind):
+    with av.open(str(path)) as container:
+        return [bytes(p) for p in container.demux(**{kind: 0}) if p.size]
+
+
+@pytest.mark.parametrize("format", ["yuv420p", "yuv444p", "yuv422p10le", "gray"])
+@pytest.mark.parametrize("full", [False, True])
+def test_the_light_the_clock_and_the_sound_stay(format, full, draw_film, tmp_path):
+    times = [0, 40, 90, 100, 180, 230, 300, 310]  # of a variable rate
+    film = draw_film(format=format, frames=8, times=times, sound=True, full=full)
+    done = color(film, tmp_path / "out.mkv")
+    assert (done.outcome, done.reason, done.frames) == ("coloured", "", 8)
+    luma, clock, ab = frames(film)
+    new_luma, new_clock, new_ab = frames(tmp_path / "out.mkv")
+    np.testing.assert_array_equal(luma, new_luma)
+    assert clock == new_clock
+    assert packets(film, "audio") == packets(tmp_path / "out.mkv", "audio")
+    with av.open(str(film)) as one, av.open(str(tmp_path / "out.mkv")) as other:
+        ours, theirs = (c.streams.video[0].codec_context for c in (other, one))
+        assert ours.color_range == theirs.color_range
+        assert ours.pix_fmt == ("yuv420p" if format == "gray" else format)
+    assert np.abs(new_ab).mean() > 5
+
+
+def test_colours_are_those_that_were_asked_for(draw_film, tmp_path):
+    film = draw_film(frames=1, size=(64, 64), format="yuv444p")
+    network = Fickle(spread=0)
+    color(film, tmp_path / "out.mkv", network)
+    luma, _, ab = frames(tmp_path / "out.mkv")
+    middling = (luma > 90) & (luma < 180)  # where both colours are within sRGB
+    assert np.abs(ab[middling] - (20, 30)).max() < 6
+    color(film, tmp_path / "grey.mkv", network, saturation=0.0)
+    assert np.abs(frames(tmp_path / "grey.mkv")[2]).max() < 1
+
+
+def test_colours_hold_still_where_the_network_is_fickle(draw_film, tmp_path):
+    film = draw_film(frames=40)
+    changes = {}
+    for alone in (False, True):
+        network = Fickle(spread=5.0)
+        out = tmp_path / f"{alone}.mkv"
+        color(film, out, network, replace(STILL, alone=alone))
+        ab = frames(out)[2].mean(axis=(1, 2))
+        changes[alone] = np.abs(np.diff(ab, axis=0)).mean()
+        assert network.asked == 40 if alone else network.asked < 20
+    assert changes[False] < 0.2 * changes[True]
+
+
+def test_no_colour_crosses_a_cut(tmp_path):
+    class Two:
+        stride, size, fixed, precision, runtime = 8, 32, None, "float32", "two"
+        takes_hints, also = False, ()
+
+        def __call__(self, lightness, hints=None):
+            ab = np.zeros((*lightness.shape[:3], 2), np.float32)
+            ab[..., 0] = np.where(lightness.mean() > 50, 30, -30)
+            return ab
+
+    rng = np.random.default_rng(0)
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv444p"
+        for i in range(20):
+            noise = rng.integers(0, 60, (64, 64), np.uint8)
+            grey = noise + (40 if i < 10 else 150)
+            planes = np.stack([grey, np.full_like(grey, 128), np.full_like(grey, 128)])
+            planes = planes.astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, "yuv444p")))
+        container.mux(stream.encode(None))
+    color(path, tmp_path / "out.mkv", Two())
+    a = frames(tmp_path / "out.mkv")[2][..., 0].mean(axis=(1, 2))
+    assert (a[:10] < -10).all() and (a[10:] > 10).all()
+
+
+@pytest.mark.parametrize("after", [1, 17, 60, 89])
+def test_what_was_stopped_goes_on_to_the_same_film(
+    after, draw_film, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(segments, "_FRAMES", 20)
+    film = draw_film("film.mp4", frames=90, codec="libx264", pictures=2)
+    how = coloring.FilmSettings()
+    color(film, tmp_path / "whole.mp4", ByLight(), how)
+
+    class Stopped(BaseException):
+        pass
+
+    counted = []
+
+    def count(total):
+        counted.append(total)
+        if len(counted) == after:
+            raise Stopped
+
+    job = Job(film.name, film, tmp_path / "out.mp4")
+    with pytest.raises(Stopped):
+        coloring.color(Colorizer(ByLight()), job, Settings(size=32), how, count)
+    assert not job.output.exists()
+    done = coloring.color(Colorizer(ByLight()), job, Settings(size=32), how)
+    assert done.outcome == "coloured" and done.frames == 90
+    assert job.output.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    assert not list(tmp_path.glob(".*.parts"))
+    again = coloring.color(Colorizer(ByLight()), job, Settings(size=32), how)
+    assert again.outcome == "skipped"
+
+
+def test_other_settings_begin_anew(draw_film, tmp_path):
+    film = draw_film()
+    folder = tmp_path / ".out.mkv.parts"
+    pieces = segments.Pieces(folder, {"size": 1})
+    (folder / "00000.mkv").touch()
+    (folder / "00000.npz").touch()
+    assert len(pieces.done) == 1
+    assert not segments.Pieces(folder, {"size": 2}).done
+    assert color(film, tmp_path / "out.mkv").outcome == "coloured"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (15, 33), (64, 48)])
+@pytest.mark.parametrize("count", [1, 2, 13])
+def test_any_size_and_length(size, count, draw_film, tmp_path):
+    film = draw_film(frames=count, size=size, format="yuv444p")
+    done = color(film, tmp_path / "out.mp4", how=coloring.FilmSettings())
+    assert (done.outcome, done.reason) == ("coloured", "")
+    assert frames(tmp_path / "out.mp4")[0].shape == (count, *size)
+
+
+def test_what_is_no_film_fails_in_one_line(draw_film, tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("no film")
+    sound = tmp_path / "sound.mkv"
+    with av.open(str(sound), "w") as container:
+        tone = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        frame.rate = 8000
+        container.mux(tone.encode(frame))
+        container.mux(tone.encode(None))
+    empty = tmp_path / "empty.mov"
+    empty.touch()
+    for path, reason in ((text, "not a film"), (sound, "only sound"), (empty, "")):
+        done = color(path, tmp_path / f"out-{path.name}")
+        assert done.outcome == "failed" and reason in done.reason
+        assert "\n" not in done.reason and not done.fault, done.fault
+        assert not list(tmp_path.glob("out-*"))
+
+
+def test_of_a_film_cut_short_there_is_what_there_is(draw_film, tmp_path):
+    film = draw_film(frames=40, size=(128, 128))
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    done = color(film, tmp_path / "out.mkv")
+    assert done.outcome == "coloured" and 5 < done.frames < 40
+
+
+def test_a_preview_is_short_pieces_of_all_of_it(draw_film, tmp_path):
+    film = draw_film(frames=100)
+    how = coloring.FilmSettings(preview=0.8)
+    done = color(film, tmp_path / "out.mp4", how=how)
+    assert done.output == tmp_path / "out.preview.mp4"
+    assert 15 <= done.frames <= 20
+    assert len(frames(done.output)[1]) == done.frames
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "becomes"),
+    [
+        ("a.mp4", "", "a.mp4"),
+        ("a.webm", "", "a.webm"),
+        ("a.webm", "h264", "a.webm.mkv"),
+        ("a.avi", "", "a.avi.mkv"),
+        ("a.mp4", "ffv1", "a.mp4.mkv"),
+        ("a.mov", "prores", "a.mov"),
+        ("a.mkv", "hevc", "a.mkv"),
+        ("a.mkv", "av1", "a.mkv"),
+    ],
+)
+def test_a_container_that_does_not_hold_the_codec_becomes_mkv(
+    name, codec, becomes, draw_film, tmp_path
+):
+    film = draw_film(frames=3, size=(64, 64))
+    how = coloring.FilmSettings(codec=codec)
+    done = color(film, tmp_path / "out" / name, how=how)
+    assert (done.outcome, done.output.name) == ("coloured", becomes), done.reason
+    assert bool(done.warnings) == (becomes != name)
+    assert len(frames(done.output)[1]) == 3
+
+
+def test_a_box_of_photos_and_films_is_one_job(draw_film, tmp_path, draw, tiny_run):
+    box = tmp_path / "box"
+    box.mkdir()
+    draw_film("box/film.mkv", frames=3)
+    Image.fromarray(draw()).save(box / "photo.jpg")
+    (box / "bad.mp4").write_text("no film")
+    report = tmp_path / "report.jsonl"
+    command = ["predict", str(box), str(tmp_path / "out"), "--report", str(report)]
+    command += ["--model", str(tiny_run("alpha"))]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 1, result.output
+    outcomes = {}
+    for line in report.read_text().splitlines():
+        job = json.loads(line)
+        outcomes[job["name"]] = job["outcome"]
+    assert outcomes == {
+        "photo.jpg": "coloured",
+        "bad.mp4": "failed",
+        "film.mkv": "coloured",
+    }
+    with av.open(str(tmp_path / "out" / "film.mkv")) as container:
+        comment = container.metadata.get("COMMENT", container.metadata.get("comment"))
+    assert "colorize" in comment and "saturation=1" in comment
+    again = CliRunner().invoke(cli, [*command[:-4], *command[-2:]])
+    assert "skipped" in again.stderr
+
+
+def test_without_its_packages_a_film_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(films.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Exception, match=r"pip install 'keras-colorize\[film\]'"):
+        films.require()
+
+
+def test_quick_motion_is_followed_and_cuts_are_found(draw):
+    from colorize.films.motion import Follower
+
+    scene = cv2.cvtColor(draw(160, 240), cv2.COLOR_RGB2GRAY)
+    noise = np.random.default_rng(0).normal(0, 12, scene.shape)
+    scene = np.clip(scene + cv2.GaussianBlur(noise, (5, 5), 0) * 3, 0, 255)
+    scene = scene.astype(np.uint8)
+    before, now = scene[:128, :192], scene[3:131, 5:197]
+    motion = Follower().motion(np.ascontiguousarray(before), np.ascontiguousarray(now))
+    inner = motion.back[20:-20, 20:-20]
+    assert np.abs(np.median(inner, axis=(0, 1)) - (5, 3)).max() < 0.3
+    assert motion.trust_back.mean() > 0.7 and not motion.cut
+    other = cv2.cvtColor(draw(128, 192, 9), cv2.COLOR_RGB2GRAY)
+    assert Follower().motion(np.ascontiguousarray(before), 255 - other).cut
+
+
+def test_the_memory_does_not_grow_with_the_film(draw_film):
+    film = sources.look_at(draw_film(frames=60))
+    held = []
+    looks = []
+
+    def look(frame):
+        small = cv2.resize(frame.luma, (32, 24))
+        looks.append(frame.pts)
+        return coherence.Look(frame, small, small.astype(np.uint16) << 8)
+
+    engine = coherence.Coherence(
+        lambda levels: np.zeros((*levels.shape, 2), np.float32), look
+    )
+    for done in engine.run(sources.frames(film)):
+        held.append(len(looks) - len(held))
+        assert done.ab.shape == (24, 32, 2)
+    assert len(held) == 60 and max(held) <= 14
