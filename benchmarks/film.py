@@ -164,7 +164,7 @@ def main() -> None:
 
 
 def timed(path: Path) -> None:
-    """Print what `colorize predict` takes for a film, with its start, and its memory."""
+    """Print what `colorize predict` takes for a film, start and all, and its memory."""
     with av.open(str(path)) as container:
         count = sum(1 for _ in container.decode(video=0))
         height = container.streams.video[0].height
