@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from colorize.errors import ColorizeError
 from colorize.pictures import reading
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
@@ -45,7 +46,11 @@ def page_of(image: ImageLike) -> tuple[reading.Page, int, Back]:
         ColorizeError: the file is not a picture.
     """
     if isinstance(image, str | os.PathLike):
-        return reading.Document(Path(image)).page(), 8, Image.fromarray
+        path = Path(image)
+        try:
+            return reading.Document(path).page(), 8, Image.fromarray
+        except ColorizeError as e:
+            raise ColorizeError(f"{path}: {e}") from e
     if isinstance(image, Image.Image):
         return _of_pillow(image)
     if isinstance(image, np.ndarray):

@@ -85,7 +85,7 @@ def test_python_takes_the_same_files(box, tiny_run):
         assert colorizer.colorize(box / name).size == (64, 64)
     for name in OTHERS:
         if not name.startswith("."):
-            with pytest.raises(ColorizeError):
+            with pytest.raises(ColorizeError, match=f"{name}: "):
                 colorizer.colorize(box / name)
 
 
