@@ -1,6 +1,7 @@
 """The weights that come with this package run by ONNX Runtime, and who chooses that."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -192,6 +193,18 @@ def test_predict_and_load_need_no_tensorflow(grey, tmp_path):
     command = ["predict", grey, tmp_path / "out", "--report", tmp_path / "report"]
     subprocess.run([sys.executable, "-c", WITHOUT, *map(str, command)], check=True)
     assert [job["outcome"] for job in reported(tmp_path / "report")] == 2 * ["coloured"]
+
+
+def test_nothing_is_reported_and_no_file_names_this_machine(grey, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = ["-m", "colorize", "predict", str(grey), str(tmp_path / "out")]
+    folders = dict.fromkeys(("TMPDIR", "TEMP", "TMP", "HOME"), str(scratch))
+    environment = {
+        name: value for name, value in os.environ.items() if "TELEMETRY" not in name
+    }
+    subprocess.run([sys.executable, *command], check=True, env=environment | folders)
+    assert not list(scratch.iterdir())
 
 
 def test_importing_the_package_imports_no_library():

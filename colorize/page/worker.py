@@ -146,7 +146,10 @@ class Worker:
 
     def _settings(self, size: int, saturation: float) -> Settings:
         settings = Settings(
-            size=size, saturation=saturation, max_megapixels=self._max_megapixels
+            size=size,
+            saturation=saturation,
+            runtime=self._origin.runtime,
+            max_megapixels=self._max_megapixels,
         )
         if not self._provenance:
             return settings

@@ -9,6 +9,7 @@ May import: models and what is below it.
 
 import importlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,11 @@ import numpy as np
 
 from colorize import run_folder
 from colorize.errors import ColorizeError, UsageError, shown
+
+# ONNX Runtime would report to its maker, and leave a file that names this machine. Both
+# are read as it is imported, by older and by newer releases.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("ORT_TELEMETRY_DISABLED", "1")
 
 # Of an exported file, by its suffix: what runs it, and in which package that is.
 RUNTIMES = {".onnx": ("onnx", "onnxruntime"), ".tflite": ("litert", "ai-edge-litert")}

@@ -18,6 +18,8 @@ from colorize.runtimes import (
     takes_hints,
 )
 
+onnxruntime.disable_telemetry_events()  # on Windows, where nothing else stops them
+
 
 def open_network(path: Path) -> "OnnxNetwork":
     """Opens a file that `colorize export` wrote.
