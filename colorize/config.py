@@ -87,6 +87,11 @@ class TrainConfig:
         f"Pretrained encoder of gamma: {' or '.join(ENCODERS)}  [efficientnet-lite0]",
         choices=ENCODERS,
     )
+    base: str | None = _setting(
+        None,
+        "What the amplifier tunes: a run folder, a .keras file, or default for the "
+        "weights that come with colorize.",
+    )
     hints: float = _setting(
         0.0,
         "Share of the training pictures of which some colours are told, so that the "

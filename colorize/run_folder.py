@@ -2,6 +2,7 @@
 
 model.keras          the best model so far, by validation
 config.toml          every setting, resolved
+base.keras           of an amplifier: the model whose colours it tunes
 history.csv          figures of each epoch;  curves.png draws them
 cache-dir.txt        where decoded pictures are, if not in the usual place
 left-out.csv         pictures that could not be read, and why
@@ -23,6 +24,7 @@ from colorize.errors import ColorizeError, UsageError
 RUNS = Path("runs")
 MODEL = "model.keras"
 CONFIG = "config.toml"
+BASE = "base.keras"
 LOCK = ".lock"
 STATES = "checkpoint/step-*.npz"
 TENSORBOARD = "tensorboard"

@@ -10,7 +10,7 @@ This file is the registry, which the others may import; it imports an architectu
 one is built, and no Keras before. What is done to a built model is in `surgery`.
 
 Files import in this order: untrusted, backbones, blocks, alpha, beta, colornet, fusion,
-gamma, surgery, saved, blending.
+gamma, surgery, saved, amplifier, blending.
 May import: pictures and what is below it. Nothing of datasets (next door) or training.
 """
 
@@ -40,6 +40,7 @@ class Architecture:
         embeds: whether it has a classifier, whose vector says what a picture shows.
         bins: whether it predicts how likely each of `color.ab_bins` is.
         pretrained: whether it has a choice of pretrained encoders, and takes hints.
+        amplifies: whether it tunes what a base says, which is part of it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Architecture:
     embeds: bool = False
     bins: bool = False
     pretrained: bool = False
+    amplifies: bool = False
 
     def build(self, *, policy: str = "float32", **options: Any) -> "keras.Model":
         """Build the model. Imports Keras, which takes seconds.
@@ -64,6 +66,8 @@ class Architecture:
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
         try:
+            if self.amplifies:
+                options["policy"] = policy  # of the base, which was saved in float32
             model: keras.Model = getattr(module, self.name)(**options)
         finally:
             keras.config.set_dtype_policy(before)
@@ -71,7 +75,7 @@ class Architecture:
 
     def options(self, config: TrainConfig) -> dict[str, Any]:
         """Return the options of `build` that the settings of a training ask for."""
-        names = ("width", "embedding", "embedding_weights", "encoder")
+        names = ("width", "embedding", "embedding_weights", "encoder", "base")
         options = {
             name: getattr(config, name)
             for name in names
@@ -89,6 +93,7 @@ class Architecture:
             ("loss features", "features" in terms, "pretrained", "pretrained encoder"),
             ("encoder", config.encoder, "pretrained", "choice of encoders"),
             ("hints", config.hints, "pretrained", "input for hints"),
+            ("base", config.base, "amplifies", "base"),
         ):
             if wanted and not getattr(self, able):
                 fits = ", ".join(
@@ -158,6 +163,14 @@ ARCHITECTURES = {
             "pretrained, chooses among colours: the best",
             bins=True,
             pretrained=True,
+        ),
+        Architecture(
+            "amplifier",
+            8,
+            128,
+            589_179,
+            "tunes another model's colours, in RGB",
+            amplifies=True,
         ),
     )
 }

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from colorize.models.blocks import ENCODED, FEATURES, HINTS
+from colorize.models.blocks import BASE, ENCODED, FEATURES, HINTS
 
 
 def head(model: keras.Model) -> keras.Model:
@@ -28,7 +28,13 @@ def embedder(model: keras.Model) -> keras.Model:
 def encoder(model: keras.Model) -> keras.Model:
     """Return the part of the head before its decoder."""
     network = head(model)
-    return keras.Model(network.inputs[0], network.get_layer(ENCODED).output)
+    inputs = network.inputs if amplifies(network) else network.inputs[0]
+    return keras.Model(inputs, network.get_layer(ENCODED).output)
+
+
+def amplifies(model: keras.Model) -> bool:
+    """Return whether a model tunes what another says, which is a part of it."""
+    return any(layer.name == BASE for layer in model.layers)
 
 
 def takes_hints(model: keras.Model) -> bool:
@@ -75,7 +81,7 @@ def freeze(model: keras.Model, what: str) -> None:
     if head(model) is not model:
         model.get_layer("classifier").trainable = what == "none"
     for layer in encoder(model).layers:
-        layer.trainable = what != "encoder"
+        layer.trainable = what != "encoder" and layer.name != BASE
 
 
 def pretrained_weights(model: keras.Model) -> list[keras.Variable]:

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import math
 import re
+import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
@@ -22,12 +23,12 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from colorize import files, models, run_folder
+from colorize import files, models, run_folder, runtimes
 from colorize.config import TrainConfig, save
 from colorize.datasets import loader, preparing
 from colorize.datasets.cache import PictureCache, default_folder
 from colorize.datasets.embeddings import EmbeddingCache
-from colorize.errors import ColorizeError
+from colorize.errors import ColorizeError, UsageError
 from colorize.models import backbones, saved, surgery
 from colorize.runtimes import precision
 from colorize.training import optimizers, step
@@ -123,7 +124,7 @@ def _train(
     activity: Activity,
     opened: contextlib.ExitStack,
 ) -> Generator[Event]:
-    model, options = yield from _build_model(config, devices, init, resume)
+    model, options = yield from _build_model(config, run, devices, init, resume)
     measured = config.max_enlargement is not None
     store = PictureCache(cache_folder, config.box, measured=measured)
     opened.enter_context(contextlib.closing(store))
@@ -144,6 +145,7 @@ def _train(
         # What was chosen here is what it goes on in, on whatever machine.
         save(dataclasses.replace(config, precision=policy), run / run_folder.CONFIG)
         run_folder.note_cache(run, cache_folder, default=default_folder())
+        _keep_base(options, run)
     saver.begin()
     vectors = None
     if config.cache_embeddings:
@@ -177,7 +179,7 @@ def _stoppable(
 
 
 def _build_model(
-    config: TrainConfig, devices: Devices, init: Path | None, resume: bool
+    config: TrainConfig, run: Path, devices: Devices, init: Path | None, resume: bool
 ) -> Generator[Event, None, tuple[keras.Model, dict[str, Any]]]:
     """Build what learns, before the pictures are decoded: wrong weights end it here.
 
@@ -193,12 +195,15 @@ def _build_model(
     devices.check_same("precision", policy)
     yield Note(f"training on {devices.description} in {policy} ({reason})")
     options = architecture.options(config) | {"policy": policy}
+    if architecture.amplifies:
+        options |= _base(config, run, resume)
     loaded = init is not None or resume
     if architecture.embeds and loaded:
         options |= {"embedding_weights": "none"}  # these bring the classifier's
     fresh: list[str] = []
     with devices.strategy.scope():
         model = architecture.build(**options)
+        _check_stride(config, model)
         if init is not None:
             fresh = saved.load_weights(model, init)
             new = f"; new layers: {', '.join(fresh)}" if fresh else ""
@@ -212,6 +217,38 @@ def _build_model(
             else surgery.summary(model, "new", config.embedding_weights or "imagenet")
         )
     return model, options
+
+
+def _base(config: TrainConfig, run: Path, resume: bool) -> dict[str, Any]:
+    """Return the base of an amplifier: that of the run, once there is one.
+
+    Raises:
+        UsageError: none is named, or it is of no use.
+    """
+    if resume and (run / run_folder.BASE).exists():
+        return {"base": run / run_folder.BASE}
+    if config.base is None:
+        raise UsageError("--base: name the model whose colours are to be tuned")
+    source = run_folder.find_model(config.base)
+    if runtimes.is_exported(source):
+        raise UsageError(f"--base {source}: exported; name the model it was made from")
+    run_folder.model_file(source)
+    return {"base": source}
+
+
+def _check_stride(config: TrainConfig, model: keras.Model) -> None:
+    """Raise UsageError where the size does not go with the base of an amplifier."""
+    if surgery.amplifies(model):
+        stride = saved.stride_of(model)
+        if any(side % stride for side in config.size):
+            raise UsageError(f"size must be a multiple of {stride} for this base")
+
+
+def _keep_base(options: dict[str, Any], run: Path) -> None:
+    """Keep the base of an amplifier in its run, so that it can go on without it."""
+    if "base" in options and not (run / run_folder.BASE).exists():
+        with files.atomic(run / run_folder.BASE) as part:
+            shutil.copyfile(run_folder.model_file(options["base"]), part)
 
 
 def _find_pictures(
