@@ -4,6 +4,7 @@ Where the encoder sees the same kind of thing in both, the reference's colour be
 half-sure hint: places that are each other's most alike, and alike enough.
 """
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from colorize import color
+from colorize import color, metrics
+from colorize.config import NEARLY_GREY
 from colorize.errors import ColorizeError, UsageError
 from colorize.pictures import formats, reading
 
 SURE = 0.5
 _ALIKE = 0.65  # cosine of features less their mean; below, they are other things
+_ENOUGH = 512  # pixels, about, of a reference's short side
 _CELL = 16  # pixels of the network's picture that one feature stands for
 
 
@@ -35,6 +38,7 @@ class Reference:
     source: str = ""
 
 
+@functools.lru_cache(maxsize=8)
 def read(path: Path) -> Reference:
     """Open a reference picture.
 
@@ -43,15 +47,18 @@ def read(path: Path) -> Reference:
     """
     try:
         data = path.read_bytes()
-        page = reading.Document(data).page()
-        page.load()
+        rgb = reading.Document(data).page().rgb()
     except OSError as e:
         raise ColorizeError(f"reference {path.name}: {e.strerror}") from e
     except ColorizeError as e:
         raise ColorizeError(f"reference {path.name}: {e}") from e
-    if not page.in_colour:
+    # All pictures share it, in memory: no larger than a network sees pictures.
+    small = Image.fromarray(rgb).reduce(max(1, min(rgb.shape[:2]) // _ENOUGH))
+    pixels = np.asarray(small)
+    if metrics.colourfulness(pixels) < NEARLY_GREY:
         raise ColorizeError(f"reference {path.name}: not in colour; nothing to take")
-    return Reference(page, hashlib.sha256(data).hexdigest()[:8], path.name)
+    digest = hashlib.sha256(data).hexdigest()[:8]
+    return Reference(reading.page_of(pixels), digest, path.name)
 
 
 def find(place: Path, name: str) -> Reference | None:

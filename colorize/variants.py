@@ -10,8 +10,9 @@ import numpy as np
 from colorize import color
 
 SURE = 0.5
-_THINGS = 6
+_THINGS = 5
 _CELL = 16
+_LIKELY = 0.05  # what a group of colours must have of the likelihood, to be told
 _ROUNDS = 12  # of k-means
 _MIX = 0.6  # of another colour, the rest is what the network says by itself
 
@@ -38,20 +39,46 @@ def hints(logits: np.ndarray, features: np.ndarray, variants: int) -> list[np.nd
     bins = color.ab_bins().astype(np.float64)
     told = np.zeros((variants - 1, height * width, 3), np.float32)
     for thing in np.unique(things):
-        inside = things == thing
-        mass = cells[inside].mean(0)
-        mean = mass @ bins
-        choice, centres = _clustered(bins, mass, variants)
-        weights = np.bincount(choice, mass, len(centres))
-        near = np.linalg.norm(centres - mean, axis=1).argmin()
-        others = [i for i in np.argsort(-weights, kind="stable") if i != near]
+        inside = np.flatnonzero(things == thing)
+        options = _options(cells[inside], bins, variants)
         for number in range(variants - 1):
-            other = centres[others[number % len(others)]] if others else mean
-            told[number, inside, :2] = mean + _MIX * (other - mean)
-            told[number, inside, 2] = SURE
+            if not options:
+                continue
+            ab, shares = options[number % len(options)]
+            told[number, inside, :2] = ab
+            told[number, inside, 2] = SURE * shares
     return [
         one.reshape(height, width, 3).repeat(_CELL, axis=0).repeat(_CELL, axis=1)
         for one in told
+    ]
+
+
+def _options(
+    cells: np.ndarray, bins: np.ndarray, count: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the likely colours of a thing beside its mean, the likeliest first.
+
+    Args:
+        cells: (N, bins) the likelihoods of its places.
+        bins: (bins, 2) their ab.
+        count: of groups that the likelihoods are seen as.
+
+    Returns:
+        The ab of each, and for each place from 0 to 1 how well it goes there.
+    """
+    mass = cells.mean(0)
+    mean = mass @ bins
+    groups, centres = _clustered(bins, mass, count)
+    shares = np.stack([cells[:, groups == i].sum(1) for i in range(len(centres))])
+    weights = shares.mean(1)
+    usual = np.linalg.norm(centres - mean, axis=1).argmin()
+    return [
+        (
+            mean + _MIX * (centres[i] - mean),
+            np.clip(shares[i] / weights[i], 0, 1),
+        )
+        for i in np.argsort(-weights, kind="stable")
+        if i != usual and weights[i] >= _LIKELY
     ]
 
 

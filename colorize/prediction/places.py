@@ -236,5 +236,7 @@ def several(jobs: Iterator[Job], variants: int) -> Iterator[Job]:
             yield job
             continue
         for number in range(1, variants + 1):
-            name = f"{job.output.stem}.{number}{job.output.suffix}"
+            stem = job.output.stem.removesuffix(finding.COPY)
+            ending = job.output.name.removeprefix(stem)
+            name = f"{stem}.{number}{ending}"
             yield replace(job, output=job.output.with_name(name), variant=number)
