@@ -89,7 +89,7 @@ class Colorizer:
         self,
         small: Sequence[np.ndarray],
         hints: Sequence[np.ndarray | None] | None = None,
-        told: Sequence[np.ndarray | None] | None = None,
+        likely: Sequence[np.ndarray | None] | None = None,
     ) -> list[np.ndarray]:
         """Predicts the colour of several small pictures, those of like size together.
 
@@ -97,7 +97,7 @@ class Colorizer:
             small: (h, w) grey levels each, from `Page.shrunk`.
             hints: for each (H, W, 3) float32 of any size: ab in Lab units, and how sure
                 it is in [0, 1]; None for a picture, or all, without.
-            told: the same of what is only likely, sure below 1, as large as `small`:
+            likely: the same of what is only likely, sure below 1, as large as `small`:
                 the network hears it, and its own answer counts. Hints lie over it.
 
         Returns:
@@ -115,7 +115,9 @@ class Colorizer:
         ]
         padded_told = [
             None if one is None else self._padded(_displayable(one, lightness))
-            for one, lightness in zip(told or [None] * len(small), fitted, strict=True)
+            for one, lightness in zip(
+                likely or [None] * len(small), fitted, strict=True
+            )
         ]
         padded_hints = list(map(_over, padded_hints, padded_told))
         alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -141,7 +143,7 @@ class Colorizer:
         padded = self._padded(self._fitted(color.lightness_of(levels))[..., None])
         return [answer[0] for answer in self.network.outputs(names, padded[None])]
 
-    def told(
+    def likely(
         self,
         levels: np.ndarray,
         reference: references.Reference | None,
@@ -159,12 +161,12 @@ class Colorizer:
         Raises:
             ColorizeError: the network does not give what that needs.
         """
-        told = None
+        likely = None
         if number:
-            told = self.told_otherwise(levels, variants)[number - 1]
+            likely = self.told_otherwise(levels, variants)[number - 1]
         if reference is not None:
-            told = _over(self.told_by(levels, reference), told)
-        return told
+            likely = _over(self.told_by(levels, reference), likely)
+        return likely
 
     def told_by(
         self, levels: np.ndarray, reference: references.Reference
@@ -176,19 +178,19 @@ class Colorizer:
             reference: the other picture.
 
         Returns:
-            (h, w, 3) float32, as `batch_ab` takes what it is `told`.
+            (h, w, 3) float32, as `batch_ab` takes what is `likely`.
 
         Raises:
             ColorizeError: the network gives no features.
         """
         page = reference.page
-        seen = page.shrunk(*seen_at(page, self.size))
+        small = page.shrunk(*seen_at(page, self.size))
         features, of_reference = (
-            self._seen(one, runtimes.FEATURES)[0] for one in (levels, seen)
+            self._seen(one, runtimes.FEATURES)[0] for one in (levels, small)
         )
-        shown = references.shown(page, *seen.shape)
-        told = references.hints(features, shown, of_reference)
-        return told[: levels.shape[0], : levels.shape[1]]
+        shown = references.shown(page, *small.shape)
+        likely = references.hints(features, shown, of_reference)
+        return likely[: levels.shape[0], : levels.shape[1]]
 
     def told_otherwise(self, levels: np.ndarray, variants: int) -> list[np.ndarray]:
         """Return what to tell the network for each colouring but the first.
@@ -200,9 +202,9 @@ class Colorizer:
         Raises:
             ColorizeError: the network gives no likelihoods.
         """
-        seen = self._seen(levels, runtimes.LOGITS, runtimes.FEATURES)
-        told = other_colourings.hints(seen[0], seen[1], variants)
-        return [one[: levels.shape[0], : levels.shape[1]] for one in told]
+        small = self._seen(levels, runtimes.LOGITS, runtimes.FEATURES)
+        likely = other_colourings.hints(small[0], small[1], variants)
+        return [one[: levels.shape[0], : levels.shape[1]] for one in likely]
 
     def small_ab(
         self,
@@ -244,8 +246,8 @@ class Colorizer:
             elif hint is not None:
                 hint = hinting.of(hint).array(*levels.shape)
             arrays.append(hint)
-        told = [self.told(levels, reference, *variant) for levels in small]
-        return self.batch_ab(small, arrays, told)
+        likely = [self.likely(levels, reference, *variant) for levels in small]
+        return self.batch_ab(small, arrays, likely)
 
     def colorize(
         self,
@@ -359,23 +361,23 @@ def _stacked(
     return np.stack([none if one is None else one for one in hints])
 
 
-def _over(hints: np.ndarray | None, told: np.ndarray | None) -> np.ndarray | None:
+def _over(hints: np.ndarray | None, likely: np.ndarray | None) -> np.ndarray | None:
     """Return hints (H, W, 3) that lie over what is only likely."""
-    if hints is None or told is None:
-        return told if hints is None else hints
-    return np.where(hints[..., 2:] > 0, hints, told)
+    if hints is None or likely is None:
+        return likely if hints is None else hints
+    return np.where(hints[..., 2:] > 0, hints, likely)
 
 
 def _own(
-    ab: np.ndarray, hints: np.ndarray | None, told: np.ndarray | None
+    ab: np.ndarray, hints: np.ndarray | None, likely: np.ndarray | None
 ) -> np.ndarray:
     """Return the network's own ab, where it has mixed in what it was told."""
-    if hints is None or told is None:
+    if hints is None or likely is None:
         return ab
-    only = (told[..., 2] > 0) & (hints == told).all(axis=-1)
-    sure = np.where(only, told[..., 2], 0)[..., None]
-    own: np.ndarray = (ab - sure * told[..., :2]) / (1 - sure)
-    return own.astype(np.float32)
+    only = (likely[..., 2] > 0) & (hints == likely).all(axis=-1)
+    sure = np.where(only, likely[..., 2], 0)[..., None]
+    mine: np.ndarray = (ab - sure * likely[..., :2]) / (1 - sure)
+    return mine.astype(np.float32)
 
 
 def _displayable(hints: np.ndarray, lightness: np.ndarray) -> np.ndarray:

@@ -119,16 +119,16 @@ def hints(
     ab = cells.reshape(rows, _CELL, columns, _CELL, 2).mean((1, 3))
     row, column = np.divmod(there, of_reference.shape[1])
     alike &= (row < rows) & (column < columns)
-    told = np.zeros((height * width, 3), np.float32)
-    told[alike, :2] = ab[row[alike], column[alike]]
-    told[alike, 2] = SURE
-    told = told.reshape(height, width, 3)
-    return told.repeat(_CELL, axis=0).repeat(_CELL, axis=1)
+    likely = np.zeros((height * width, 3), np.float32)
+    likely[alike, :2] = ab[row[alike], column[alike]]
+    likely[alike, 2] = SURE
+    likely = likely.reshape(height, width, 3)
+    return likely.repeat(_CELL, axis=0).repeat(_CELL, axis=1)
 
 
 def _normal(features: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return features (h, w, C) less the mean of both, of length 1: (h w, C)."""
     size = features.shape[-1]
-    own, others = features.reshape(-1, size), other.reshape(-1, size)
-    centred = own - (own.mean(0) + others.mean(0)) / 2
+    of_one, others = features.reshape(-1, size), other.reshape(-1, size)
+    centred = of_one - (of_one.mean(0) + others.mean(0)) / 2
     return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)

@@ -14,7 +14,7 @@ _THINGS = 5
 _CELL = 16
 _LIKELY = 0.05  # what a group of colours must have of the likelihood, to be told
 _ROUNDS = 12  # of k-means
-_MIX = 0.6  # of another colour, the rest is what the network says by itself
+_MIX = 0.25  # of another colour, the rest is what the network says by itself
 
 
 def hints(logits: np.ndarray, features: np.ndarray, variants: int) -> list[np.ndarray]:
@@ -37,7 +37,7 @@ def hints(logits: np.ndarray, features: np.ndarray, variants: int) -> list[np.nd
     points = (points - points.mean(0)) / np.maximum(points.std(), 1e-6)
     things, _ = _clustered(points, np.ones(len(points)), _THINGS)
     bins = color.ab_bins().astype(np.float64)
-    told = np.zeros((variants - 1, height * width, 3), np.float32)
+    likely = np.zeros((variants - 1, height * width, 3), np.float32)
     for thing in np.unique(things):
         inside = np.flatnonzero(things == thing)
         options = _options(cells[inside], bins, variants)
@@ -45,11 +45,11 @@ def hints(logits: np.ndarray, features: np.ndarray, variants: int) -> list[np.nd
             if not options:
                 continue
             ab, shares = options[number % len(options)]
-            told[number, inside, :2] = ab
-            told[number, inside, 2] = SURE * shares
+            likely[number, inside, :2] = ab
+            likely[number, inside, 2] = SURE * shares
     return [
         one.reshape(height, width, 3).repeat(_CELL, axis=0).repeat(_CELL, axis=1)
-        for one in told
+        for one in likely
     ]
 
 

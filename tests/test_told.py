@@ -50,11 +50,11 @@ def predict(*arguments):
 def test_a_picture_that_is_its_own_reference_is_told_its_own_colours(draw):
     rgb = draw(64, 64)
     features = np.random.default_rng(0).normal(size=(4, 4, 8)).astype(np.float32)
-    told = references.hints(features, rgb, features)
-    assert told.shape == (64, 64, 3)
+    likely = references.hints(features, rgb, features)
+    assert likely.shape == (64, 64, 3)
     cells = color.rgb_to_lab(rgb)[..., 1:].reshape(4, 16, 4, 16, 2).mean((1, 3))
-    np.testing.assert_allclose(told[8::16, 8::16, :2], cells, atol=1e-3)
-    assert (told[..., 2] == references.SURE).all()
+    np.testing.assert_allclose(likely[8::16, 8::16, :2], cells, atol=1e-3)
+    assert (likely[..., 2] == references.SURE).all()
 
 
 def test_what_is_not_alike_tells_nothing(draw):
@@ -85,11 +85,11 @@ def test_what_the_network_was_told_half_sure_is_not_pasted_in():
             return ab + hints[..., 2:] * (hints[..., :2] - ab)
 
     levels = np.full((32, 32), 30000, np.uint16)
-    told = np.zeros((32, 32, 3), np.float32)
-    told[:16] = (-5, 5, 0.5)
-    hint = np.zeros_like(told)
+    likely = np.zeros((32, 32, 3), np.float32)
+    likely[:16] = (-5, 5, 0.5)
+    hint = np.zeros_like(likely)
     hint[:8] = (-3, 3, 1)
-    (ab,) = Colorizer(Pasting()).batch_ab([levels], [hint], [told])
+    (ab,) = Colorizer(Pasting()).batch_ab([levels], [hint], [likely])
     np.testing.assert_allclose(ab[8:], 10, atol=1e-4)
     np.testing.assert_allclose(ab[:8, :, 0], -3, atol=0.1)
 
@@ -124,9 +124,9 @@ def test_a_reference_is_reported_and_another_one_makes_a_copy_again(
     out, report = tmp_path / "out", tmp_path / "report.jsonl"
     command = (photo, out, "--model", file)
     assert not predict(*command).exit_code
-    told = (*command, "--reference", reference, "--report", report)
+    likely = (*command, "--reference", reference, "--report", report)
     for outcome in ("coloured", "skipped"):
-        result = predict(*told)
+        result = predict(*likely)
         assert not result.exit_code, result.output
         line = json.loads(report.read_text())
         assert line["outcome"] == outcome

@@ -306,8 +306,8 @@ def _network(
             f"{named or 'default'}: this model takes no hints; train one that does "
             "by colorize train --model gamma"
         )
-    told = {"reference": ["features"], "variants": ["logits", "features"]}
-    for name, needed in told.items():
+    likely = {"reference": ["features"], "variants": ["logits", "features"]}
+    for name, needed in likely.items():
         if options[name] and not set(needed) <= set(network.also):
             raise UsageError(
                 f"--{name}: {named or 'default'} says nothing of what else a picture "

@@ -43,7 +43,7 @@ class Picture:
         hints: of the first page.
         reference: whose colours are taken.
         variant: number of its colouring, from 0, and of how many.
-        told: which colouring it is, as its copy says.
+        likely: which colouring it is, as its copy says.
     """
 
     pages: Sequence[reading.Page]
@@ -54,7 +54,7 @@ class Picture:
     hints: Hints | None = None
     reference: references.Reference | None = None
     variant: tuple[int, int] = (0, 1)
-    told: str = ""
+    likely: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ def open_input(job: Job, settings: Settings) -> tuple[Job, Picture]:
         job = replace(job, reference=reference.source)
     if job.variant:
         variant = (job.variant - 1, settings.variants)
-        picture = replace(picture, variant=variant, told=job.told_variant(settings))
+        picture = replace(picture, variant=variant, likely=job.told_variant(settings))
     job = replace(
         job,
         pages=len(picture.pages),
@@ -242,7 +242,7 @@ def _told(
     colorizer: Colorizer, picture: Picture, small: Sequence[np.ndarray]
 ) -> list[np.ndarray | None]:
     """Return what is likely of each page, by a reference or for another colouring."""
-    return [colorizer.told(one, picture.reference, *picture.variant) for one in small]
+    return [colorizer.likely(one, picture.reference, *picture.variant) for one in small]
 
 
 def color_together(
@@ -265,13 +265,13 @@ def color_together(
     """
     levels = [one for pages in small for one in pages]
     arrays = [_hint_arrays(*both) for both in zip(pictures, small, strict=True)]
-    told = [
+    likely = [
         one
         for both in zip(pictures, small, strict=True)
         for one in _told(colorizer, *both)
     ]
     hinted = [one for pages in arrays for one in pages]
-    ab = iter(colorizer.batch_ab(levels, hinted, told))
+    ab = iter(colorizer.batch_ab(levels, hinted, likely))
     return [[next(ab) for _ in pages] for pages in small]
 
 
@@ -291,8 +291,8 @@ def color(
     """
     with contextlib.suppress(MemoryError):
         # All pages at once, for the sums that they have beside other pictures.
-        told = _told(colorizer, picture, small)
-        ab = colorizer.batch_ab(small, _hint_arrays(picture, small), told)
+        likely = _told(colorizer, picture, small)
+        ab = colorizer.batch_ab(small, _hint_arrays(picture, small), likely)
         return Colors(ab, size)
     smaller = size
     ab = []
@@ -303,8 +303,8 @@ def color(
             try:
                 first = page is picture.pages[0]
                 arrays = _hint_arrays(picture, [levels]) if first else None
-                told = _told(colorizer, picture, [levels])
-                ab += colorizer.batch_ab([levels], arrays, told)
+                likely = _told(colorizer, picture, [levels])
+                ab += colorizer.batch_ab([levels], arrays, likely)
                 break
             except MemoryError:
                 smaller //= 2
@@ -346,7 +346,7 @@ def write(
     damaged: list[list[str]] = []
     provenance = settings.provenance
     provenance = provenance and with_hints(
-        provenance, picture.hints, picture.reference, picture.told
+        provenance, picture.hints, picture.reference, picture.likely
     )
     pages = picture.pages
     if picture.suffix != ".tif" and len(pages) > 1:
