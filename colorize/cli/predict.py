@@ -575,7 +575,8 @@ def _predict_files(
     def jobs(*, films: bool) -> Iterator["Job"]:
         planned = plan(places.sources, target, settings.format, part)
         those = (job for job in planned if formats.is_film(job.input.name) == films)
-        yield from those if films or flags.compare else several(those, settings.variants)
+        numbered = 0 if films or flags.compare else settings.variants
+        yield from several(those, numbered)
 
     def outcomes() -> Generator["Job"]:
         way = contact_sheets.compare if flags.compare else pipeline.predict
