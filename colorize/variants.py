@@ -14,7 +14,7 @@ _THINGS = 5
 _CELL = 16
 _LIKELY = 0.05  # what a group of colours must have of the likelihood, to be told
 _ROUNDS = 12  # of k-means
-_MIX = 0.25  # of another colour, the rest is what the network says by itself
+_MIX = 0.4  # of another colour, the rest is what the network says by itself
 
 
 def hints(logits: np.ndarray, features: np.ndarray, variants: int) -> list[np.ndarray]:
