@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from colorize import color, images, run_folder, runtimes, upsampling
+from colorize import color, images, references, run_folder, runtimes, upsampling
 from colorize import hints as hinting
-from colorize.config import SHORT_SIDE
+from colorize import variants as other_colourings
+from colorize.config import MOST_VARIANTS, SHORT_SIDE
 from colorize.pictures import reading
 from colorize.runtimes import Network
 
@@ -88,6 +89,7 @@ class Colorizer:
         self,
         small: Sequence[np.ndarray],
         hints: Sequence[np.ndarray | None] | None = None,
+        likely: Sequence[np.ndarray | None] | None = None,
     ) -> list[np.ndarray]:
         """Predicts the colour of several small pictures, those of like size together.
 
@@ -95,6 +97,8 @@ class Colorizer:
             small: (h, w) grey levels each, from `Page.shrunk`.
             hints: for each (H, W, 3) float32 of any size: ab in Lab units, and how sure
                 it is in [0, 1]; None for a picture, or all, without.
+            likely: the same of what is only likely, sure below 1, as large as `small`:
+                the network hears it, and its own answer counts. Hints lie over it.
 
         Returns:
             (h, w, 2) float32 in Lab units of each; smaller where the network takes one
@@ -109,6 +113,13 @@ class Colorizer:
             None if one is None else self._padded(_displayable(one, lightness))
             for one, lightness in zip(hints or [None] * len(small), fitted, strict=True)
         ]
+        padded_told = [
+            None if one is None else self._padded(_displayable(one, lightness))
+            for one, lightness in zip(
+                likely or [None] * len(small), fitted, strict=True
+            )
+        ]
+        padded_hints = list(map(_over, padded_hints, padded_told))
         alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for i, picture in enumerate(padded):
             alike[picture.shape].append(i)
@@ -123,8 +134,77 @@ class Colorizer:
                 )
                 for i, answer in zip(batch, ab, strict=True):
                     rows, columns = fitted[i].shape
+                    answer = _own(answer, padded_hints[i], padded_told[i])
                     predicted[i] = answer[:rows, :columns]
         return predicted
+
+    def _seen(self, levels: np.ndarray, *names: str) -> list[np.ndarray]:
+        """Return other outputs of the network for one small picture."""
+        padded = self._padded(self._fitted(color.lightness_of(levels))[..., None])
+        return [answer[0] for answer in self.network.outputs(names, padded[None])]
+
+    def likely(
+        self,
+        levels: np.ndarray,
+        reference: references.Reference | None,
+        number: int = 0,
+        variants: int = 1,
+    ) -> np.ndarray | None:
+        """Return all that is likely of a small picture's colours, for `batch_ab`.
+
+        Args:
+            levels: (h, w) grey levels, from `Page.shrunk`.
+            reference: a picture whose colours are wanted, or None.
+            number: of the colouring, from 0, the usual one.
+            variants: how many colourings there are.
+
+        Raises:
+            ColorizeError: the network does not give what that needs.
+        """
+        likely = None
+        if number:
+            likely = self.told_otherwise(levels, variants)[number - 1]
+        if reference is not None:
+            likely = _over(self.told_by(levels, reference), likely)
+        return likely
+
+    def told_by(
+        self, levels: np.ndarray, reference: references.Reference
+    ) -> np.ndarray:
+        """Return what a reference picture tells of a small picture's colours.
+
+        Args:
+            levels: (h, w) grey levels, from `Page.shrunk`.
+            reference: the other picture.
+
+        Returns:
+            (h, w, 3) float32, as `batch_ab` takes what is `likely`.
+
+        Raises:
+            ColorizeError: the network gives no features.
+        """
+        page = reference.page
+        small = page.shrunk(*seen_at(page, self.size))
+        features, of_reference = (
+            self._seen(one, runtimes.FEATURES)[0] for one in (levels, small)
+        )
+        shown = references.shown(page, *small.shape)
+        likely = references.hints(features, shown, of_reference)
+        return likely[: levels.shape[0], : levels.shape[1]]
+
+    def told_otherwise(self, levels: np.ndarray, variants: int) -> list[np.ndarray]:
+        """Return what to tell the network for each colouring but the first.
+
+        Args:
+            levels: (h, w) grey levels, from `Page.shrunk`.
+            variants: how many colourings, the first included.
+
+        Raises:
+            ColorizeError: the network gives no likelihoods.
+        """
+        small = self._seen(levels, runtimes.LOGITS, runtimes.FEATURES)
+        likely = other_colourings.hints(small[0], small[1], variants)
+        return [one[: levels.shape[0], : levels.shape[1]] for one in likely]
 
     def small_ab(
         self,
@@ -155,6 +235,8 @@ class Colorizer:
         pages: Sequence[reading.Page],
         size: int | None,
         hints: Sequence[Any],
+        reference: references.Reference | None = None,
+        variant: tuple[int, int] = (0, 1),
     ) -> list[np.ndarray]:
         small = [page.shrunk(*seen_at(page, size or self.size)) for page in pages]
         arrays = []
@@ -164,7 +246,8 @@ class Colorizer:
             elif hint is not None:
                 hint = hinting.of(hint).array(*levels.shape)
             arrays.append(hint)
-        return self.batch_ab(small, arrays)
+        likely = [self.likely(levels, reference, *variant) for levels in small]
+        return self.batch_ab(small, arrays, likely)
 
     def colorize(
         self,
@@ -173,6 +256,8 @@ class Colorizer:
         size: int | None = None,
         saturation: float = 1.0,
         hints: Any = None,
+        reference: Any = None,
+        variants: int | None = None,
     ) -> Any:
         """Colour one image or several; lightness stays, only colour is added.
 
@@ -187,23 +272,40 @@ class Colorizer:
                 `colorize.hints`); or (H, W, 3) float32, at the size of the image: ab in
                 Lab units, and how sure it is, from 0 (no hint) to 1. For several images
                 a list of these and of None.
+            reference: a colour image, as `image` may be one, whose colours are taken
+                where it shows the same kind of thing; for all images.
+            variants: how many colourings of one image are wanted; each decides
+                otherwise where the network is unsure, and the first is the usual one.
 
         Returns:
             For a path or a PIL image, an upright PIL image of 8 bits a channel; for an
             array, (H, W, 3) of its type, or (H, W, 4) where it has alpha. For a list a
-            list, for (N, H, W, channels) an array of N.
+            list, for (N, H, W, channels) an array of N; with `variants` a list.
 
         Raises:
             TypeError: an image is none of these, or of another type of pixels.
             ValueError: a value or a shape that cannot be.
             ColorizeError: a file is not a picture, or there are hints and the network
-                takes none.
+                takes none, or it gives no likelihoods or features and they are needed.
         """
         if size is not None and not size > 0:
             raise ValueError(f"size must be positive, got {size}")
         if not (math.isfinite(saturation) and saturation >= 0):
             raise ValueError(f"saturation must be from 0, and finite, got {saturation}")
-        if isinstance(image, list | tuple) or np.ndim(image) == 4:
+        if reference is not None and not isinstance(reference, references.Reference):
+            reference = references.Reference(images.page_of(reference)[0])
+        several = isinstance(image, list | tuple) or np.ndim(image) == 4
+        if variants is not None:
+            if several or not 1 <= variants <= MOST_VARIANTS:
+                raise ValueError(
+                    f"variants must be from 1 to {MOST_VARIANTS}, of one image"
+                )
+            which = [(number, variants) for number in range(variants)]
+            return [
+                self._colored([image], size, saturation, [hints], reference, one)[0]
+                for one in which
+            ]
+        if several:
             each_hints = [None] * len(image) if hints is None else list(hints)
             if len(each_hints) != len(image):
                 raise ValueError(
@@ -213,11 +315,11 @@ class Colorizer:
             for first in range(0, len(image), _IMAGES):
                 part = slice(first, first + _IMAGES)
                 coloured += self._colored(
-                    image[part], size, saturation, each_hints[part]
+                    image[part], size, saturation, each_hints[part], reference
                 )
-            several = isinstance(image, np.ndarray) and len(image)
-            return np.stack(coloured) if several else coloured
-        return self._colored([image], size, saturation, [hints])[0]
+            stacked = isinstance(image, np.ndarray) and len(image)
+            return np.stack(coloured) if stacked else coloured
+        return self._colored([image], size, saturation, [hints], reference)[0]
 
     def _colored(
         self,
@@ -225,9 +327,12 @@ class Colorizer:
         size: int | None,
         saturation: float,
         hints: Sequence[Any],
+        reference: references.Reference | None,
+        variant: tuple[int, int] = (0, 1),
     ) -> list[Any]:
         opened = [images.page_of(image) for image in several]
-        predicted = self._pages_ab([page for page, *_ in opened], size, hints)
+        pages = [page for page, *_ in opened]
+        predicted = self._pages_ab(pages, size, hints, reference, variant)
         coloured = []
         for (page, bits, back), ab in zip(opened, predicted, strict=True):
             strips = painted(page, saturation * ab, bits=bits, alpha=page.alpha)
@@ -254,6 +359,25 @@ def _stacked(
         return None
     none = np.zeros((height, width, runtimes.HINT_CHANNELS), np.float32)
     return np.stack([none if one is None else one for one in hints])
+
+
+def _over(hints: np.ndarray | None, likely: np.ndarray | None) -> np.ndarray | None:
+    """Return hints (H, W, 3) that lie over what is only likely."""
+    if hints is None or likely is None:
+        return likely if hints is None else hints
+    return np.where(hints[..., 2:] > 0, hints, likely)
+
+
+def _own(
+    ab: np.ndarray, hints: np.ndarray | None, likely: np.ndarray | None
+) -> np.ndarray:
+    """Return the network's own ab, where it has mixed in what it was told."""
+    if hints is None or likely is None:
+        return ab
+    only = (likely[..., 2] > 0) & (hints == likely).all(axis=-1)
+    sure = np.where(only, likely[..., 2], 0)[..., None]
+    mine: np.ndarray = (ab - sure * likely[..., :2]) / (1 - sure)
+    return mine.astype(np.float32)
 
 
 def _displayable(hints: np.ndarray, lightness: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from colorize.errors import UsageError
 Size = tuple[int, int]  # (height, width) in pixels
 
 SHORT_SIDE = 256  # pixels the network sees in predicting, unless told otherwise
+MOST_VARIANTS = 8  # colourings of one picture
 NEARLY_GREY = 15.0  # colourfulness: below it BigColor (ECCV 2022) leaves pictures out
 OPTIMIZERS = ("rmsprop", "adam", "adamw", "sgd")  # Keras's, by its names
 SCHEDULES = ("constant", "cosine")

@@ -15,7 +15,7 @@ LAYERS = [  # from the bottom; a room is a file or a folder here
     ["config", "run_folder"],
     ["pictures"],
     ["models", "datasets"],
-    ["runtimes", "upsampling", "images", "hints"],
+    ["runtimes", "upsampling", "images", "hints", "references", "variants"],
     ["colorizer"],
     ["prediction", "training"],
     ["films"],

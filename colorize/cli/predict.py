@@ -37,6 +37,7 @@ from colorize.cli.shared import (
     size_option,
     verbosity_options,
 )
+from colorize.config import MOST_VARIANTS
 from colorize.errors import UsageError
 from colorize.pictures import finding, formats
 from colorize.prediction import MAX_MEMORY, shards
@@ -96,6 +97,19 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
     type=click.Path(path_type=Path),
     help="A folder with known colours, a.hints.json or a.hints.png for a.jpg, in the "
     "tree of the pictures; or the file of a single one.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    help="A colour picture whose colours are taken where it shows the same kind of "
+    "thing: the same day, the same uniform; or a folder of them, a.jpg for a.jpg.",
+)
+@click.option(
+    "--variants",
+    type=click.IntRange(1, MOST_VARIANTS),
+    metavar="N",
+    help="Write N colourings of each picture, a.1.jpg to a.N.jpg, decided otherwise "
+    "where the network is unsure; the first is the usual one.",
 )
 @click.option(
     "--compare",
@@ -206,6 +220,8 @@ def predict(
     colorize predict *.jpg coloured/
     colorize predict portrait.jpg coloured/portrait.png --saturation 1.2
     colorize predict portrait.jpg coloured/ --hint "0.5,0.8=navy"   # her dress was blue
+    colorize predict portrait.jpg coloured/ --variants 4         # to choose from
+    colorize predict scans/ coloured/ --reference uniform.jpg
     colorize predict scans/ sheets/ --compare          # to choose by looking
     colorize predict scans/ coloured/ --report done.jsonl --preserve-times
     colorize predict - - < grey.jpg > coloured.jpg
@@ -225,6 +241,10 @@ def predict(
         if flags.compare:
             options["format"] = "png"
         single = places.piped or (len(places.inputs) == 1 and total == 1)
+        options["variants"] = options["variants"] or 0
+        _check_told(options, piped=places.piped)
+        if not flags.compare:
+            total *= options["variants"] or 1
         options |= _hints(points, options["hints_folder"], single=single)
         model = model_path(named)
     with explained(lambda: "stopped; run the same command again for the rest"):
@@ -286,6 +306,15 @@ def _network(
             f"{named or 'default'}: this model takes no hints; train one that does "
             "by colorize train --model gamma"
         )
+    likely = {"reference": ["features"], "variants": ["logits", "features"]}
+    for name, needed in likely.items():
+        if options[name] and not set(needed) <= set(network.also):
+            raise UsageError(
+                f"--{name}: {named or 'default'} says nothing of what else a picture "
+                "could be; train a model that does by colorize train --model gamma"
+            )
+        if options[name] and not network.takes_hints:
+            raise UsageError(f"--{name}: {named or 'default'} takes no hints")
     if options["size"] and network.fixed:
         height, width = network.fixed
         raise UsageError(f"--size: {model} takes {height}x{width} and nothing else")
@@ -335,6 +364,21 @@ def _hints(
     if not single:
         raise UsageError(f"--hints {folder}: a file is for one picture; name a folder")
     return {"hints": hints.joined(hints.read(folder), typed), "hints_folder": None}
+
+
+def _check_told(options: dict[str, Any], *, piped: bool) -> None:
+    """Raise UsageError for a reference that is not there, or variants of a stream."""
+    reference = options["reference"]
+    if reference is not None and not reference.exists():
+        raise UsageError(f"--reference {reference}: no such file or folder")
+    if piped and options["variants"]:
+        raise UsageError("--variants does not go with -, a single picture")
+    if piped and reference is not None and reference.is_dir():
+        raise UsageError(f"--reference {reference}: name a picture, for a single one")
+    if reference is not None and not reference.is_dir():
+        from colorize import references
+
+        references.read(reference)
 
 
 class _Flags(NamedTuple):
@@ -524,14 +568,15 @@ def _predict_files(
 ) -> int:
     """Colour files, or what is asked for instead; return how many failed."""
     from colorize.prediction import contact_sheets, pipeline
-    from colorize.prediction.places import is_file_name, plan
+    from colorize.prediction.places import is_file_name, plan, several
 
     target = places.target
 
     def jobs(*, films: bool) -> Iterator["Job"]:
-        for job in plan(places.sources, target, settings.format, part):
-            if formats.is_film(job.input.name) == films:
-                yield job
+        planned = plan(places.sources, target, settings.format, part)
+        those = (job for job in planned if formats.is_film(job.input.name) == films)
+        numbered = 0 if films or flags.compare else settings.variants
+        yield from several(those, numbered)
 
     def outcomes() -> Generator["Job"]:
         way = contact_sheets.compare if flags.compare else pipeline.predict

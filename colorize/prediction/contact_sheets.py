@@ -23,7 +23,7 @@ COMPARED_SATURATIONS = (0.5, 0.75, 1.0, 1.25, 1.5)
 def compare(
     colorizer: Colorizer, jobs: Iterable[Job], settings: Settings
 ) -> Generator[Job]:
-    """Write a contact sheet of each picture over network sizes and saturations.
+    """Write a contact sheet of each picture over sizes, saturations and variants.
 
     Args:
         colorizer: the model.
@@ -53,7 +53,7 @@ def _write_comparison(
     colorizer: Colorizer, job: Job, settings: Settings
 ) -> tuple[str, ...]:
     """Write the sheet of one picture; return what went otherwise than asked."""
-    picture = steps.open_picture(job.input, settings)
+    _, picture = steps.open_input(job, settings)
     page = picture.pages[0]
     small = reading.page_of(sheets.thumbnail(page.rgb(), sheets.SIDE))
     rows: list[list[np.ndarray]] = []
@@ -61,17 +61,20 @@ def _write_comparison(
     for size in COMPARED_SIZES:
         colors = steps.color(colorizer, picture, steps.read(picture, size), size)
         warnings += colors.warnings
-        rows.append(
-            [
-                np.concatenate(list(painted(small, saturation * colors.ab[0], bits=8)))
-                for saturation in COMPARED_SATURATIONS
-            ]
-        )
+        shown = [saturation * colors.ab[0] for saturation in COMPARED_SATURATIONS]
+        for number in range(1, settings.variants):
+            other = replace(picture, variant=(number, settings.variants))
+            colors = steps.color(colorizer, other, steps.read(picture, size), size)
+            shown.append(settings.saturation * colors.ab[0])
+        rows.append([np.concatenate(list(painted(small, ab, bits=8))) for ab in shown])
     files.make_folder(job.output.parent)
     sheets.save(
         sheets.contact_sheet(
             rows,
-            [f"--saturation {s:g}" for s in COMPARED_SATURATIONS],
+            [
+                *(f"--saturation {s:g}" for s in COMPARED_SATURATIONS),
+                *(f"variant {number}" for number in range(2, settings.variants + 1)),
+            ],
             labels=[f"--size {size}" for size in COMPARED_SIZES],
             title=job.name,
         ),

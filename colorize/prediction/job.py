@@ -14,6 +14,7 @@ from colorize.errors import ColorizeError
 from colorize.hints import Hints
 from colorize.pictures import MAX_MEGAPIXELS, metadata, reading, writing
 from colorize.prediction import MAX_MEMORY
+from colorize.references import Reference
 from colorize.runtimes import Network
 
 
@@ -31,6 +32,8 @@ class Settings:
         preserve_times: whether a copy gets the dates of its original.
         hints: of the only picture; None for none.
         hints_folder: where the hints of each picture are found by its name.
+        reference: a colour picture, or a folder of them by name; None for none.
+        variants: how many colourings of each picture are written, numbered; 0 for one.
         runtime: what runs the network, for the report.
         provenance: what a copy says about the making of its colours; None for nothing.
         max_megapixels: a page with more is refused.
@@ -46,6 +49,8 @@ class Settings:
     preserve_times: bool = False
     hints: Hints | None = None
     hints_folder: Path | None = None
+    reference: Path | None = None
+    variants: int = 0
     runtime: str = ""
     provenance: metadata.Provenance | None = None
     max_megapixels: float = MAX_MEGAPIXELS
@@ -71,6 +76,8 @@ class Job:
         size: short side that the network saw, in pixels.
         runtime: what ran the network.
         hints: the files and points that it was told.
+        reference: the file whose colours were taken.
+        variant: which of several colourings it is, from 1; 0 for the only one.
         in_colour: whether the input is a colour picture already.
         seconds: from the start of reading to the end of writing, waiting included.
     """
@@ -89,8 +96,14 @@ class Job:
     size: int = 0
     runtime: str = ""
     hints: tuple[str, ...] = ()
+    reference: str = ""
+    variant: int = 0
     in_colour: bool = False
     seconds: float = 0.0
+
+    def told_variant(self, settings: Settings) -> str:
+        """Return which colouring of how many it is; empty for the usual one."""
+        return f"{self.variant}/{settings.variants}" if self.variant > 1 else ""
 
     @property
     def planned(self) -> bool:
@@ -153,12 +166,26 @@ class Job:
 
 
 def with_hints(
-    provenance: metadata.Provenance, hints: Hints | None
+    provenance: metadata.Provenance,
+    hints: Hints | None,
+    reference: Reference | None = None,
+    variant: str = "",
 ) -> metadata.Provenance:
-    """Return what a copy says of its making, with the hints."""
-    if hints is None:
-        return provenance
-    parameters = f"{provenance.parameters} hints={hints.digest}"
+    """Return what a copy says of its making, with what the network was told.
+
+    Args:
+        provenance: of all copies.
+        hints: of the picture.
+        reference: of the picture.
+        variant: which colouring of how many, as in `2/4`; empty for the usual one.
+    """
+    parameters = provenance.parameters
+    if hints is not None:
+        parameters += f" hints={hints.digest}"
+    if reference is not None:
+        parameters += f" reference={reference.digest}"
+    if variant:
+        parameters += f" variant={variant}"
     return replace(provenance, parameters=parameters)
 
 
@@ -173,7 +200,7 @@ def _changed(output: Path, parameters: str) -> str:
     )
     changed = [
         f"{name} {was.get(name, 'none')}"
-        for name in ("saturation", "hints")
+        for name in ("saturation", "hints", "reference", "variant")
         if was.get(name) != now.get(name)
     ]
     return ", ".join(changed)

@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from colorize import files
@@ -218,3 +219,24 @@ def _plan_folder(
         shown = f"{name}/{picture}" if name else picture
         output = target / name / picture
         yield Job(shown, folder / picture, output, "failed", reason)
+
+
+def several(jobs: Iterator[Job], variants: int) -> Iterator[Job]:
+    """Make of each job one for each colouring, `a.jpg` becoming `a.1.jpg` and so on.
+
+    Args:
+        jobs: from `plan`.
+        variants: how many; 0 for the jobs as they are.
+
+    Yields:
+        The jobs; one that has failed already only once.
+    """
+    for job in jobs:
+        if not (variants and job.planned):
+            yield job
+            continue
+        for number in range(1, variants + 1):
+            stem = job.output.stem.removesuffix(finding.COPY)
+            ending = job.output.name.removeprefix(stem)
+            name = f"{stem}.{number}{ending}"
+            yield replace(job, output=job.output.with_name(name), variant=number)

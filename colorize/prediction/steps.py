@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from colorize import hints
+from colorize import hints, references
 from colorize.colorizer import Colorizer, painted, seen_at
 from colorize.errors import ColorizeError
 from colorize.hints import Hints
@@ -41,6 +41,9 @@ class Picture:
             by strip.
         canvas: of these, for the painted pixels.
         hints: of the first page.
+        reference: whose colours are taken.
+        variant: number of its colouring, from 0, and of how many.
+        likely: which colouring it is, as its copy says.
     """
 
     pages: Sequence[reading.Page]
@@ -49,6 +52,9 @@ class Picture:
     bytes: int
     canvas: int
     hints: Hints | None = None
+    reference: references.Reference | None = None
+    variant: tuple[int, int] = (0, 1)
+    likely: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -108,6 +114,17 @@ def find_hints(job: Job, settings: Settings) -> Hints | None:
     return hints.joined(hints.find(settings.hints_folder, job.name), settings.hints)
 
 
+def find_reference(job: Job, settings: Settings) -> references.Reference | None:
+    """Return the picture whose colours a picture is to take.
+
+    Raises:
+        ColorizeError: it is no colour picture.
+    """
+    if settings.reference is None:
+        return None
+    return references.find(settings.reference, job.name)
+
+
 def compare_with_output(job: Job, settings: Settings) -> Job:
     """Return a job, skipped or failed where its output is there and is not to change.
 
@@ -117,7 +134,12 @@ def compare_with_output(job: Job, settings: Settings) -> Job:
     """
     parameters = ""
     if settings.provenance is not None and job.output.exists():
-        made = with_hints(settings.provenance, find_hints(job, settings))
+        made = with_hints(
+            settings.provenance,
+            find_hints(job, settings),
+            find_reference(job, settings),
+            job.told_variant(settings),
+        )
         parameters = made.parameters
     return job.compared_with_output(overwrite=settings.overwrite, parameters=parameters)
 
@@ -144,6 +166,12 @@ def open_input(job: Job, settings: Settings) -> tuple[Job, Picture]:
         job = replace(job, hints=picture_hints.sources)
         if len(picture.pages) > 1:
             job = job.warned(f"hints for the first of its {len(picture.pages)} pages")
+    if (reference := find_reference(job, settings)) is not None:
+        picture = replace(picture, reference=reference)
+        job = replace(job, reference=reference.source)
+    if job.variant:
+        variant = (job.variant - 1, settings.variants)
+        picture = replace(picture, variant=variant, likely=job.told_variant(settings))
     job = replace(
         job,
         pages=len(picture.pages),
@@ -210,6 +238,13 @@ def _hint_arrays(
     return arrays
 
 
+def _told(
+    colorizer: Colorizer, picture: Picture, small: Sequence[np.ndarray]
+) -> list[np.ndarray | None]:
+    """Return what is likely of each page, by a reference or for another colouring."""
+    return [colorizer.likely(one, picture.reference, *picture.variant) for one in small]
+
+
 def color_together(
     colorizer: Colorizer,
     pictures: Sequence[Picture],
@@ -230,7 +265,13 @@ def color_together(
     """
     levels = [one for pages in small for one in pages]
     arrays = [_hint_arrays(*both) for both in zip(pictures, small, strict=True)]
-    ab = iter(colorizer.batch_ab(levels, [one for pages in arrays for one in pages]))
+    likely = [
+        one
+        for both in zip(pictures, small, strict=True)
+        for one in _told(colorizer, *both)
+    ]
+    hinted = [one for pages in arrays for one in pages]
+    ab = iter(colorizer.batch_ab(levels, hinted, likely))
     return [[next(ab) for _ in pages] for pages in small]
 
 
@@ -250,8 +291,11 @@ def color(
     """
     with contextlib.suppress(MemoryError):
         # All pages at once, for the sums that they have beside other pictures.
-        return Colors(colorizer.batch_ab(small, _hint_arrays(picture, small)), size)
-    smaller, ab = size, []
+        likely = _told(colorizer, picture, small)
+        ab = colorizer.batch_ab(small, _hint_arrays(picture, small), likely)
+        return Colors(ab, size)
+    smaller = size
+    ab = []
     for page, levels in zip(picture.pages, small, strict=True):
         if smaller < size:
             levels = _shrunk(page, smaller)
@@ -259,7 +303,8 @@ def color(
             try:
                 first = page is picture.pages[0]
                 arrays = _hint_arrays(picture, [levels]) if first else None
-                ab += colorizer.batch_ab([levels], arrays)
+                likely = _told(colorizer, picture, [levels])
+                ab += colorizer.batch_ab([levels], arrays, likely)
                 break
             except MemoryError:
                 smaller //= 2
@@ -300,7 +345,9 @@ def write(
     lost: list[str] = []
     damaged: list[list[str]] = []
     provenance = settings.provenance
-    provenance = provenance and with_hints(provenance, picture.hints)
+    provenance = provenance and with_hints(
+        provenance, picture.hints, picture.reference, picture.likely
+    )
     pages = picture.pages
     if picture.suffix != ".tif" and len(pages) > 1:
         lost.append(f"only the first of its {len(pages)} pages")
@@ -350,6 +397,9 @@ def predict_bytes(
     picture = open_picture(data, settings)
     if settings.hints is not None:
         picture = replace(picture, hints=settings.hints)
+    if settings.reference is not None:
+        reference = references.read(settings.reference)
+        picture = replace(picture, reference=reference)
     colors = color(colorizer, picture, read(picture, settings.size), settings.size)
     file = io.BytesIO()
     lost = write(file, picture, colors.ab, settings)

@@ -31,7 +31,8 @@ KEY = "colorize"  # what our metadata is under, in an exported file
 MAX_BYTES = 1 << 30  # of an exported file
 MAX_SIDE = 8192
 HINT_CHANNELS = 3  # channels of hints: a, b and how sure they are
-OTHER_OUTPUTS = ("logits", "features")  # beside ab, of networks that have them
+LOGITS, FEATURES = "logits", "features"
+OTHER_OUTPUTS = (LOGITS, FEATURES)  # beside ab, of networks that have them
 
 
 class Network(Protocol):

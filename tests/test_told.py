@@ -1,0 +1,148 @@
+"""A reference picture and other colourings: what the network is told half sure."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from colorize import color, models, references, variants
+from colorize.cli import cli
+from colorize.colorizer import Colorizer
+from colorize.models import saved
+from colorize.pictures import reading
+from colorize.runtimes.keras import KerasNetwork
+
+
+@pytest.fixture(scope="module")
+def hinted():
+    """A network that takes hints, of random weights."""
+    return models.find("gamma").build(width=4, hints=True)
+
+
+@pytest.fixture(scope="module")
+def file(hinted, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "hinted.keras"
+    saved.save_model(hinted, path)
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path, draw):
+    path = tmp_path / "photos" / "a.png"
+    path.parent.mkdir()
+    Image.fromarray(color.grey(color.lightness(draw(64, 96)))).save(path)
+    return path
+
+
+@pytest.fixture
+def reference(tmp_path, draw):
+    path = tmp_path / "colour.png"
+    Image.fromarray(draw(64, 96)).save(path)
+    return path
+
+
+def predict(*arguments):
+    return CliRunner().invoke(cli, ["predict", *map(str, arguments), "--size", "64"])
+
+
+def test_a_picture_that_is_its_own_reference_is_told_its_own_colours(draw):
+    rgb = draw(64, 64)
+    features = np.random.default_rng(0).normal(size=(4, 4, 8)).astype(np.float32)
+    likely = references.hints(features, rgb, features)
+    assert likely.shape == (64, 64, 3)
+    cells = color.rgb_to_lab(rgb)[..., 1:].reshape(4, 16, 4, 16, 2).mean((1, 3))
+    np.testing.assert_allclose(likely[8::16, 8::16, :2], cells, atol=1e-3)
+    assert (likely[..., 2] == references.SURE).all()
+
+
+def test_what_is_not_alike_tells_nothing(draw):
+    made = np.random.default_rng(0).normal(size=(2, 4, 4, 256)).astype(np.float32)
+    assert not references.hints(made[0], draw(64, 64), made[1])[..., 2].any()
+
+
+def test_other_colourings_are_the_likely_ones_and_the_same_every_time():
+    bins = color.ab_bins()
+    logits = np.full((16, 16, len(bins)), -20, np.float32)
+    for ab, height in (((0, 0), 2), ((40, 40), 1), ((0, -40), 0)):
+        logits[..., (bins == ab).all(1).argmax()] = height
+    features = np.random.default_rng(0).normal(size=(4, 4, 8))
+    first, second = variants.hints(logits, features, 3)
+    assert first[0, 0, 0] > second[0, 0, 0] and second[0, 0, 1] < first[0, 0, 1]
+    again = variants.hints(logits, features, 3)
+    np.testing.assert_array_equal(again, (first, second))
+
+
+def test_what_the_network_was_told_half_sure_is_not_pasted_in():
+    class Pasting:
+        """A network that answers 10, and mixes hints in as gamma does."""
+
+        stride, size, fixed = 16, 64, None
+
+        def __call__(self, lightness, hints=None):
+            ab = np.full((*lightness.shape[:3], 2), 10, np.float32)
+            return ab + hints[..., 2:] * (hints[..., :2] - ab)
+
+    levels = np.full((32, 32), 30000, np.uint16)
+    likely = np.zeros((32, 32, 3), np.float32)
+    likely[:16] = (-5, 5, 0.5)
+    hint = np.zeros_like(likely)
+    hint[:8] = (-3, 3, 1)
+    (ab,) = Colorizer(Pasting()).batch_ab([levels], [hint], [likely])
+    np.testing.assert_allclose(ab[8:], 10, atol=1e-4)
+    np.testing.assert_allclose(ab[:8, :, 0], -3, atol=0.1)
+
+
+def test_python_gives_several_colourings_and_the_first_is_the_usual_one(hinted, draw):
+    colorizer = Colorizer(KerasNetwork(hinted))
+    rgb = draw(64, 96)
+    several = colorizer.colorize(rgb, size=64, variants=3, reference=draw(64, 64))
+    assert len(several) == 3
+    usual = colorizer.colorize(rgb, size=64, reference=draw(64, 64))
+    np.testing.assert_array_equal(several[0], usual)
+    with pytest.raises(ValueError, match="variants must be from 1"):
+        colorizer.colorize(rgb, variants=0)
+
+
+def test_variants_are_numbered_and_the_first_is_what_predict_writes(
+    file, photo, tmp_path
+):
+    out = tmp_path / "out"
+    flags = ("--model", file, "--no-provenance")
+    result = predict(photo, out, *flags, "--variants", 2)
+    assert not result.exit_code, result.output
+    assert {p.name for p in out.glob("*.png")} == {"a.1.png", "a.2.png"}
+    assert not predict(photo, tmp_path / "one", *flags).exit_code
+    usual = (tmp_path / "one" / "a.png").read_bytes()
+    assert (out / "a.1.png").read_bytes() == usual
+
+
+def test_a_reference_is_reported_and_another_one_makes_a_copy_again(
+    file, photo, reference, tmp_path
+):
+    out, report = tmp_path / "out", tmp_path / "report.jsonl"
+    command = (photo, out, "--model", file)
+    assert not predict(*command).exit_code
+    likely = (*command, "--reference", reference, "--report", report)
+    for outcome in ("coloured", "skipped"):
+        result = predict(*likely)
+        assert not result.exit_code, result.output
+        line = json.loads(report.read_text())
+        assert line["outcome"] == outcome
+        assert ("made again" in result.output) == (outcome == "coloured")
+    assert "made again: it was made with reference" in predict(*command).output
+
+
+def test_references_that_cannot_be_taken_are_named(file, photo, tmp_path):
+    flags = ("--model", file, "--reference")
+    for path, words in ((tmp_path / "none.png", "no such file"), (photo, "colour")):
+        result = predict(photo, tmp_path / "out", *flags, path)
+        assert result.exit_code and words in result.output
+        assert "Traceback" not in result.output
+
+
+def test_a_folder_of_references_is_looked_in_by_name(photo, reference):
+    assert references.find(photo.parent.parent, "colour.jpg").source == "colour.png"
+    assert references.find(photo.parent.parent, "b.jpg") is None
+    assert reading.Document(reference).page().rgb().shape == (64, 96, 3)
