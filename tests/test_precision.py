@@ -1,7 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from colorize.runtimes import precision
+from colorize.runtimes import precision, processor
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,6 @@ def test_bfloat16_is_chosen_where_it_is_multiplied(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(precision, "_cpu_flags", lambda: instructions)
+    monkeypatch.setattr(processor, "_cpu_flags", lambda: instructions)
     assert precision.choose()[0] == policy
     assert precision.choose("mixed_float16") == ("mixed_float16", "as asked")

@@ -322,7 +322,7 @@ def test_a_fault_of_the_program_costs_one_picture_and_is_told(
     colorizer, grey_photos, tmp_path, monkeypatch
 ):
     class Faulty:
-        def batch_ab(self, small, hints=None):
+        def batch_ab(self, small, hints=None, likely=None):
             if any(levels.shape[1] == 46 for levels in small):  # that of a.png
                 raise KeyError("a mistake")
             return colorizer.batch_ab(small)
@@ -346,7 +346,7 @@ def test_many_pages_do_not_hold_many_files_open(colorizer, tmp_path):
     most = 0
 
     class Watching:
-        def batch_ab(self, small, hints=None):
+        def batch_ab(self, small, hints=None, likely=None):
             nonlocal most
             most = max(most, len(os.listdir("/proc/self/fd")) - open_before)
             return colorizer.batch_ab(small)
@@ -370,7 +370,7 @@ class Forgetful:
     def __init__(self, colorizer, most):
         self.colorizer, self.most = colorizer, most
 
-    def batch_ab(self, small, hints=None):
+    def batch_ab(self, small, hints=None, likely=None):
         if sum(levels.size for levels in small) > self.most:
             raise MemoryError("no memory")
         return self.colorizer.batch_ab(small)

@@ -105,6 +105,7 @@ def test_python_gives_several_colourings_and_the_first_is_the_usual_one(hinted, 
         colorizer.colorize(rgb, variants=0)
 
 
+@pytest.mark.slow
 def test_variants_are_numbered_and_the_first_is_what_predict_writes(
     file, photo, tmp_path
 ):
@@ -118,6 +119,7 @@ def test_variants_are_numbered_and_the_first_is_what_predict_writes(
     assert (out / "a.1.png").read_bytes() == usual
 
 
+@pytest.mark.slow
 def test_a_reference_is_reported_and_another_one_makes_a_copy_again(
     file, photo, reference, tmp_path
 ):

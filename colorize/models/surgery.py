@@ -32,6 +32,19 @@ def encoder(model: keras.Model) -> keras.Model:
     return keras.Model(inputs, network.get_layer(ENCODED).output)
 
 
+def is_gamma(model: keras.Model) -> bool:
+    """Return whether a model chooses among colours and shows its encoder's features.
+
+    Names alone prove nothing of a file from elsewhere, so shapes are looked at, too.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    tensors = [
+        getattr(layers.get(name), "output", None) if name in layers else None
+        for name in ("logits", FEATURES)
+    ]
+    return all(tensor is not None and len(tensor.shape) == 4 for tensor in tensors)
+
+
 def amplifies(model: keras.Model) -> bool:
     """Return whether a model tunes what another says, which is a part of it."""
     return any(layer.name == BASE for layer in model.layers)

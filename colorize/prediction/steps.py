@@ -242,6 +242,8 @@ def _told(
     colorizer: Colorizer, picture: Picture, small: Sequence[np.ndarray]
 ) -> list[np.ndarray | None]:
     """Return what is likely of each page, by a reference or for another colouring."""
+    if picture.reference is None and not picture.variant[0]:
+        return [None] * len(small)
     return [colorizer.likely(one, picture.reference, *picture.variant) for one in small]
 
 

@@ -60,9 +60,7 @@ class KerasNetwork:
         self.stride = saved.stride_of(model)
         self.takes_hints = surgery.takes_hints(model)
         fast = surgery.in_policy(model, policy)
-        self._all = {
-            n: x for n, x in surgery.outputs(fast).items() if len(x.shape) == 4
-        }
+        self._all = surgery.outputs(fast) if surgery.is_gamma(fast) else {}
         self.also = tuple(name for name in OTHER_OUTPUTS if name in self._all)
         self._fast = fast
         self._several: Callable[..., dict[str, Any]] | None = None
