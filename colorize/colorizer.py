@@ -62,6 +62,9 @@ class Colorizer:
         self.network = network
         self.size = network.size
         self.stride = network.stride
+        # The last reference: as the network sees it, and its features.
+        self._referred: tuple[references.Reference, np.ndarray, np.ndarray] | None
+        self._referred = None
 
     def _fitted(self, lightness: np.ndarray) -> np.ndarray:
         """L (H, W), made smaller where the network takes one size that it exceeds."""
@@ -183,12 +186,14 @@ class Colorizer:
         Raises:
             ColorizeError: the network gives no features.
         """
-        page = reference.page
-        small = page.shrunk(*seen_at(page, self.size))
-        features, of_reference = (
-            self._seen(one, runtimes.FEATURES)[0] for one in (levels, small)
-        )
-        shown = references.shown(page, *small.shape)
+        if self._referred is None or self._referred[0] is not reference:
+            page = reference.page
+            small = page.shrunk(*seen_at(page, self.size))
+            (of_reference,) = self._seen(small, runtimes.FEATURES)
+            shown = references.shown(page, *small.shape)
+            self._referred = reference, shown, of_reference
+        _, shown, of_reference = self._referred
+        (features,) = self._seen(levels, runtimes.FEATURES)
         likely = references.hints(features, shown, of_reference)
         return likely[: levels.shape[0], : levels.shape[1]]
 

@@ -23,6 +23,7 @@ from colorize.errors import ColorizeError, UsageError
 
 RUNS = Path("runs")
 MODEL = "model.keras"
+MODEL_WEIGHTS = "model.weights.h5"  # in a `.keras` file
 CONFIG = "config.toml"
 BASE = "base.keras"
 LOCK = ".lock"

@@ -228,6 +228,41 @@ def test_what_was_stopped_goes_on_to_the_same_film(
     assert again.outcome == "skipped"
 
 
+def test_a_preview_that_was_stopped_goes_on(draw_film, tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "_FRAMES", 10)
+    film = draw_film(frames=100)
+    how = replace(STILL, preview=2.0)
+    whole = color(film, tmp_path / "whole.mkv", how=how)
+
+    class Stopped(BaseException):
+        pass
+
+    counted = []
+
+    def count(total):
+        counted.append(total)
+        if len(counted) == 35:
+            raise Stopped
+
+    job = Job(film.name, film, tmp_path / "out.mkv")
+    with pytest.raises(Stopped):
+        coloring.color(Colorizer(ByLight()), job, Settings(size=32), how, count)
+    done = color(film, tmp_path / "out.mkv", how=how)
+    assert done.frames == whole.frames
+    for ours, theirs in zip(frames(done.output), frames(whole.output), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_a_film_loses_or_does_not_heed_is_said(draw_film, tmp_path):
+    deep = draw_film("deep.mkv", frames=2, format="yuv420p12le")
+    assert "12 bits became 10" in color(deep, tmp_path / "a.mkv").warnings
+    rgb = draw_film("rgb.mkv", frames=2, format="bgr0")
+    (warning,) = color(rgb, tmp_path / "b.mkv").warnings
+    assert "RGB became luma and chroma" in warning
+    done = color(draw_film(frames=2), tmp_path / "c.mkv", hints_folder=tmp_path)
+    assert any("for pictures" in warning for warning in done.warnings)
+
+
 def test_other_settings_begin_anew(draw_film, tmp_path):
     film = draw_film()
     folder = tmp_path / ".out.mkv.parts"

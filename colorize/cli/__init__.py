@@ -4,7 +4,7 @@ The only room that knows click and tqdm. TensorFlow is imported inside the comma
 help and usage errors answer at once.
 
 Files import in this order: shared, blend, evaluate, export, lists, predict_films,
-predict, serve, train_display, train. May import: everything.
+predict_results, predict, serve, train_display, train. May import: everything.
 """
 
 import contextlib

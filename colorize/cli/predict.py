@@ -2,30 +2,26 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import sys
-import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from colorize import files, run_folder
 from colorize.cli.predict_films import FilmFlags, color_films
+from colorize.cli.predict_results import Flags, Results
 from colorize.cli.shared import (
     advancing,
     check_finite,
     check_target,
-    complain,
     explained,
     json_option,
     max_megapixels_option,
-    mention,
-    minding,
     model_option,
     model_path,
     precision_option,
@@ -39,6 +35,7 @@ from colorize.cli.shared import (
 )
 from colorize.config import MOST_VARIANTS
 from colorize.errors import UsageError
+from colorize.films import codecs
 from colorize.pictures import finding, formats
 from colorize.prediction import MAX_MEMORY, shards
 
@@ -143,7 +140,7 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
 )
 @click.option(
     "--video-codec",
-    type=click.Choice(["h264", "hevc", "av1", "vp9", "ffv1", "prores"]),
+    type=click.Choice(list(codecs.CODECS)),
     help="Of films  [h264; vp9 in WebM]",
 )
 @click.option(
@@ -206,11 +203,11 @@ def predict(
     max_memory: float,
     **options: Any,
 ) -> None:
-    """Colour pictures, or all pictures of a folder, into OUTPUT.
+    """Colour pictures and films, or all of a folder, into OUTPUT.
 
-    INPUT is a picture or a folder, which is searched recursively and whose tree is
-    mirrored; of several, folders keep their names in OUTPUT. OUTPUT is a folder, or for
-    a single picture a file; left out, a.jpg becomes a.colorized.jpg beside it.
+    INPUT is a picture, a film or a folder, which is searched recursively and whose tree
+    is mirrored; of several, folders keep their names in OUTPUT. OUTPUT is a folder, or
+    for a single picture a file; left out, a.jpg becomes a.colorized.jpg beside it.
 
     The originals are not touched; colour pictures count as grey ones. Pictures that
     OUTPUT holds already are skipped, so a stopped command goes on when it is run again.
@@ -226,7 +223,7 @@ def predict(
     colorize predict scans/ coloured/ --report done.jsonl --preserve-times
     colorize predict - - < grey.jpg > coloured.jpg
     """  # noqa: D301
-    flags = _Flags(**{name: options.pop(name) for name in _Flags._fields})
+    flags = Flags(**{name: options.pop(name) for name in Flags._fields})
     film_flags = FilmFlags(**{name: options.pop(name) for name in FilmFlags._fields})
     with explained():
         check_finite({**options, "max_memory": max_memory})
@@ -243,8 +240,6 @@ def predict(
         single = places.piped or (len(places.inputs) == 1 and total == 1)
         options["variants"] = options["variants"] or 0
         _check_told(options, piped=places.piped)
-        if not flags.compare:
-            total *= options["variants"] or 1
         options |= _hints(points, options["hints_folder"], single=single)
         model = model_path(named)
     with explained(lambda: "stopped; run the same command again for the rest"):
@@ -306,8 +301,8 @@ def _network(
             f"{named or 'default'}: this model takes no hints; train one that does "
             "by colorize train --model gamma"
         )
-    likely = {"reference": ["features"], "variants": ["logits", "features"]}
-    for name, needed in likely.items():
+    needs = {"reference": ["features"], "variants": ["logits", "features"]}
+    for name, needed in needs.items():
         if options[name] and not set(needed) <= set(network.also):
             raise UsageError(
                 f"--{name}: {named or 'default'} says nothing of what else a picture "
@@ -381,16 +376,6 @@ def _check_told(options: dict[str, Any], *, piped: bool) -> None:
         references.read(reference)
 
 
-class _Flags(NamedTuple):
-    """What is done beside, or instead of, writing copies."""
-
-    compare: bool
-    dry_run: bool
-    report: Path | None
-    sheet: Path | None
-    as_json: bool
-
-
 def _is_stream(name: str) -> bool:
     """Return whether a name stands for a stream, as `-` and `<(command)` do."""
     path = Path(name)
@@ -459,7 +444,7 @@ class _Places:
 
 
 def _check_stream(
-    places: _Places, flags: _Flags, options: dict[str, Any], shard: str | None
+    places: _Places, flags: Flags, options: dict[str, Any], shard: str | None
 ) -> None:
     """Raise UsageError for what makes no sense where a picture is piped through."""
     asked = {**flags._asdict(), "shard": shard}
@@ -490,7 +475,7 @@ def _is_terminal() -> bool:
 
 
 def _check_files(
-    places: _Places, flags: _Flags, format: str, part: tuple[int, int]
+    places: _Places, flags: Flags, format: str, part: tuple[int, int]
 ) -> int:
     """Check what is named, before anything slow; return how many pictures there are.
 
@@ -515,7 +500,7 @@ def _check_files(
             say(f"not taken: {', '.join(counts)}")
 
 
-def _check_sheet_and_report(places: _Places, flags: _Flags) -> None:
+def _check_sheet_and_report(places: _Places, flags: Flags) -> None:
     """Raise UsageError where a sheet or a report might replace a picture."""
     if (sheet := flags.sheet) is not None:
         formats.suffix_of(sheet)
@@ -561,7 +546,7 @@ def _predict_files(
     colorizer: "Colorizer",
     places: _Places,
     settings: "Settings",
-    flags: _Flags,
+    flags: Flags,
     film_flags: FilmFlags,
     part: tuple[int, int],
     total: int,
@@ -585,15 +570,18 @@ def _predict_files(
         if not flags.compare:
             yield from color_films(colorizer, jobs(films=True), settings, film_flags)
 
+    if (flags.dry_run or flags.compare) and any(jobs(films=True)):
+        say("films are left out of this")
     if flags.dry_run:
         _survey(colorizer, jobs(films=False), settings, flags.as_json, total)
         return 0
     if not is_file_name(target):
         files.make_folder(target)
         finding.mark_as_copies(target, settings.runtime)
-    results = _Results(target, flags)
+    results = Results(target, flags)
     with contextlib.closing(outcomes()) as done:
-        results.collect(done, total)
+        copies = 1 if flags.compare else settings.variants or 1
+        results.collect(done, total * copies)
     if flags.sheet is not None and results.first:
         contact_sheets.write_sheet(results.first, flags.sheet)
     return results.counts["failed"]
@@ -615,82 +603,3 @@ def _survey(
         print_json(dataclasses.asdict(result))
     else:
         click.echo(result.describe())
-
-
-class _Results:
-    """What becomes of pictures, as it is shown, reported and counted.
-
-    Attributes:
-        counts: pictures by outcome, and those with warnings.
-        first: of those that were coloured, for a contact sheet.
-    """
-
-    def __init__(self, target: Path, flags: _Flags) -> None:
-        self.counts = dict.fromkeys(
-            ("coloured", "skipped", "failed", "with warnings"), 0
-        )
-        self.first: list[Job] = []
-        self._target = target
-        self._flags = flags
-        self._lines: list[dict[str, Any]] = []
-        self._report: IO[str] | None = None
-        self._begun = time.monotonic()
-
-    def collect(self, done: Iterable["Job"], total: int) -> None:
-        """Show each picture that is done, and in the end how many there were."""
-        report = self._flags.report
-        with contextlib.ExitStack() as stack:
-            if report is not None:
-                files.make_folder(report.parent)
-                self._report = stack.enter_context(
-                    open(report, "w", encoding="utf-8", errors="surrogateescape")
-                )
-            bar = stack.enter_context(progress_bar(total, "colouring"))
-            try:
-                for job in minding(done):
-                    bar.update()
-                    self._note(job)
-            finally:
-                bar.close()
-                self._conclude()
-
-    def _note(self, job: "Job") -> None:
-        from colorize.prediction.contact_sheets import SHEET_PICTURES
-
-        self.counts[job.outcome] += 1
-        self.counts["with warnings"] += bool(job.warnings)
-        if self._report is not None:
-            print(json.dumps(job.as_json()), file=self._report, flush=True)
-        if self._flags.as_json:
-            self._lines.append(job.as_json())
-        pictured = job.outcome != "failed" and not formats.is_film(job.input.name)
-        if pictured and len(self.first) < SHEET_PICTURES:
-            self.first.append(job)
-        if job.reason:
-            complain(f"{job.name}: {job.outcome}: {job.reason}")
-        else:
-            by = f", by {job.runtime}" if job.runtime else ""
-            mention(f"{job.name}: {job.outcome}: {job.output}, {job.seconds:.1f} s{by}")
-        for warning in job.warnings:
-            say(f"{job.name}: {job.outcome}: {warning}")
-        if job.fault:
-            complain(job.fault)
-
-    def _conclude(self) -> None:
-        seconds = time.monotonic() - self._begun
-        width = max(map(len, self.counts))
-        for outcome, count in self.counts.items():
-            if count:
-                say(f"{outcome:{width}} {count:>9,}")
-        if not any(self.counts.values()):
-            say("nothing done")
-        say(f"in {seconds:.0f} s; see {self._flags.report or self._target}")
-        if self._flags.as_json:
-            print_json(
-                {
-                    "output": str(self._target),
-                    "counts": {k.replace(" ", "_"): n for k, n in self.counts.items()},
-                    "seconds": seconds,
-                    "pictures": self._lines,
-                }
-            )

@@ -5,7 +5,6 @@ May import: all but page and cli.
 """
 
 import contextlib
-import hashlib
 import importlib
 import json
 import warnings
@@ -193,7 +192,7 @@ def _description(
         "fixed_size": fixed,
         "precision": precision,
         "licence": SHIPPED_LICENCE if source == run_folder.SHIPPED else NOT_STATED,
-        "source_sha256": hashlib.sha256(model_file.read_bytes()).hexdigest(),
+        "source_sha256": run_folder.sha256(model_file),
     }
 
 

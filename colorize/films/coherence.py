@@ -33,14 +33,12 @@ class Look:
         grey: (h, w) uint8 of it.
         levels: (h', w') uint16, what the network may see of it.
         ab: (h, w, 2) in Lab units, once known.
-        first: whether a shot begins with it.
     """
 
     frame: Frame
     grey: np.ndarray
     levels: np.ndarray
     ab: np.ndarray = field(init=False)
-    first: bool = False
 
 
 @dataclass(frozen=True)

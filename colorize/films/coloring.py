@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from colorize import files
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.films import joining, segments, sources
+from colorize.films import codecs, joining, segments, sources
 from colorize.films.chroma import Chroma
 from colorize.films.coherence import Coherence, Look
 from colorize.films.sources import Film, Frame
@@ -28,7 +27,7 @@ class FilmSettings:
     """How films are written.
 
     Attributes:
-        codec: a key of `segments.CODECS`; empty for what the container is usual with.
+        codec: a key of `codecs.CODECS`; empty for what the container is usual with.
         chroma: `420` for one colour to four pixels, or `source` for as many as before.
         preview: seconds of short pieces, spread over the film, to write instead of it;
             None for the film.
@@ -64,7 +63,7 @@ def color(
         OSError: the disk is full.
     """
     begun = time.monotonic()
-    codec = film_settings.codec or _usual_codec(job.output)
+    codec = film_settings.codec or codecs.usual(job.output)
     job = _named(job, codec, film_settings)
     try:
         if job.output.exists() and job.output.samefile(job.input):
@@ -80,7 +79,7 @@ def color(
 
 def _named(job: Job, codec: str, film_settings: FilmSettings) -> Job:
     """Return the job with the name of a file that can hold what is written."""
-    suffix = joining.suffix(job.output, codec)
+    suffix = codecs.suffix(job.output, codec)
     output = job.output
     if film_settings.preview is not None:
         output = output.with_name(f"{output.stem}.preview{output.suffix}")
@@ -117,11 +116,17 @@ def _colored(
         _looker(film, chroma, settings.size),
         alone=film_settings.alone,
     )
+    frames: Iterator[Frame]
     if film_settings.preview is not None:
         total = round(min(total, film_settings.preview * film.rate))
-        frames = sources.pieces_of(film, film_settings.preview)
+        pieced = sources.pieces_of(film, film_settings.preview)
+        frames = (frame for frame in pieced if start is None or frame.pts >= start)
     else:
         frames = sources.frames(film, start)
+    if film.lost:
+        job = job.warned(film.lost)
+    if settings.hints or settings.hints_folder or settings.reference:
+        job = job.warned("hints and references are for pictures; this is without")
     if start is not None or over:
         job = job.warned("gone on with where it was stopped")
     if not over:
@@ -157,10 +162,6 @@ def _steps(film: Film, film_settings: FilmSettings, codec: str) -> tuple[int, in
     if film_settings.chroma == "source" and film.steps in ((1, 1), (1, 2)):
         return film.steps
     return 2, 2
-
-
-def _usual_codec(source: Path) -> str:
-    return "vp9" if source.suffix.lower() == joining.WEBM else "h264"
 
 
 def _made_by(

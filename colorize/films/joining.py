@@ -10,23 +10,8 @@ from typing import Any
 import av
 
 from colorize.errors import ColorizeError
-from colorize.films import segments
-from colorize.films.sources import opened
-
-# What is written where the original's container holds it; all else becomes MKV.
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-WEBM = ".webm"
-_OF_WEBM = ("vp9", "av1")
-
-
-def suffix(source: Path, codec: str) -> str:
-    """Return the suffix of the coloured film."""
-    kind = source.suffix.lower()
-    if kind == WEBM:
-        return WEBM if codec in _OF_WEBM else ".mkv"
-    if kind in CONTAINERS and not (codec == "ffv1" and kind != ".mkv"):
-        return kind
-    return ".mkv"
+from colorize.films import codecs, segments
+from colorize.films.sources import opened, pictures_of
 
 
 def join(
@@ -53,7 +38,7 @@ def join(
     Raises:
         ColorizeError: it cannot be written.
     """
-    format = CONTAINERS.get(target.suffix.lower(), "webm")
+    format = codecs.CONTAINERS[target.suffix.lower()]
     lost: list[str] = []
     with contextlib.ExitStack() as stack:
         original = None if source is None else stack.enter_context(opened(source))
@@ -63,9 +48,10 @@ def join(
                 first.streams.video[0], opaque=True
             )
             packets = _pictures(pieces, video, time_base)
+            said = {} if original is None else dict(original.metadata)
+            container.metadata.update(_metadata(said, comment))
             if original is not None:
                 others = _copied(container, original, lost)
-                container.metadata.update(_metadata(original, comment))
                 if chapters := original.chapters():
                     container.set_chapters(chapters)
                 rest = _rest(original, others)
@@ -81,10 +67,8 @@ def join(
 def _copied(container: Any, original: Any, lost: list[str]) -> dict[int, Any]:
     """Return the streams that are copied, by their place in the original."""
     streams = {}
-    video = False
     for stream in original.streams:
-        if stream.type == "video" and not video:
-            video = True
+        if stream.index == pictures_of(original).index:
             continue
         try:
             if stream.type not in ("audio", "subtitle") or stream.codec_context is None:
@@ -98,10 +82,10 @@ def _copied(container: Any, original: Any, lost: list[str]) -> dict[int, Any]:
     return streams
 
 
-def _metadata(original: Any, comment: str) -> dict[str, str]:
-    metadata = dict(original.metadata)
+def _metadata(metadata: dict[str, str], comment: str) -> dict[str, str]:
+    """Return what a film says of itself, with a comment, less its old container's."""
     for key in ("major_brand", "minor_version", "compatible_brands", "encoder"):
-        metadata.pop(key, None)  # of the container that it was
+        metadata.pop(key, None)
     if comment:
         before = metadata.get("comment", "")
         metadata["comment"] = f"{before} / {comment}" if before else comment

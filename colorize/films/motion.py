@@ -57,14 +57,9 @@ class Follower:
 
 def carried(values: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Return values (h, w) or (h, w, C) of another frame, found there by flow."""
-    height, width = flow.shape[:2]
-    x, y = np.meshgrid(
-        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-    )
-    return cv2.remap(
-        values, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
+    places = _places(flow)
+    border = cv2.BORDER_REPLICATE
+    return cv2.remap(values, *places, cv2.INTER_LINEAR, borderMode=border)
 
 
 def chained(flow: np.ndarray, further: np.ndarray) -> np.ndarray:
@@ -84,10 +79,16 @@ def _agreement(there: np.ndarray, back: np.ndarray) -> np.ndarray:
     astray = _length(there + carried(back, there))
     far = 0.05 * _length(there)
     height, width = astray.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    x, y = x + there[..., 0], y + there[..., 1]
+    x, y = _places(there)
     inside = (x > -1) & (x < width) & (y > -1) & (y < height)
     return _below(astray, _ASTRAY + far) * inside
+
+
+def _places(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y (h, w) of the pixels that flow leads to."""
+    height, width = flow.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return x + flow[..., 0], y + flow[..., 1]
 
 
 def _length(flow: np.ndarray) -> np.ndarray:

@@ -16,23 +16,11 @@ import av
 import numpy as np
 
 from colorize import files
+from colorize.films import codecs
 from colorize.films.chroma import Chroma
 from colorize.films.coherence import Colored
 
 _FRAMES = 240  # of a piece, at least: it ends before a key frame
-# For each codec of `--video-codec`: FFmpeg's encoder, and settings for high quality.
-CODECS: dict[str, tuple[str, dict[str, str]]] = {
-    # With mbtree, x264 does not make the same bytes of the same frames every time.
-    "h264": ("libx264", {"crf": "17", "x264-params": "no-mbtree=1"}),
-    "hevc": (
-        "libx265",
-        {"crf": "19", "preset": "medium", "x265-params": "log-level=1"},
-    ),
-    "av1": ("libsvtav1", {"crf": "24", "preset": "7"}),
-    "vp9": ("libvpx-vp9", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"}),
-    "ffv1": ("ffv1", {"level": "3", "slicecrc": "1"}),
-    "prores": ("prores_ks", {"profile": "4444"}),
-}
 
 
 class Pieces:
@@ -86,7 +74,7 @@ class Pieces:
         Args:
             colored: frames with their colours.
             chroma: how these are written.
-            codec: a key of `CODECS`.
+            codec: a key of `codecs.CODECS`.
             count: called after each frame.
         """
         number = len(self.done)
@@ -149,7 +137,7 @@ def _save_state(
 
 def _stream(container: Any, chroma: Chroma, codec: str) -> Any:
     film = chroma.film
-    name, settings = CODECS[codec]
+    name, settings = codecs.CODECS[codec]
     stream = container.add_stream(name, rate=film.rate, options=dict(settings))
     context = stream.codec_context
     context.width, context.height = film.width, film.height

@@ -45,7 +45,7 @@ class Film:
         path: of its file.
         height: upright, in pixels.
         width: upright, in pixels.
-        bits: of each value, 8 to 12.
+        bits: of each value that is worked with, 8 or 10.
         full_range: whether luma uses all values, not only those from 16 to 235.
         weights: how much red and blue count in luma.
         codes: of range, matrix, primaries and transfer, as they stand in the stream.
@@ -56,6 +56,7 @@ class Film:
         turns: by how many quarters to the left the stream is to be turned.
         steps: down and across, the pixels that share a colour: 2 and 2 in 4:2:0.
         shift: bits that are added below those of the stream.
+        lost: what its frames lose as they are read, in words; empty for nothing.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Film:
     turns: int
     steps: tuple[int, int]
     shift: int = 0
+    lost: str = ""
 
 
 @contextlib.contextmanager
@@ -97,7 +99,7 @@ def look_at(path: Path) -> Film:
         ColorizeError: it has no pictures, or none that can be coloured.
     """
     with opened(path) as container:
-        stream = _video(container)
+        stream = pictures_of(container)
         first = next(_decoded(container, stream), None)
         if first is None:
             raise ColorizeError("no frame in it can be decoded")
@@ -136,7 +138,17 @@ def look_at(path: Path) -> Film:
             stream.frames or round((length or 0) * rate),
             turns,
             _steps(first, turns),
+            lost=_lost(first),
         )  # fmt: skip
+
+
+def _lost(frame: Any) -> str:
+    """Return what frames like this one lose as they are read."""
+    if frame.format.is_rgb or frame.format.has_palette:
+        return "RGB became luma and chroma, which rounds it"
+    if frame.format.components[0].bits > 10:
+        return f"{frame.format.components[0].bits} bits became 10"
+    return ""
 
 
 def deepened(film: Film) -> Film:
@@ -155,7 +167,7 @@ def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
         ColorizeError: the film cannot be read any further.
     """
     with opened(film.path) as container:
-        stream = _video(container)
+        stream = pictures_of(container)
         if start is not None:
             container.seek(start, stream=stream, backward=True)
         last = None
@@ -197,7 +209,8 @@ def pieces_of(film: Film, seconds: float) -> Iterator[Frame]:
                 return
 
 
-def _video(container: Any) -> Any:
+def pictures_of(container: Any) -> Any:
+    """Return the stream of a film's frames; a cover that comes along is none."""
     streams = [
         stream
         for stream in container.streams.video

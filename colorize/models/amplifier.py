@@ -10,8 +10,8 @@ import keras
 from keras import layers, ops
 
 from colorize import color
-from colorize.models import beta as plain
 from colorize.models import saved, surgery
+from colorize.models.beta import beta
 from colorize.models.blocks import BASE, ENCODED, Tensor, conv, up
 
 _TINY = 4  # the width of the Beta that stands for a base where none is named
@@ -39,7 +39,7 @@ def amplifier(
         E. Wallner, "Coloring B&W portraits with neural networks", 2017, next steps.
     """
     w = width
-    source = plain.beta(width=_TINY) if base is None else saved.open_model(Path(base))
+    source = beta(width=_TINY) if base is None else saved.open_model(Path(base))
     source = _named(surgery.in_policy(source, policy))
     source.trainable = False
     inputs = [
@@ -73,7 +73,7 @@ def amplifier(
 
 
 def _named(model: keras.Model) -> keras.Model:
-    """Return a model as one layer that is called what others look for."""
+    """Return a model that, as a layer of another, is called its base."""
     inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
     return keras.Model(inputs, model.outputs[0], name=BASE)
 

@@ -1,7 +1,6 @@
 """Model files: saved whole, opened with mistrust."""
 
 import difflib
-import hashlib
 import io
 import itertools
 import zipfile
@@ -17,7 +16,6 @@ from colorize.errors import ColorizeError, first_line, shown
 from colorize.models import surgery, untrusted
 
 _LISTED = 12  # differing layers in one message
-_WEIGHTS = "model.weights.h5"  # in a `.keras` file
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -36,11 +34,11 @@ def _store_in_half(path: Path) -> None:
         entries = {name: archive.read(name) for name in archive.namelist()}
     halved = io.BytesIO()
     with (
-        h5py.File(io.BytesIO(entries[_WEIGHTS])) as full,
+        h5py.File(io.BytesIO(entries[run_folder.MODEL_WEIGHTS])) as full,
         h5py.File(halved, "w") as half,
     ):
         _copy_in_half(full, half)
-    entries[_WEIGHTS] = halved.getvalue()
+    entries[run_folder.MODEL_WEIGHTS] = halved.getvalue()
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in entries.items():
             archive.writestr(name, data)
@@ -77,7 +75,7 @@ def ship(source: Path, folder: Path) -> Path:
     files.make_folder(folder)
     path = folder / run_folder.WEIGHTS.name
     save_model(model, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = run_folder.sha256(path)
     run_folder.checksum_file(path).write_text(
         f"{digest}  {path.name}\n", encoding="utf-8"
     )

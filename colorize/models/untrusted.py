@@ -18,6 +18,7 @@ import h5py
 from h5py import h5d, h5g, h5l, h5o, h5t
 from numpy.lib import format as npy
 
+from colorize import run_folder
 from colorize.errors import ColorizeError, first_line, shown
 
 # The largest network here, Fusion on InceptionResNetV2, takes 0.25 GB of weights and
@@ -34,7 +35,7 @@ MAX_ARRAYS = 20_000  # and groups, in a file of weights
 MAX_SHARING = 2
 FREE_WEIGHTS = 1 << 20
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_CONFIG, _WEIGHTS = "config.json", run_folder.MODEL_WEIGHTS
 _ENTRIES = {_CONFIG, _WEIGHTS, "metadata.json"}
 
 # What a network of pictures is made of, by the module that Keras names it with.

@@ -101,10 +101,6 @@ class Job:
     in_colour: bool = False
     seconds: float = 0.0
 
-    def told_variant(self, settings: Settings) -> str:
-        """Return which colouring of how many it is; empty for the usual one."""
-        return f"{self.variant}/{settings.variants}" if self.variant > 1 else ""
-
     @property
     def planned(self) -> bool:
         """Return whether there is still something to do."""
@@ -165,7 +161,17 @@ class Job:
         )
 
 
-def with_hints(
+def variant_word(number: int, count: int) -> str:
+    """Return which colouring of how many it is, as in `2/4`; "" for the usual one.
+
+    Args:
+        number: from 1; 0 for the only one.
+        count: of all colourings.
+    """
+    return f"{number}/{count}" if number > 1 else ""
+
+
+def with_told(
     provenance: metadata.Provenance,
     hints: Hints | None,
     reference: Reference | None = None,

@@ -24,7 +24,7 @@ from colorize.errors import ColorizeError
 from colorize.hints import Hints
 from colorize.pictures import formats, inventory, reading, writing
 from colorize.pictures.formats import Format
-from colorize.prediction.job import Job, Settings, with_hints
+from colorize.prediction.job import Job, Settings, variant_word, with_told
 
 _SMALLEST = 64  # short side: with no memory for less, a picture has failed
 
@@ -43,7 +43,6 @@ class Picture:
         hints: of the first page.
         reference: whose colours are taken.
         variant: number of its colouring, from 0, and of how many.
-        likely: which colouring it is, as its copy says.
     """
 
     pages: Sequence[reading.Page]
@@ -54,7 +53,6 @@ class Picture:
     hints: Hints | None = None
     reference: references.Reference | None = None
     variant: tuple[int, int] = (0, 1)
-    likely: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -134,11 +132,11 @@ def compare_with_output(job: Job, settings: Settings) -> Job:
     """
     parameters = ""
     if settings.provenance is not None and job.output.exists():
-        made = with_hints(
+        made = with_told(
             settings.provenance,
             find_hints(job, settings),
             find_reference(job, settings),
-            job.told_variant(settings),
+            variant_word(job.variant, settings.variants),
         )
         parameters = made.parameters
     return job.compared_with_output(overwrite=settings.overwrite, parameters=parameters)
@@ -170,8 +168,7 @@ def open_input(job: Job, settings: Settings) -> tuple[Job, Picture]:
         picture = replace(picture, reference=reference)
         job = replace(job, reference=reference.source)
     if job.variant:
-        variant = (job.variant - 1, settings.variants)
-        picture = replace(picture, variant=variant, likely=job.told_variant(settings))
+        picture = replace(picture, variant=(job.variant - 1, settings.variants))
     job = replace(
         job,
         pages=len(picture.pages),
@@ -347,8 +344,9 @@ def write(
     lost: list[str] = []
     damaged: list[list[str]] = []
     provenance = settings.provenance
-    provenance = provenance and with_hints(
-        provenance, picture.hints, picture.reference, picture.likely
+    number, count = picture.variant
+    provenance = provenance and with_told(
+        provenance, picture.hints, picture.reference, variant_word(number + 1, count)
     )
     pages = picture.pages
     if picture.suffix != ".tif" and len(pages) > 1:

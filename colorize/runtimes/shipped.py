@@ -16,14 +16,13 @@ import numpy as np
 import onnxruntime
 
 from colorize import run_folder
-from colorize.runtimes import Description
+from colorize.runtimes import OTHER_OUTPUTS, Description
 from colorize.runtimes.onnx import OnnxNetwork, session_options
 
 INPUTS = ("lightness", "hints")
-OUTPUTS = ("ab", "logits", "features")
+OUTPUTS = ("ab", *OTHER_OUTPUTS)
 GRAPH = run_folder.WEIGHTS.with_suffix(".onnx")
 PLACES = GRAPH.with_name(f"{GRAPH.name}.json")  # of its weights in the `.keras` file
-_WEIGHTS = "model.weights.h5"  # in a `.keras` file
 
 
 def open_network() -> OnnxNetwork:
@@ -52,7 +51,7 @@ def open_network() -> OnnxNetwork:
 def open_weights(path: Path) -> Iterator[h5py.File]:
     """Open the weights in a `.keras` file of this program."""
     with zipfile.ZipFile(path) as archive:
-        data = archive.read(_WEIGHTS)
+        data = archive.read(run_folder.MODEL_WEIGHTS)
     with h5py.File(io.BytesIO(data), "r") as weights:
         yield weights
 

@@ -1,0 +1,111 @@
+"""What becomes of pictures and films, as `colorize predict` tells it."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from colorize import files
+from colorize.cli.shared import (
+    complain,
+    mention,
+    minding,
+    print_json,
+    progress_bar,
+    say,
+)
+from colorize.pictures import formats
+
+if TYPE_CHECKING:
+    from colorize.prediction.job import Job
+
+
+class Flags(NamedTuple):
+    """What is done beside, or instead of, writing copies."""
+
+    compare: bool
+    dry_run: bool
+    report: Path | None
+    sheet: Path | None
+    as_json: bool
+
+
+class Results:
+    """What becomes of pictures, as it is shown, reported and counted.
+
+    Attributes:
+        counts: pictures by outcome, and those with warnings.
+        first: of those that were coloured, for a contact sheet.
+    """
+
+    def __init__(self, target: Path, flags: Flags) -> None:
+        self.counts = dict.fromkeys(
+            ("coloured", "skipped", "failed", "with warnings"), 0
+        )
+        self.first: list[Job] = []
+        self._target = target
+        self._flags = flags
+        self._lines: list[dict[str, Any]] = []
+        self._report: IO[str] | None = None
+        self._begun = time.monotonic()
+
+    def collect(self, done: Iterable["Job"], total: int) -> None:
+        """Show each picture that is done, and in the end how many there were."""
+        report = self._flags.report
+        with contextlib.ExitStack() as stack:
+            if report is not None:
+                files.make_folder(report.parent)
+                self._report = stack.enter_context(
+                    open(report, "w", encoding="utf-8", errors="surrogateescape")
+                )
+            bar = stack.enter_context(progress_bar(total, "colouring"))
+            try:
+                for job in minding(done):
+                    bar.update()
+                    self._note(job)
+            finally:
+                bar.close()
+                self._conclude()
+
+    def _note(self, job: "Job") -> None:
+        from colorize.prediction.contact_sheets import SHEET_PICTURES
+
+        self.counts[job.outcome] += 1
+        self.counts["with warnings"] += bool(job.warnings)
+        if self._report is not None:
+            print(json.dumps(job.as_json()), file=self._report, flush=True)
+        if self._flags.as_json:
+            self._lines.append(job.as_json())
+        pictured = job.outcome != "failed" and not formats.is_film(job.input.name)
+        if pictured and len(self.first) < SHEET_PICTURES:
+            self.first.append(job)
+        if job.reason:
+            complain(f"{job.name}: {job.outcome}: {job.reason}")
+        else:
+            by = f", by {job.runtime}" if job.runtime else ""
+            mention(f"{job.name}: {job.outcome}: {job.output}, {job.seconds:.1f} s{by}")
+        for warning in job.warnings:
+            say(f"{job.name}: {job.outcome}: {warning}")
+        if job.fault:
+            complain(job.fault)
+
+    def _conclude(self) -> None:
+        seconds = time.monotonic() - self._begun
+        width = max(map(len, self.counts))
+        for outcome, count in self.counts.items():
+            if count:
+                say(f"{outcome:{width}} {count:>9,}")
+        if not any(self.counts.values()):
+            say("nothing done")
+        say(f"in {seconds:.0f} s; see {self._flags.report or self._target}")
+        if self._flags.as_json:
+            print_json(
+                {
+                    "output": str(self._target),
+                    "counts": {k.replace(" ", "_"): n for k, n in self.counts.items()},
+                    "seconds": seconds,
+                    "pictures": self._lines,
+                }
+            )

@@ -1,0 +1,41 @@
+"""What a film is written with and in: no library is needed to know that."""
+
+from pathlib import Path
+
+# By their names on the command line: FFmpeg's encoder, and settings for high quality.
+CODECS: dict[str, tuple[str, dict[str, str]]] = {
+    # With mbtree, x264 does not make the same bytes of the same frames every time.
+    "h264": ("libx264", {"crf": "17", "x264-params": "no-mbtree=1"}),
+    "hevc": (
+        "libx265",
+        {"crf": "19", "preset": "medium", "x265-params": "log-level=1"},
+    ),
+    "av1": ("libsvtav1", {"crf": "24", "preset": "7"}),
+    "vp9": ("libvpx-vp9", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"}),
+    "ffv1": ("ffv1", {"level": "3", "slicecrc": "1"}),
+    "prores": ("prores_ks", {"profile": "4444"}),
+}
+# FFmpeg's names of the containers that are written; all others become MKV.
+CONTAINERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+}
+_OF_WEBM = ("vp9", "av1")
+
+
+def usual(target: Path) -> str:
+    """Return the codec of a film for which none is asked."""
+    return "vp9" if target.suffix.lower() == ".webm" else "h264"
+
+
+def suffix(target: Path, codec: str) -> str:
+    """Return the suffix of a film, its own if that container holds the codec."""
+    kind = target.suffix.lower()
+    if kind == ".webm":
+        holds = codec in _OF_WEBM
+    else:
+        holds = kind == ".mkv" or (kind in CONTAINERS and codec != "ffv1")
+    return kind if holds else ".mkv"
