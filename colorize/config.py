@@ -29,6 +29,7 @@ FREEZABLE = ("none", "embedding", "encoder")
 # Of `training.losses`, known here before TensorFlow is.
 LOSSES = ("mse", "huber", "bins", "perceptual", "adversarial", "features")
 ENCODERS = ("efficientnet-lite0", "efficientnet-lite2")
+RUNTIMES = ("auto", "keras", "onnx")  # of the weights that come with this package
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 

@@ -117,8 +117,7 @@ def model_file(source: Path) -> Path:
             this package are damaged.
     """
     if source == SHIPPED:
-        expected, _ = checksum_file(WEIGHTS).read_text(encoding="utf-8").split()
-        if sha256(WEIGHTS) != expected:
+        if sha256(WEIGHTS) != noted_checksum(WEIGHTS):
             raise ColorizeError(f"{WEIGHTS}: damaged; install colorize anew")
         return WEIGHTS
     if source.is_dir():
@@ -164,6 +163,12 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def noted_checksum(path: Path) -> str:
+    """Return the SHA-256 that is noted beside a file."""
+    checksum, _ = checksum_file(path).read_text(encoding="utf-8").split()
+    return checksum
 
 
 def checksum_file(path: Path) -> Path:

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 
-import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -63,17 +62,18 @@ def test_onnx_runtime_gives_what_keras_gives(draw):
 
 def test_the_network_without_weights_fits_the_weights():
     """Run `make runtime` where this fails, and commit what it writes."""
-    places = json.loads(shipped.PLACES.read_text(encoding="utf-8"))["weights"]
-    stored = set()
-
-    def note(name, item):
-        if isinstance(item, h5py.Dataset):
-            stored.add(item.name)
-
-    with shipped.open_weights(run_folder.WEIGHTS) as weights:
-        weights.visititems(note)
-    assert {place["weight"] for place in places.values()} == stored
+    described = json.loads(shipped.PLACES.read_text(encoding="utf-8"))
+    assert described["sha256"] == run_folder.noted_checksum(run_folder.WEIGHTS)
     assert shipped.GRAPH.stat().st_size < 1_000_000
+
+
+def test_weights_of_another_network_are_not_taken_for_its_own(tmp_path, monkeypatch):
+    described = json.loads(shipped.PLACES.read_text(encoding="utf-8"))
+    places = tmp_path / shipped.PLACES.name
+    places.write_text(json.dumps(described | {"sha256": "0" * 64}))
+    monkeypatch.setattr(shipped, "PLACES", places)
+    with pytest.raises(ColorizeError, match="make runtime"):
+        shipped.open_network()
 
 
 @pytest.mark.slow

@@ -1,13 +1,14 @@
 """The command line: flags in, messages and progress bars out.
 
-The only room that knows click and tqdm. TensorFlow is imported inside the commands, so
-help and usage errors answer at once.
+The only room that knows click and tqdm. A command's file is imported when it is asked
+for, and what takes long inside the command, so help and usage errors answer at once.
 
 Files import in this order: shared, blend, evaluate, export, lists, predict_films,
 predict_results, predict, serve, train_display, train. May import: everything.
 """
 
 import contextlib
+import importlib
 import os
 import sys
 import warnings
@@ -15,7 +16,6 @@ import warnings
 import click
 
 import colorize
-from colorize.cli import blend, evaluate, export, lists, predict, serve, train
 from colorize.cli.shared import Verbosity, handle_signals, interruptions, unheard
 
 
@@ -34,12 +34,36 @@ def main() -> None:
         os._exit(int(e.code or 0))
 
 
+# The commands, in this order, each with its function and its file here.
+_COMMANDS = {
+    "predict": ("predict", "predict"),
+    "train": ("train", "train"),
+    "evaluate": ("evaluate", "evaluate"),
+    "blend": ("blend", "blend"),
+    "export": ("export", "export"),
+    "serve": ("serve", "serve"),
+    "models": ("list_models", "lists"),
+    "cache": ("show_cache", "lists"),
+}
+
+
 class _Group(click.Group):
     """The commands; what is a file, a folder or a pattern's hits is for `predict`."""
 
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        function, file = _COMMANDS[name]
+        module = importlib.import_module(f"{__name__}.{file}")
+        command: click.Command = getattr(module, function)
+        return command
+
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
         first = arguments[0] if arguments else ""
-        if first not in self.commands and _is_path(first):
+        if first not in _COMMANDS and _is_path(first):
             arguments = ["predict", *arguments]
         return super().parse_args(context, arguments)
 
@@ -75,16 +99,3 @@ def cli() -> None:
     Verbosity.level = 0
     # What is wrong with a picture is said with its name; Pillow's warnings have none.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-for _command in (
-    predict.predict,
-    train.train,
-    evaluate.evaluate,
-    blend.blend,
-    export.export,
-    serve.serve,
-    lists.list_models,
-    lists.show_cache,
-):
-    cli.add_command(_command)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from colorize import files, quiet, run_folder, runtimes
+from colorize import files, quiet, run_folder
 from colorize.cli.shared import check_target, explained, model_path, say
 from colorize.errors import UsageError
 
@@ -49,6 +49,8 @@ def blend(
     colorize blend runs/later runs/earlier mean.keras --share 0.8 --share 0.2
     colorize evaluate photos/ --size 256 --model runs/later --model mean.keras
     """  # noqa: D301
+    from colorize import runtimes
+
     with explained():
         if len(sources) < (2 if saturation == 1 else 1):
             raise UsageError(

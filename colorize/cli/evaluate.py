@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
-from tqdm import tqdm
 
 from colorize import quiet, run_folder
 from colorize.cli.shared import (
@@ -21,11 +20,12 @@ from colorize.cli.shared import (
     say,
     size_option,
 )
-from colorize.datasets import cache
 from colorize.errors import UsageError
 from colorize.pictures import finding
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from colorize.datasets.preparing import Decoding
     from colorize.evaluation.candidates import Candidate
     from colorize.evaluation.report import Evaluated, Report
@@ -107,6 +107,7 @@ def evaluate(
         out = out or run_folder.evaluation_folder(sources) / data.resolve().name
     with explained():
         quiet.import_tensorflow()
+        from colorize.datasets import cache
         from colorize.evaluation import evaluation
 
         events = evaluation.evaluate(

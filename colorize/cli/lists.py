@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from colorize import models
 from colorize.cli.shared import cache_option, explained, json_option, print_json
-from colorize.datasets import cache
 
 
 @click.command("models")
 @json_option
 def list_models(as_json: bool) -> None:
     """List the architectures that `train --model` knows."""
+    from colorize import models
+
     columns = ("name", "parameters", "stride", "summary")
     rows = [
         {column: getattr(architecture, column) for column in columns}
@@ -34,6 +34,8 @@ def show_cache(clear: bool, cache_dir: Path | None) -> None:
 
     They are made again when they are needed.
     """
+    from colorize.datasets import cache
+
     with explained():
         folder = cache_dir or cache.default_folder()
         used = cache.used_bytes(folder)

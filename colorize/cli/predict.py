@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colorize import files, run_folder
+from colorize import config, files, run_folder
 from colorize.cli.predict_films import FilmFlags, color_films
 from colorize.cli.predict_results import Flags, Results
 from colorize.cli.shared import (
@@ -33,7 +33,6 @@ from colorize.cli.shared import (
     size_option,
     verbosity_options,
 )
-from colorize.config import MOST_VARIANTS
 from colorize.errors import UsageError
 from colorize.films import codecs
 from colorize.pictures import finding, formats
@@ -103,7 +102,7 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
 )
 @click.option(
     "--variants",
-    type=click.IntRange(1, MOST_VARIANTS),
+    type=click.IntRange(1, config.MOST_VARIANTS),
     metavar="N",
     help="Write N colourings of each picture, a.1.jpg to a.N.jpg, decided otherwise "
     "where the network is unsure; the first is the usual one.",
@@ -271,7 +270,7 @@ def _chosen_runtime(
     from colorize.runtimes import choice
 
     noted = finding.noted_runtime(places.target)
-    if noted in choice.NAMES and choice.can_run(noted, precision):
+    if noted in config.RUNTIMES and choice.can_run(noted, precision):
         return noted
     pictures = total
     if part != (1, 1):

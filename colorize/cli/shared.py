@@ -9,15 +9,16 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
-from tqdm import tqdm
 
 from colorize import config, files, run_folder, signals
 from colorize.errors import ColorizeError, UsageError
 from colorize.pictures import MAX_MEGAPIXELS
-from colorize.runtimes import choice
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Event = TypeVar("Event")
 
@@ -81,6 +82,8 @@ def minding(events: Iterable[Event]) -> Iterator[Event]:
 
 def complain(message: str) -> None:
     """Write a line to stderr, above any progress bar."""
+    from tqdm import tqdm
+
     with contextlib.suppress(OSError):  # the terminal may have gone
         tqdm.write(message, file=sys.stderr)
 
@@ -145,6 +148,8 @@ def progress_bar(
     total: int, what: str, done: int = 0, unit: str = " pictures"
 ) -> "tqdm[NoReturn]":
     """Return a progress bar; in a log, one that writes a line every half minute."""
+    from tqdm import tqdm
+
     return tqdm(
         disable=Verbosity.level < 0,
         mininterval=0.1 if sys.stderr.isatty() else 30,
@@ -257,7 +262,7 @@ precision_option = click.option(
 )
 runtime_option = click.option(
     "--runtime",
-    type=click.Choice(choice.NAMES),
+    type=click.Choice(config.RUNTIMES),
     default="auto",
     show_default=True,
     help="What runs the weights that come with colorize: onnx begins at once, keras "

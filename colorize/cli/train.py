@@ -9,17 +9,17 @@ import sys
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from colorize import config, models, quiet, run_folder
 from colorize.cli.shared import cache_option, explained, model_path, say
-from colorize.cli.train_display import Display
-from colorize.datasets import cache
 from colorize.errors import UsageError
-from colorize.training import cluster, stopping
-from colorize.training.events import Stopped
+
+if TYPE_CHECKING:
+    from colorize.cli.train_display import Display
+    from colorize.training.cluster import Cluster
 
 
 def _settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -98,6 +98,9 @@ def train(
     colorize train mine/ --init runs/beta --freeze encoder --learning-rate 1e-4
     colorize train --resume
     """  # noqa: D301
+    from colorize.cli.train_display import Display
+    from colorize.training import cluster
+
     flags["data"] = data
     with explained():
         workers = cluster.find(os.environ)
@@ -145,14 +148,18 @@ def _check(
 def _train(
     settings: config.TrainConfig,
     out: Path,
-    display: Display,
-    workers: cluster.Cluster | None,
+    display: "Display",
+    workers: "Cluster | None",
     cache_dir: Path | None,
     *,
     init: Path | None,
     resume: bool,
 ) -> None:
     """Train, and show it; exit where a signal has ended it."""
+    from colorize.datasets import cache
+    from colorize.training import stopping
+    from colorize.training.events import Stopped
+
     chief = workers is None or workers.index == 0
     with stopping.listening(display.signalled, display.idle if chief else lambda: None):
         if workers is not None:
@@ -184,7 +191,7 @@ def _train(
 
 
 @contextlib.contextmanager
-def _ending_at_once(workers: cluster.Cluster | None) -> Iterator[None]:
+def _ending_at_once(workers: "Cluster | None") -> Iterator[None]:
     """Ends a worker that has failed without taking TensorFlow down piece by piece.
 
     Its threads still wait for workers that are gone, and complain as they are freed.

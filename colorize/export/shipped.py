@@ -3,15 +3,16 @@
     python -m colorize.export.shipped [FOLDER]
 
 The network becomes an ONNX file without weights, and a list that says where in
-`gamma.keras` each weight is. So the weights are in one file only, and other weights of
-the same architecture need no new network.
+`gamma.keras` each weight is. So the weights are in one file only.
 """
 
+import io
 import itertools
 import json
 import logging
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,13 +52,16 @@ def write(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "drawn.keras")
         saved.save_model(model, path)
-        with shipped.open_weights(path) as file:
-            weights = dict(_datasets(file))
+        weights = {name: values for name, values, _ in _datasets(path)}
     network = _converted(model)
     places = dict(_places(network, weights))
     if missing := set(weights) - {place["weight"] for place in places.values()}:
         raise ColorizeError(f"not in the ONNX network: {', '.join(sorted(missing))}")
+    stored = {name: where for name, _, where in _datasets(run_folder.WEIGHTS)}
+    for place in places.values():
+        place |= stored[place["weight"]]
     settings = {
+        "sha256": run_folder.noted_checksum(run_folder.WEIGHTS),
         "stride": saved.stride_of(model),
         "network_size": saved.network_size(run_folder.SHIPPED),
         "precision": "float32",
@@ -107,13 +111,25 @@ def _places(
                 break
 
 
-def _datasets(group: h5py.Group) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the path and the values of each array in a file of weights."""
-    for item in group.values():
-        if isinstance(item, h5py.Group):
-            yield from _datasets(item)
-        else:
-            yield item.name, item[()]
+def _datasets(path: Path) -> Iterator[tuple[str, np.ndarray, dict[str, Any]]]:
+    """Yield the name and the values of each weight in a `.keras` file, and its bytes.
+
+    Those are described by what `numpy.ndarray` needs to find them in the file of
+    weights, which Keras leaves uncompressed.
+    """
+    with zipfile.ZipFile(path) as archive:
+        data = io.BytesIO(archive.read(run_folder.MODEL_WEIGHTS))
+    found: list[h5py.Dataset] = []
+    with h5py.File(data, "r") as weights:
+        weights.visititems(lambda _, item: found.append(item))
+        for item in found:
+            if isinstance(item, h5py.Dataset):
+                where = {
+                    "offset": item.id.get_offset(),
+                    "type": item.dtype.str,
+                    "stored": item.shape,
+                }
+                yield item.name, item[()], where
 
 
 def _recipe(weight: np.ndarray, array: np.ndarray) -> dict[str, Any] | None:

@@ -31,7 +31,7 @@ class Worker:
     Args:
         model: a run folder or a model file.
         precision: what the network computes in.
-        runtime: what runs it, one of `choice.NAMES`.
+        runtime: what runs it, one of `config.RUNTIMES`.
         max_megapixels: larger pictures are refused.
         provenance: whether copies say how they were made.
         say: called with faults of this program.

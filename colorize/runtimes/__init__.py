@@ -156,7 +156,7 @@ def open_network(
     Args:
         source: `default`, a run folder, or a `.keras`, `.onnx` or `.tflite` file.
         precision: what Keras computes in; an exported file has its own.
-        runtime: of the weights that come with this package, one of `choice.NAMES`; all
+        runtime: one of `config.RUNTIMES`, for the weights that come with this package;
             other models have one runtime each, and `auto` stands for that.
         pictures: how many there are to colour.
 

@@ -10,7 +10,6 @@ import importlib.util
 from colorize.errors import ColorizeError, UsageError
 from colorize.runtimes import processor
 
-NAMES = ("auto", "keras", "onnx")
 # Pictures for which Keras's start pays, by `benchmarks/start.py`.
 PAYS = 128
 
@@ -19,7 +18,7 @@ def choose(asked: str, precision: str, pictures: int) -> str:
     """Return the runtime, `keras` or `onnx`.
 
     Args:
-        asked: one of `NAMES`.
+        asked: one of `config.RUNTIMES`.
         precision: a Keras policy, or `auto`. ONNX Runtime computes in float32.
         pictures: how many there are to colour; of several shards, all of them.
 

@@ -1,21 +1,18 @@
 """The weights that come with this package, run by ONNX Runtime: at once, without Keras.
 
-`gamma.onnx` is the network without its weights, which are read from `gamma.keras`.
+`gamma.onnx` is the network without its weights, which are read from `gamma.keras`:
+`gamma.onnx.json` says from which byte each, so that no HDF5 library need be imported.
 """
 
-import contextlib
-import io
 import json
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import onnxruntime
 
 from colorize import run_folder
+from colorize.errors import ColorizeError
 from colorize.runtimes import OTHER_OUTPUTS, Description
 from colorize.runtimes.onnx import OnnxNetwork, session_options
 
@@ -29,13 +26,16 @@ def open_network() -> OnnxNetwork:
     """Open the network with its weights.
 
     Raises:
-        ColorizeError: the weights are damaged.
+        ColorizeError: the weights are damaged, or others than the network was made for.
     """
     described: dict[str, Any] = json.loads(PLACES.read_text(encoding="utf-8"))
     places = described["weights"]
     file = run_folder.model_file(run_folder.SHIPPED)  # which looks at its checksum
-    with open_weights(file) as weights:
-        arrays = [_placed(weights, place) for place in places.values()]
+    if run_folder.noted_checksum(file) != described["sha256"]:
+        raise ColorizeError(f"{PLACES}: made for other weights; run make runtime")
+    with zipfile.ZipFile(file) as archive:
+        weights = archive.read(run_folder.MODEL_WEIGHTS)
+    arrays = [_placed(weights, place) for place in places.values()]
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays]
     options = session_options()
     options.add_external_initializers(list(places), values)
@@ -47,17 +47,10 @@ def open_network() -> OnnxNetwork:
     return network
 
 
-@contextlib.contextmanager
-def open_weights(path: Path) -> Iterator[h5py.File]:
-    """Open the weights in a `.keras` file of this program."""
-    with zipfile.ZipFile(path) as archive:
-        data = archive.read(run_folder.MODEL_WEIGHTS)
-    with h5py.File(io.BytesIO(data), "r") as weights:
-        yield weights
-
-
-def _placed(weights: h5py.File, place: dict[str, Any]) -> np.ndarray:
+def _placed(weights: bytes, place: dict[str, Any]) -> np.ndarray:
     """Return a weight as the network has it: turned, and multiplied by a constant."""
-    weight = weights[place["weight"]][()].transpose(place["axes"])
+    weight = np.ndarray(
+        place["stored"], np.dtype(place["type"]), weights, place["offset"]
+    ).transpose(place["axes"])
     placed = np.array(weight, np.float32, order="C").reshape(place["shape"])
     return placed if place["factor"] == 1 else placed * np.float32(place["factor"])
