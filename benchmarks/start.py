@@ -3,8 +3,9 @@
     python benchmarks/start.py [BEFORE]
 
 BEFORE is a commit to compare with, checked out in a folder of its own. Times each
-command as a whole process, three runs of each, one after the other in turn, and gives
-the median, the least and the most; memory is the peak of the process. `pays` says from
+command as a whole process, three runs of each after one that compiles the modules, one
+after the other in turn, and gives the median, the least and the most; memory is the
+peak of the process. `pays` says from
 how many pictures on Keras is the faster runtime, from the time of two folders.
 """
 
@@ -41,13 +42,15 @@ print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 
 def measured(command: list[str], code: Path) -> tuple[float, float]:
     """Return the seconds and the peak memory in MB of a command of a checkout."""
+    environment = {**os.environ, "PYTHONPATH": str(code)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled
     ran = subprocess.run(
         [sys.executable, "-c", WATCH, sys.executable, *command],
         check=True,
         capture_output=True,
         text=True,
         cwd=tempfile.gettempdir(),  # whose modules come first
-        env={**os.environ, "PYTHONPATH": str(code)},
+        env=environment,
     )
     seconds, peak = map(float, ran.stdout.split())
     return seconds, peak
@@ -59,11 +62,13 @@ def compare(checkouts: dict[str, Path], photo: Path, scratch: Path) -> None:
     print("|---|" + "---|" * (len(checkouts) + 1))
     for name, parts in COMMANDS.items():
         results: dict[str, list[tuple[float, float]]] = {c: [] for c in checkouts}
-        for run in range(RUNS):
+        for run in range(RUNS + 1):
             for label, code in checkouts.items():
                 places = {"photo": photo, "out": scratch / f"{name}-{label}-{run}"}
                 command = [part.format(**places) for part in parts]
-                results[label].append(measured(command, code))
+                result = measured(command, code)
+                if run:  # the first compiles
+                    results[label].append(result)
         cells, medians = [], []
         for values in results.values():
             times = [seconds for seconds, _ in values]

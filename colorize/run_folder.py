@@ -13,6 +13,7 @@ checkpoint/          the last two states of the training, for `--resume`
 evaluation/          what `colorize evaluate` measured
 """
 
+import functools
 import hashlib
 import itertools
 import re
@@ -117,7 +118,7 @@ def model_file(source: Path) -> Path:
             this package are damaged.
     """
     if source == SHIPPED:
-        if sha256(WEIGHTS) != noted_checksum(WEIGHTS):
+        if not _is_whole(WEIGHTS):
             raise ColorizeError(f"{WEIGHTS}: damaged; install colorize anew")
         return WEIGHTS
     if source.is_dir():
@@ -163,6 +164,12 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.cache
+def _is_whole(path: Path) -> bool:
+    """Return whether a file has the SHA-256 that is noted beside it; looks once."""
+    return sha256(path) == noted_checksum(path)
 
 
 def noted_checksum(path: Path) -> str:

@@ -521,6 +521,13 @@ def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_of_few_pictures_a_survey_only_looks_at_the_headers(grey_photos, tmp_path):
+    jobs = plan([grey_photos / "a.png"], tmp_path / "out")
+    page = dry_run.survey(None, jobs, Settings(size=32))  # no network is needed
+    assert page.counts == {"coloured": 1} and page.tried == 0
+    assert page.describe() == "1 would be coloured"
+
+
 def test_a_comparison_shows_sizes_and_saturations(colorizer, grey_photos, tmp_path):
     before = content(grey_photos)
     jobs = plan([grey_photos / "a.png"], tmp_path / "out")

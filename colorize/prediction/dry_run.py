@@ -26,7 +26,7 @@ class Survey:
         megapixels: of those that would be coloured.
         seconds: that this would take, one picture after the other.
         bytes: that the copies would take on disk.
-        tried: pictures that time and bytes were measured on.
+        tried: pictures that time and bytes were measured on; 0 where there are few.
     """
 
     counts: dict[str, int]
@@ -75,6 +75,8 @@ def survey(colorizer: Colorizer, jobs: Iterable[Job], settings: Settings) -> Sur
                 sample.append((job, size))
             elif place < _TRIED:
                 sample[place] = (job, size)
+    if len(sample) < _TRIED or counts["coloured"] == _TRIED:
+        sample = []  # to try them would be to do it all
     seconds, written, colored = 0.0, 0, 0.0
     for job, size in sample:
         begun = time.monotonic()

@@ -232,8 +232,10 @@ class Origin:
     def of(cls, model: Path, network: Network) -> "Origin":
         """Return that of a run folder or a model file, and of what was opened."""
         file = run_folder.model_file(model)
-        digest = run_folder.sha256(file)
-        name = file.name if model == run_folder.SHIPPED else model.name
+        if model == run_folder.SHIPPED:  # whose checksum has been looked at
+            name, digest = file.name, run_folder.noted_checksum(file)
+        else:
+            name, digest = model.name, run_folder.sha256(file)
         return cls(name, digest, network.precision, network.runtime)
 
     def provenance(self, settings: Settings) -> metadata.Provenance:

@@ -73,7 +73,6 @@ class OnnxNetwork:
     """
 
     runtime = "onnx"
-    weights: Sequence[np.ndarray] = ()  # kept as long as the session, which reads them
 
     def __init__(
         self, session: onnxruntime.InferenceSession, described: Description
@@ -87,13 +86,17 @@ class OnnxNetwork:
             [_channels(ab)] + [0] * len(others.difference(OTHER_OUTPUTS)),
         )
         self.also = tuple(name for name in OTHER_OUTPUTS if name in others)
+        self.describe(described)
+        self._session = session
+        self._names = [tensor.name for tensor in inputs]
+        self._ab = ab.name
+
+    def describe(self, described: Description) -> None:
+        """Take over what is known of the network."""
         self.stride = described.stride
         self.size = described.size
         self.fixed = described.fixed
         self.precision = described.precision
-        self._session = session
-        self._names = [tensor.name for tensor in inputs]
-        self._ab = ab.name
 
     def __call__(
         self, lightness: np.ndarray, hints: np.ndarray | None = None
@@ -117,11 +120,12 @@ class OnnxNetwork:
         self, names: list[str], lightness: np.ndarray, hints: np.ndarray | None
     ) -> list[np.ndarray]:
         inputs = fed(self.takes_hints, lightness, hints)
+        session = self._session
 
         def run(picture: int) -> list[np.ndarray]:
             part = slice(picture, picture + 1)
             feeds = {n: x[part] for n, x in zip(self._names, inputs, strict=True)}
-            answer: list[np.ndarray] = self._session.run(names, feeds)
+            answer: list[np.ndarray] = session.run(names, feeds)
             return answer
 
         # One by one, for in a batch sums are rounded otherwise on some processors, and

@@ -4,8 +4,10 @@
 `gamma.onnx.json` says from which byte each, so that no HDF5 library need be imported.
 """
 
+import functools
 import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,29 +24,42 @@ GRAPH = run_folder.WEIGHTS.with_suffix(".onnx")
 PLACES = GRAPH.with_name(f"{GRAPH.name}.json")  # of its weights in the `.keras` file
 
 
-def open_network() -> OnnxNetwork:
-    """Open the network with its weights.
+def open_network() -> "ShippedNetwork":
+    """Open the network; its weights are read when it is first run.
 
     Raises:
         ColorizeError: the weights are damaged, or others than the network was made for.
     """
     described: dict[str, Any] = json.loads(PLACES.read_text(encoding="utf-8"))
-    places = described["weights"]
     file = run_folder.model_file(run_folder.SHIPPED)  # which looks at its checksum
     if run_folder.noted_checksum(file) != described["sha256"]:
         raise ColorizeError(f"{PLACES}: made for other weights; run make runtime")
-    with zipfile.ZipFile(file) as archive:
-        weights = archive.read(run_folder.MODEL_WEIGHTS)
-    arrays = [_placed(weights, place) for place in places.values()]
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays]
-    options = session_options()
-    options.add_external_initializers(list(places), values)
-    session = onnxruntime.InferenceSession(
-        GRAPH.read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
-    network = OnnxNetwork(session, Description.read(json.dumps(described)))
-    network.weights = arrays  # which ONNX Runtime has not copied
-    return network
+    return ShippedNetwork(file, described)
+
+
+class ShippedNetwork(OnnxNetwork):
+    """The network of `GRAPH`, with the weights of a `.keras` file."""
+
+    takes_hints = True
+    also = OTHER_OUTPUTS
+
+    def __init__(self, file: Path, described: dict[str, Any]) -> None:
+        self.describe(Description.read(json.dumps(described)))
+        self._names, self._ab = list(INPUTS), "ab"
+        self._file, self._places = file, described["weights"]
+
+    @functools.cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        with zipfile.ZipFile(self._file) as archive:
+            weights = archive.read(run_folder.MODEL_WEIGHTS)
+        # ONNX Runtime does not copy them: kept as long as it.
+        self._weights = [_placed(weights, place) for place in self._places.values()]
+        values = map(onnxruntime.OrtValue.ortvalue_from_numpy, self._weights)
+        options = session_options()
+        options.add_external_initializers(list(self._places), list(values))
+        return onnxruntime.InferenceSession(
+            GRAPH.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
 
 
 def _placed(weights: bytes, place: dict[str, Any]) -> np.ndarray:
