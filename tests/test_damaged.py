@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner
 from PIL import Image
 
@@ -16,7 +17,11 @@ def cut(path, draw, *, keep, **options):
     """Write a picture, and keep a share of its bytes."""
     rng = np.random.default_rng(0)
     noisy = draw(HEIGHT, WIDTH) // 2 + rng.integers(0, 128, (HEIGHT, WIDTH, 3))
-    Image.fromarray(noisy.astype(np.uint8)).convert("L").save(path, **options)
+    grey = Image.fromarray(noisy.astype(np.uint8)).convert("L")
+    if path.suffix == ".tif":  # Pillow would put the tags last, where they are cut off
+        tifffile.imwrite(path, np.asarray(grey), rowsperstrip=8, **options)
+    else:
+        grey.save(path, **options)
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data))])
 
@@ -31,7 +36,7 @@ def predicted(photo, folder, *flags):
     return result, json.loads(lines[-1])
 
 
-@pytest.mark.parametrize("name", ["cut.jpg", "cut.png"])
+@pytest.mark.parametrize("name", ["cut.jpg", "cut.png", "cut.tif"])
 def test_a_picture_cut_short_is_coloured_as_far_as_it_goes_on_request(
     name, tmp_path, draw
 ):
@@ -57,6 +62,29 @@ def test_a_progressive_jpeg_that_is_cut_has_no_whole_row(tmp_path, draw):
     result, job = predicted(tmp_path / "cut.jpg", tmp_path, "--damaged")
     assert result.exit_code == 0, result.output
     assert any("only the first 0 of" in warning for warning in job["warnings"])
+
+
+def test_a_tiff_with_damaged_tiles_is_coloured_and_each_page_says_how_far_it_is_whole(
+    tmp_path, draw
+):
+    path = tmp_path / "cut.tif"
+    pixels = draw(HEIGHT, WIDTH)[..., 0]
+    with tifffile.TiffWriter(path) as file:
+        for _ in range(2):
+            file.write(pixels, tile=(32, 32), compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        places = file.pages[1].dataoffsets
+    data = bytearray(path.read_bytes())
+    at = places[len(places) // 2]  # in the third of five rows of tiles
+    data[at : at + 40] = bytes(40)
+    path.write_bytes(data)
+    _, job = predicted(path, tmp_path)
+    assert job["outcome"] == "failed"
+    _, job = predicted(path, tmp_path, "--damaged")
+    assert job["outcome"] == "coloured"
+    assert job["warnings"] == [
+        "page 2: damaged: only the first 64 of 160 rows are whole"
+    ]
 
 
 def test_what_is_whole_is_not_called_damaged(tmp_path, draw):

@@ -470,3 +470,18 @@ def test_five_thousand_mutated_pictures_do_no_harm(seed, tmp_path):
 def test_words_of_libvips_that_quote_bytes_become_text():
     quoted = pyvips.ffi.new("char[]", b"a brand of bytes: \xff")
     assert pyvips.error._to_string(quoted) == "a brand of bytes: \ufffd"
+
+
+def test_a_jpeg_is_opened_once(tmp_path, monkeypatch):
+    opened = []
+    real = pyvips.Image.jpegload_source
+    monkeypatch.setattr(
+        pyvips.Image,
+        "jpegload_source",
+        lambda *a, **options: opened.append(a) or real(*a, **options),
+    )
+    path = tmp_path / "a.jpg"
+    Image.new("L", (64, 48), 90).save(path)
+    page = reading.Document(path).page()
+    page.load()
+    assert page.shrunk(24, 32).shape == (24, 32) and len(opened) == 1

@@ -129,8 +129,8 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
 @click.option(
     "--damaged",
     is_flag=True,
-    help="Colour what there is of a JPEG or PNG that was cut short or damaged, and say "
-    "how much is whole; without this, such a picture fails.",
+    help="Colour what there is of a JPEG, PNG or TIFF that was cut short or damaged, "
+    "and say how much is whole; without this, such a picture fails.",
 )
 @click.option(
     "--skip-colour",

@@ -127,11 +127,14 @@ class _VipsDecoder:
         self._fail_on = fail_on
         self._profile = _png_profile(source) if kind == "png" else b""
         self._frame = _gif_frame(source) if kind == "gif" else None
-        header = self.header(0)
-        self.pages: int = header.get_n_pages()
-        self.bits = _field(header, "bits-per-sample") or 8
+        self._first: pyvips.Image | None = self.image(0, access="sequential")
+        self.pages: int = self._first.get_n_pages()
+        self.bits = _field(self._first, "bits-per-sample") or 8
 
     def header(self, number: int) -> pyvips.Image:
+        first, self._first = self._first, None  # whose pixels can be read once
+        if number == 0 and first is not None:
+            return first
         return self.image(number, access="sequential")
 
     def image(self, number: int, *, access: str, shrink: int = 1) -> pyvips.Image:

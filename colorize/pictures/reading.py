@@ -66,6 +66,7 @@ logging.getLogger("pyvips").addHandler(logging.NullHandler())  # it warns withou
 ROWS = 64  # of a strip: its planes stay in the processor's cache
 _FETCHED = 256  # rows decoded at a time, where a picture is not held whole
 _GLANCE = 96  # pixels of the short side that tell whether a picture is in colour
+_READ_IN_PART = (formats.JPEG, formats.PNG, formats.TIFF)  # where damaged
 _MOST_ASPECT = 8  # to learn from, a strip is cut to eight times as long as wide
 
 # What makes rows and columns upright that are stored in an EXIF orientation.
@@ -259,8 +260,8 @@ class Document:
     Args:
         source: its path, or its bytes.
         max_megapixels: pages with more are refused.
-        damaged: whether a JPEG or PNG that is damaged is read as far as it goes, and
-            said so among what its page lost.
+        damaged: whether a JPEG, PNG or TIFF that is damaged is read as far as it goes,
+            which is then among what its page lost.
 
     Attributes:
         format: what it is by its first bytes, whatever its name.
@@ -279,23 +280,13 @@ class Document:
         damaged: bool = False,
     ) -> None:
         self._source = Source(source)
-        self._damage: list[str] = []
+        self._damaged = damaged
         self._max_megapixels = max_megapixels
         with self._source.opened() as file:
             self.format = _format(file.read(formats.HEAD))
         with explained(lambda: reasons.reason(self._source, self.format)):
             self._decoder = decoding.decoder(self._source, self.format)
-            header = self._header(0)
-            if damaged and self.format in (formats.JPEG, formats.PNG):
-                whole = decoding.whole_rows(header)
-                if whole < header.height:
-                    self._damage = [
-                        f"damaged: only the first {whole} of {header.height} rows "
-                        "are whole"
-                    ]
-                    self._decoder = decoding.decoder(
-                        self._source, self.format, fail_on="none"
-                    )
+            self._first: pyvips.Image | None = self._header(0)
         self.pages = self._decoder.pages
 
     def _header(self, number: int) -> pyvips.Image:
@@ -319,18 +310,24 @@ class Document:
         def why() -> str:
             return reasons.reason(self._source, self.format, number)
 
+        first, self._first = self._first, None  # whose pixels can be read once
         with explained(why):
-            image = self._header(number)
+            image = first if number == 0 and first is not None else self._header(number)
+            decoder = self._decoder
+            damage: list[str] = []
+            if self._damaged and self.format in _READ_IN_PART:
+                decoder, damage = self._as_far_as_it_goes(image)
+                image = decoder.header(number)
             carried = self._carried(number, image)
             turned, extra = carried.orientation, carried.extra_samples
             written, lost = metadata.of_parts(carried) if described else (None, [])
-            lost += self._decoder.lost(number) + self._damage
+            lost += decoder.lost(number) + damage
             if image.format in ("float", "double"):
-                values = self._decoder.image(number, access="sequential").stats()
+                values = decoder.image(number, access="sequential").stats()
                 if values(0, 0)[0] < 0 or values(1, 0)[0] > 1:  # least and most
                     lost.append("values outside of [0, 1] clipped")
             if shrink > 1:
-                image = self._decoder.image(number, access="sequential", shrink=shrink)
+                image = decoder.image(number, access="sequential", shrink=shrink)
             image, alpha = _normalised(image, lost, extra)
             image = _oriented(image, turned)
 
@@ -338,7 +335,7 @@ class Document:
             # Turned, its rows are not read from top to bottom: libvips then puts
             # large pictures into a temporary file.
             access = "random" if turned > 1 else "sequential"
-            image = self._decoder.image(number, access=access, shrink=shrink)
+            image = decoder.image(number, access=access, shrink=shrink)
             return _oriented(_normalised(image, [], extra)[0], turned)
 
         page = Page(
@@ -350,9 +347,24 @@ class Document:
             again=again,
             why=why,
         )
-        if self._decoder.is_whole(number):
+        if decoder.is_whole(number):
             page.release()
         return page
+
+    def _as_far_as_it_goes(
+        self, image: pyvips.Image
+    ) -> tuple[decoding.Decoder, list[str]]:
+        """Return what reads a page whether it is whole or not, and what it lacks.
+
+        Args:
+            image: the page, whose pixels are read here.
+        """
+        whole = decoding.whole_rows(image)
+        if whole == image.height:
+            return self._decoder, []
+        said = f"damaged: only the first {whole} of {image.height} rows are whole"
+        lenient = decoding.decoder(self._source, self.format, fail_on="none")
+        return lenient, [said]
 
     def all_pages(self, *, released: bool = False) -> Iterator[Page]:
         """All pages of a TIFF file, and the first picture of any other.
