@@ -3,6 +3,7 @@
 For each, in a process of its own and with an empty cache: the time from the import of
 TensorFlow to the end of the first step, pictures a second after it, and the most memory
 the process had. Beta at 128², batches of 16. Usage: python benchmarks/growth.py FOLDER
+With --shards after FOLDER the same of 1, 10 and 100 tar shards of 200 pictures each.
 """
 
 import itertools
@@ -10,15 +11,18 @@ import json
 import resource
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 COUNTS = (1_000, 10_000, 100_000)
+SHARDS, IN_ONE = (1, 10, 100), 200
 WARM, STEPS = 5, 40
 
 
-def one(folder: Path) -> None:
+def one(data: str, place: Path) -> None:
     """Trains a few steps and prints the figures."""
     start = time.monotonic()
     from colorize import quiet
@@ -29,13 +33,13 @@ def one(folder: Path) -> None:
     from colorize.training.events import Step
 
     flags = {
-        "data": str(folder), "size": "128", "batch_size": 16, "epochs": 1,
+        "data": data, "size": "128", "batch_size": 16, "epochs": 1,
         "steps_per_epoch": WARM + STEPS, "min_colourfulness": 0,
     }  # fmt: skip
     events = loop.train(
         config.load(config.recipe("beta"), flags),
-        folder.parent / "run",
-        cache_folder=folder.parent / "cache",
+        place / "run",
+        cache_folder=place / "cache",
         devices=devices.choose("auto", None),
     )
     ends = []
@@ -53,21 +57,39 @@ def one(folder: Path) -> None:
     print(json.dumps(figures))
 
 
+def linked(names: Iterator[Path], count: int, place: Path) -> str:
+    """Links so many photos; returns what they are learnt from by."""
+    folder = place / "photos"
+    for i, photo in enumerate(itertools.islice(names, count)):
+        link = folder / f"{i // 1000:03d}" / f"{i:06d}{photo.suffix}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(photo.resolve())
+    return str(folder)
+
+
+def packed(names: Iterator[Path], count: int, place: Path) -> str:
+    """Packs photos into so many shards; returns what they are learnt from by."""
+    for shard in range(count):
+        with tarfile.open(place / f"{shard:03d}.tar", "w") as tar:
+            for i, photo in enumerate(itertools.islice(names, IN_ONE)):
+                tar.add(photo, f"{shard:03d}{i:06d}{photo.suffix}")
+    return str(place / f"{{000..{count - 1:03d}}}.tar")
+
+
 def main() -> None:
     """Runs each count in a process of its own, and prints a table."""
     source = Path(sys.argv[1])
     from colorize.pictures import finding
 
-    names = itertools.cycle(list(finding.find_pictures(source)))
-    print("pictures   first step after   pictures/s   peak memory")
-    for count in COUNTS:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place) / "photos"
-            for i, name in enumerate(itertools.islice(names, count)):
-                link = folder / f"{i // 1000:03d}" / f"{i:06d}{Path(name).suffix}"
-                link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to((source / name).resolve())
-            command = [sys.executable, __file__, "--one", str(folder)]
+    photos = itertools.cycle([source / name for name in finding.find_pictures(source)])
+    in_shards = "--shards" in sys.argv
+    what = "shards" if in_shards else "pictures"
+    print(f"{what}   first step after   pictures/s   peak memory")
+    for count in SHARDS if in_shards else COUNTS:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            data = (packed if in_shards else linked)(photos, count, place)
+            command = [sys.executable, __file__, "--one", data, str(place)]
             done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
             figures = json.loads(done.stdout.splitlines()[-1])
             print(
@@ -79,6 +101,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--one":
-        one(Path(sys.argv[2]))
+        one(sys.argv[2], Path(sys.argv[3]))
     else:
         main()

@@ -73,7 +73,10 @@ _SEED = Limits("in 0...4294967295", lambda x: 0 <= x < 2**32)
 class TrainConfig:
     """Every setting of a training; the metadata of each field is its help."""
 
-    data: str = _setting("data/train", "Folder of colour pictures, or one picture.")
+    data: str = _setting(
+        "data/train",
+        "Folder of colour pictures, one picture, or tar shards, a pattern a line.",
+    )
     model: str = _setting("beta", "Architecture; `colorize models` lists them.")
     width: int | None = _setting(
         None, "Filters of its first layer  [its own]", limits=_AT_LEAST_1

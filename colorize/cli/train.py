@@ -45,7 +45,7 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command()
-@click.argument("data", required=False)
+@click.argument("data", nargs=-1)
 @click.option(
     "--config",
     "file",
@@ -75,7 +75,7 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
 @cache_option
 @_settings
 def train(
-    data: str | None,
+    data: tuple[str, ...],
     file: Path | None,
     out: Path | None,
     init: Path | None,
@@ -85,6 +85,9 @@ def train(
     **flags: Any,
 ) -> None:
     """Trains a model on DATA, a folder of colour pictures (default data/train).
+
+    DATA may also be tar shards, here or at a URL, which are read in order and of which
+    nothing is copied: 'photos-{000..099}.tar', with --steps-per-epoch.
 
     Settings come from the recipe of the model, configs/MODEL.toml, and from the flags
     below, which win. The run folder gets the best model so far, its curves, sample
@@ -99,10 +102,11 @@ def train(
     colorize train --resume
     """  # noqa: D301
     from colorize.cli.train_display import Display
+    from colorize.datasets import shards
     from colorize.training import cluster
 
-    flags["data"] = data
     with explained():
+        flags["data"] = shards.all_named(data) or None
         workers = cluster.find(os.environ)
         if workers is not None and out is None:
             raise UsageError("several workers need a run folder that all see: --out")
@@ -115,6 +119,8 @@ def train(
             init = init and model_path(init)
             settings, out = _settings_of_new_run(flags, file, out, init)
         _check(settings, flags, init, resume=resume)
+        if cache_dir is not None and shards.are_shards(settings.data):
+            say("--cache-dir: of tar shards nothing is kept on disk")
     display = Display(out, cache_dir, as_json=as_json)
     with _ending_at_once(workers), explained(), contextlib.closing(display):
         _train(settings, out, display, workers, cache_dir, init=init, resume=resume)
@@ -130,7 +136,11 @@ def _check(
     resume: bool,
 ) -> None:
     """Raise UsageError for what can be found wrong before TensorFlow is imported."""
-    if not Path(settings.data).exists():
+    from colorize.datasets import shards
+
+    if shards.are_shards(settings.data):
+        shards.Stream(settings)
+    elif not Path(settings.data).exists():
         raise UsageError(
             f"{settings.data}: no such folder; name a folder of colour pictures: "
             f"colorize train path/to/photos --model {settings.model}"

@@ -103,7 +103,8 @@ class Display:
                 say(pictures.describe())
                 if pictures.unreadable:
                     say(f"the unreadable ones are listed in {run}/left-out.csv")
-                if len(pictures.train) < FEW and not pictures.memorised:
+                few = pictures.count is not None and pictures.count < FEW
+                if few and not pictures.memorised:
                     say(
                         "so few are enough to try, not to learn; your own folder: "
                         "colorize train path/to/photos"
@@ -160,7 +161,7 @@ class Display:
                 figures = {
                     "event": "prepared",
                     "found": pictures.files,
-                    "train": len(pictures.train),
+                    "train": pictures.count,
                     "validation": len(pictures.val),
                     "left_out": pictures.left_out(),
                 }

@@ -1,7 +1,7 @@
 """Folders of pictures, made ready to learn from and to be measured.
 
-Files import in this order: augmentation, cache, embeddings, hints,
-preparing, loader.
+Files import in this order: augmentation, cache, embeddings, hints, splitting,
+shards, preparing, loader.
 May import: pictures and what is below it. Nothing of models: they are next door.
-`cache`, `embeddings` and `preparing` need no TensorFlow.
+`cache`, `embeddings`, `shards` and `preparing` need no TensorFlow.
 """

@@ -104,6 +104,39 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """A picture, decoded.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, that just cover the box.
+        colourfulness: of them.
+        enlargement: to cover the box; below 1 it was made smaller.
+        digest: of its file.
+    """
+
+    pixels: np.ndarray
+    colourfulness: float
+    enlargement: float
+    digest: bytes
+
+
+def decode(data: bytes, box: tuple[int, int]) -> Decoded:
+    """Decode a picture file's bytes to cover a box of (height, width).
+
+    Raises:
+        ColorizeError: it is no whole picture.
+    """
+    pixels = reading.read_covering(data, box)
+    height, width = reading.size_of(data)
+    enlargement = max(box[0] / height, box[1] / width)
+    return Decoded(pixels, metrics.colourfulness(pixels), enlargement, _digest(data))
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+@dataclass(frozen=True)
 class _Decoded:
     """What a thread makes of one file."""
 
@@ -328,15 +361,11 @@ def _decode(path: Path, box: tuple[int, int]) -> _Decoded:
     except OSError as e:
         return _Decoded((0, 0), problem=e.strerror or str(e))
     stamp, attributes = (stat.st_size, stat.st_mtime_ns), stat.st_ctime_ns
-    digest = hashlib.blake2b(data, digest_size=16).digest()
     try:
-        pixels = reading.read_covering(data, box)
+        decoded = decode(data, box)
     except ColorizeError as e:
-        return _Decoded(stamp, attributes, digest, problem=str(e))
-    height, width = reading.size_of(data)
-    enlargement = max(box[0] / height, box[1] / width)
-    colourfulness = metrics.colourfulness(pixels)
-    return _Decoded(stamp, attributes, digest, pixels, colourfulness, enlargement)
+        return _Decoded(stamp, attributes, _digest(data), problem=str(e))
+    return _Decoded(stamp, attributes, **vars(decoded))
 
 
 class _Pack:

@@ -19,6 +19,7 @@ from colorize import color
 from colorize.config import TrainConfig
 from colorize.datasets import augmentation, cache, hints
 from colorize.datasets.preparing import Pictures
+from colorize.datasets.shards import Held, Stream
 
 _VALIDATED = 16  # pictures a batch of validation
 
@@ -49,18 +50,32 @@ def training_batches(
         in place of L there is a pair, of it and of the vectors (B, 1000); where some
         colours are told, of it and of hints (B, H, W, 3). B is the size of a part.
     """
-    size = batch_size // parts
+    size, stream = batch_size // parts, pictures.stream
     seed = tf.constant(config.seed, tf.int64)
     if vectors is not None:
         classes = vectors(pictures.train["digest"][:1]).shape[-1]
 
     @tf.autograph.experimental.do_not_convert
-    def load(number: tf.Tensor) -> tuple[Any, tf.Tensor]:
+    def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return crops, their seeds, and which pictures they are of."""
         step, part = number // len(mine), mine.start + number % len(mine)
         counters = step * batch_size + part * size + tf.range(size, dtype=tf.int64)
-        which = _shuffled(counters, len(pictures.train), config.seed)
         seeds = tf.stack([tf.fill((size,), seed), counters], axis=1)
-        lightness, ab = _augmented(pictures, config, which, seeds)
+        corners = tf.fill((size, 2), 0.5)
+        if config.random_crop:
+            corners = augmentation.chances(seeds)[:, :2]
+        if stream is not None:
+            crops = _taken(stream, step, corners, config.size)
+            return crops, seeds, counters
+        which = _shuffled(counters, len(pictures.train), config.seed)
+        crops = _read(pictures.cache, pictures.train, which, corners, config.size)
+        return crops, seeds, which
+
+    @tf.autograph.experimental.do_not_convert
+    def change(
+        crops: tf.Tensor, seeds: tf.Tensor, which: tf.Tensor
+    ) -> tuple[Any, tf.Tensor]:
+        lightness, ab = _augmented(crops, config, seeds)
         if config.hints:
             revealed = tf.numpy_function(
                 functools.partial(hints.batch, share=config.hints),
@@ -80,8 +95,14 @@ def training_batches(
         return (lightness, tf.ensure_shape(vector, (size, classes))), ab
 
     numbers = tf.data.Dataset.range(first_step * len(mine), 2**62)
-    ahead = 4 * len(mine)
-    return numbers.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(ahead)
+    ahead, parallel = 4 * len(mine), tf.data.AUTOTUNE
+    if stream is not None:  # which is read in order
+        batches = numbers.map(read).map(change, num_parallel_calls=parallel)
+    else:
+        batches = numbers.map(
+            lambda number: change(*read(number)), num_parallel_calls=parallel
+        )
+    return batches.prefetch(ahead)
 
 
 def _shuffled(counters: tf.Tensor, count: int, seed: int) -> tf.Tensor:
@@ -101,15 +122,12 @@ def _shuffled(counters: tf.Tensor, count: int, seed: int) -> tf.Tensor:
 
 
 def _augmented(
-    pictures: Pictures, config: TrainConfig, which: tf.Tensor, seeds: tf.Tensor
+    crops: tf.Tensor, config: TrainConfig, seeds: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return crops of some pictures, as changed as their seeds say: L and ab."""
+    """Return crops (B, H, W, 3), as changed as their seeds say: L and ab."""
     chances = augmentation.chances(seeds)
-    centre = tf.fill((which.shape[0], 2), 0.5)
-    corners = chances[:, :2] if config.random_crop else centre
-    rgb = _read(pictures.cache, pictures.train, which, corners, config.size)
     rgb = augmentation.random_affine(
-        rgb,
+        crops,
         chances[:, 2:7],
         shear=config.shear,
         zoom=config.zoom,
@@ -124,7 +142,7 @@ def _augmented(
 
 
 def validation_batches(
-    store: cache.PictureCache,
+    store: cache.PictureCache | Held,
     records: np.ndarray,
     box: tuple[int, int],
     *,
@@ -166,7 +184,7 @@ def steps_per_pass(pictures: Pictures, batch_size: int) -> int:
 
 
 def _read(
-    store: cache.PictureCache,
+    store: cache.PictureCache | Held,
     records: np.ndarray,
     which: tf.Tensor,
     corners: tf.Tensor,
@@ -179,6 +197,18 @@ def _read(
         [which, corners],
         tf.uint8,
         stateful=False,
+    )
+    return tf.cast(tf.ensure_shape(crops, (None, *size, 3)), tf.float32) / 255
+
+
+def _taken(
+    stream: Stream, step: tf.Tensor, corners: tf.Tensor, size: tuple[int, int]
+) -> tf.Tensor:
+    """(B, H, W, 3) float32 in [0, 1]: a crop of each of the next pictures."""
+    crops = tf.numpy_function(
+        lambda step, corners: stream.take(int(step), corners, size),
+        [step, corners],
+        tf.uint8,
     )
     return tf.cast(tf.ensure_shape(crops, (None, *size, 3)), tf.float32) / 255
 

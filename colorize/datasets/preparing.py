@@ -1,8 +1,7 @@
 """The pictures of a training: found, decoded into the cache, split, some left out."""
 
-import hashlib
+import contextlib
 import itertools
-import unicodedata
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from colorize.config import TrainConfig, show_size
-from colorize.datasets import cache
+from colorize.datasets import cache, splitting
+from colorize.datasets.shards import Held, Stream
 from colorize.errors import ColorizeError
 from colorize.pictures import finding
 
@@ -43,9 +43,11 @@ class Pictures:
         twins: how many were left out as copies of a validation picture.
         small: how many were left out as too small, by `max_enlargement`.
         memorised: whether validation pictures are the training pictures.
+        stream: of tar shards, which are learnt from as they come; `train` is then a
+            sample of them.
     """
 
-    cache: cache.PictureCache
+    cache: cache.PictureCache | Held
     train: np.ndarray
     val: np.ndarray
     files: int
@@ -54,6 +56,18 @@ class Pictures:
     twins: int
     memorised: bool
     small: int = 0
+    stream: Stream | None = None
+
+    @property
+    def count(self) -> int | None:
+        """How many there are to learn from; None where they are not counted."""
+        return len(self.train) if self.stream is None else None
+
+    def title(self) -> str:
+        """Return what there is to learn from, in two words."""
+        if self.stream is None:
+            return f"{len(self.train)} pictures"
+        return f"{len(self.stream.shards)} shards"
 
     def left_out(self) -> dict[str, int]:
         """Return how many pictures were left out, by reason."""
@@ -67,6 +81,12 @@ class Pictures:
 
     def describe(self) -> str:
         """Return one line: found, used, left out and why, split."""
+        if self.stream is not None:
+            count = len(self.stream.shards)
+            return (
+                f"{count:,} tar shard{'s' * (count != 1)}, read in order; "
+                f"{len(self.val)} pictures to validate on, by their keys"
+            )
         left_out = [f"{count} {reason}" for reason, count in self.left_out().items()]
         used = (
             f"{len(self.train)} to learn from and to validate on (memorised)"
@@ -103,7 +123,7 @@ def prepare(
     if config.val == "train":
         val = train
     elif config.val == "split":
-        held_out = _held_out(listing.hashes[used], config.val_split)
+        held_out = splitting.held_out(listing.hashes[used], config.val_split)
         train, val = train[~held_out], train[held_out]
     else:
         validation = yield from look_through(Path(config.val), store)
@@ -130,6 +150,64 @@ def prepare(
         twins=int(twins.sum()),
         memorised=config.val == "train",
         small=int((colourful & ~large).sum()),
+    )
+
+
+_LOOKED_AT = 10_000  # pictures of shards, for those to validate on
+_VALIDATE = 256  # of shards
+_SAMPLE = 500  # pictures that tell which colours are common
+
+
+def look_into(stream: Stream) -> Generator[Decoding, None, Pictures]:
+    """Read the beginning of tar shards: pictures to validate on, and a sample.
+
+    Those to validate on stay out of training wherever they come.
+
+    Yields:
+        Decoding while it works.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        ColorizeError: there is nothing to learn from, or to validate on.
+    """
+    val: list[cache.Decoded] = []
+    sample: list[cache.Decoded] = []
+    looked = 0
+    yield Decoding(0, _LOOKED_AT)
+    with contextlib.closing(stream.in_order()) as members:
+        for looked, member in enumerate(itertools.islice(members, _LOOKED_AT), start=1):
+            chosen, most = (
+                (val, _VALIDATE) if stream.is_held_out(member) else (sample, _SAMPLE)
+            )
+            if len(chosen) < most and (picture := stream.decoded(member)) is not None:
+                chosen.append(picture)
+            yield Decoding(looked, _LOOKED_AT)
+            if len(val) == _VALIDATE and len(sample) == _SAMPLE:
+                break
+    yield Decoding(_LOOKED_AT, _LOOKED_AT)
+    if not sample:
+        raise ColorizeError(
+            f"none of the first {looked:,} pictures of the shards is of use: all are "
+            "nearly grey, too small, or damaged"
+        )
+    if not val:
+        raise ColorizeError(
+            f"none of the first {looked:,} pictures of the shards falls to validation; "
+            "raise --val-split"
+        )
+    held = Held(val + sample)
+    return Pictures(
+        held,
+        held.records[len(val) :],
+        held.records[: len(val)],
+        files=looked,
+        unreadable=[],
+        grey=0,
+        twins=0,
+        memorised=False,
+        stream=stream,
     )
 
 
@@ -197,7 +275,7 @@ def look_through(
             listing.unreadable.append((entry.name, entry.problem))
         else:
             listing.records[used] = entry.record
-            listing.hashes[used] = _hash(entry.name)
+            listing.hashes[used] = splitting.hash_of(entry.name)
             used += 1
             if keep_names:
                 listing.names.append(entry.name)
@@ -259,23 +337,3 @@ def _bytes(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
-
-
-def _hash(name: str) -> float:
-    """A number in [0, 1) that a name has on every machine and file system."""
-    normal = unicodedata.normalize("NFC", name).encode(errors="surrogateescape")
-    digest = hashlib.blake2b(normal, digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
-
-
-def _held_out(hashes: np.ndarray, share: float) -> np.ndarray:
-    """Which pictures validate: those with the lowest hashes.
-
-    A picture's side depends on its own name alone, so it does not change when others
-    come or go; but in a folder so small that nothing falls to validation, the one
-    with the lowest hash is taken.
-    """
-    held_out: np.ndarray = hashes < share
-    if not held_out.any():
-        held_out[hashes.argmin()] = True
-    return held_out

@@ -119,10 +119,10 @@ def _datasets(path: Path) -> Iterator[tuple[str, np.ndarray, dict[str, Any]]]:
     """
     with zipfile.ZipFile(path) as archive:
         data = io.BytesIO(archive.read(run_folder.MODEL_WEIGHTS))
-    found: list[h5py.Dataset] = []
+    items: list[h5py.Dataset] = []
     with h5py.File(data, "r") as weights:
-        weights.visititems(lambda _, item: found.append(item))
-        for item in found:
+        weights.visititems(lambda _, item: items.append(item))
+        for item in items:
             if isinstance(item, h5py.Dataset):
                 where = {
                     "offset": item.id.get_offset(),

@@ -38,7 +38,7 @@ class Plan:
     Attributes:
         model: the architecture.
         size: (height, width) of what it learns from, in pixels.
-        pictures: to learn from.
+        pictures: to learn from; None where they are not counted.
         batch_size: pictures a step.
         steps: in an epoch.
         epochs: to be trained in all.
@@ -47,7 +47,7 @@ class Plan:
 
     model: str
     size: tuple[int, int]
-    pictures: int
+    pictures: int | None
     batch_size: int
     steps: int
     epochs: int
@@ -62,8 +62,8 @@ class Plan:
             f"{_count(self.batch_size, 'picture')}, {steps * self.batch_size:,} "
             f"pictures in all" + (f"; {self.done:,} steps are done" * bool(self.done))
         ]
-        passes = pictures / self.pictures
-        if not 0.5 < passes < 2:
+        passes = pictures / self.pictures if self.pictures else 1
+        if self.pictures and not 0.5 < passes < 2:
             lines.append(
                 f"an epoch is {_count(self.steps, 'step')} here, {passes:.2g} times "
                 f"the {self.pictures:,} pictures; --steps-per-epoch "

@@ -25,7 +25,7 @@ from keras import ops
 
 from colorize import files, models, run_folder, runtimes
 from colorize.config import TrainConfig, save
-from colorize.datasets import loader, preparing
+from colorize.datasets import loader, preparing, shards
 from colorize.datasets.cache import PictureCache, default_folder
 from colorize.datasets.embeddings import EmbeddingCache
 from colorize.errors import ColorizeError, UsageError
@@ -125,10 +125,16 @@ def _train(
     opened: contextlib.ExitStack,
 ) -> Generator[Event]:
     model, options = yield from _build_model(config, run, devices, init, resume)
-    measured = config.max_enlargement is not None
-    store = PictureCache(cache_folder, config.box, measured=measured)
-    opened.enter_context(contextlib.closing(store))
-    pictures = yield from _stoppable(_find_pictures(config, store, devices), stop)
+    if shards.are_shards(config.data):
+        pictures = yield from _stoppable(
+            preparing.look_into(shards.Stream(config)), stop
+        )
+    else:
+        measured = config.max_enlargement is not None
+        store = PictureCache(cache_folder, config.box, measured=measured)
+        opened.enter_context(contextlib.closing(store))
+        pictures = yield from _stoppable(_find_pictures(config, store, devices), stop)
+    _check_same_pictures(pictures, devices)
     if devices.chief:
         opened.enter_context(_locked(run, resume=resume))
     yield Prepared(pictures, run)
@@ -140,6 +146,15 @@ def _train(
             yield Note(f"{damaged}; going on from the checkpoint before it")
         yield Note(f"going on after step {saver.progress.step}")
         devices.check_same("checkpoint", str(saver.progress.step))
+    if pictures.stream is not None:
+        workers = devices.cluster
+        share = (0, 1) if workers is None else (workers.index, len(workers.workers))
+        pictures.stream.share(*share, shards.Place(*saver.progress.read))
+        if saver.progress.step:
+            yield Note(
+                "pictures that were read ahead then are passed over: not exactly what "
+                "a run without a stop would see"
+            )
     if devices.chief:
         _write_left_out(run, pictures)
         # What was chosen here is what it goes on in, on whatever machine.
@@ -254,15 +269,19 @@ def _keep_base(options: dict[str, Any], run: Path) -> None:
 def _find_pictures(
     config: TrainConfig, store: PictureCache, devices: Devices
 ) -> Generator[Event, None, preparing.Pictures]:
-    """Decode what the cache lacks, and split; the same at all workers."""
+    """Decode what the cache lacks, and split."""
     if devices.cluster is not None:
         index, workers = devices.cluster.index, len(devices.cluster.workers)
         yield from preparing.decode_share(config, store, index, workers)
         devices.wait_for_all()
     pictures = yield from preparing.prepare(config, store)
+    return pictures
+
+
+def _check_same_pictures(pictures: preparing.Pictures, devices: Devices) -> None:
+    """Raise ColorizeError where workers have found other pictures."""
     records = (pictures.train["digest"].tobytes(), pictures.val["digest"].tobytes())
     devices.check_same("pictures", hashlib.blake2b(b"".join(records)).hexdigest())
-    return pictures
 
 
 @contextlib.contextmanager
@@ -412,9 +431,11 @@ def _run_epochs(work: _Work, vectors: Vectors | None) -> Generator[Event]:
                         stop=work.stop,
                     )
                     work.check_finite(outcome.loss, before + 1)
+                seconds = time.monotonic() - start
                 saver.progress = saver.progress.after_step(
-                    outcome.loss, outcome.mistakes, time.monotonic() - start
+                    outcome.loss, outcome.mistakes, seconds, _read_for(work, before)
                 )
+                yield from _faults(work)
                 yield _step_event(work, epoch, time.monotonic() - start)
                 if outcome.signalled:
                     raise Stopped
@@ -425,6 +446,18 @@ def _run_epochs(work: _Work, vectors: Vectors | None) -> Generator[Event]:
             yield _end_epoch(work, journal, epoch, last=time_is_up)
             if time_is_up:
                 return
+
+
+def _read_for(work: _Work, step: int) -> tuple[int, int, int]:
+    """Return how far shards have been read for a step."""
+    stream = work.pictures.stream
+    return (0, 0, 0) if stream is None else stream.after(step)
+
+
+def _faults(work: _Work) -> Generator[Note]:
+    """Say what of the shards could not be read since."""
+    while work.pictures.stream is not None and work.pictures.stream.faults:
+        yield Note(f"left out: {work.pictures.stream.faults.popleft()}")
 
 
 def _plan(work: _Work) -> Generator[Event]:
@@ -440,7 +473,7 @@ def _plan(work: _Work) -> Generator[Event]:
     yield Plan(
         config.model,
         config.size,
-        len(work.pictures.train),
+        work.pictures.count,
         learner.batch_size,
         work.steps,
         config.epochs,
@@ -494,7 +527,7 @@ def _journal(work: _Work) -> Iterator[Journal | None]:
     lightness, ab, _ = next(iter(batches))
     journal = Journal(
         work.run,
-        title=f"{work.config.model}, {len(work.pictures.train)} pictures",
+        title=f"{work.config.model}, {work.pictures.title()}",
         word=validation_word(work.pictures.memorised),
         history=work.saver.progress.history,
         samples=(np.asarray(lightness), np.asarray(ab)),

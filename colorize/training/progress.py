@@ -21,6 +21,7 @@ class Progress:
         epoch_loss: summed over these, as are the seconds and the critic's mistakes.
         epoch_seconds: see there.
         epoch_mistakes: see there.
+        read: how far tar shards have been read for the last step.
     """
 
     step: int = 0
@@ -30,8 +31,15 @@ class Progress:
     epoch_loss: float = 0.0
     epoch_seconds: float = 0.0
     epoch_mistakes: float = 0.0
+    read: tuple[int, int, int] = (0, 0, 0)
 
-    def after_step(self, loss: float, mistakes: float, seconds: float) -> "Progress":
+    def after_step(
+        self,
+        loss: float,
+        mistakes: float,
+        seconds: float,
+        read: tuple[int, int, int] = (0, 0, 0),
+    ) -> "Progress":
         """Return the record after one more step."""
         return dataclasses.replace(
             self,
@@ -40,6 +48,7 @@ class Progress:
             epoch_loss=self.epoch_loss + loss,
             epoch_mistakes=self.epoch_mistakes + mistakes,
             epoch_seconds=self.epoch_seconds + seconds,
+            read=read,
         )
 
     def with_best(self, figures: Row) -> "Progress":
@@ -50,7 +59,8 @@ class Progress:
     def after_epoch(self, figures: Row) -> "Progress":
         """Return the record after an epoch, whose row of history.csv is given."""
         best = self.with_best(figures).best
-        return Progress(self.step, best, (*self.history, figures))
+        history = (*self.history, figures)
+        return Progress(self.step, best, history, read=self.read)
 
     def to_json(self) -> dict[str, Any]:
         """Return what a checkpoint holds of it."""
@@ -63,9 +73,11 @@ class Progress:
         Raises:
             ValueError: a field is missing, of those that a run cannot go on without.
         """
+        values = {"read": (0, 0, 0), **values}  # runs of before had no shards
         names = [field.name for field in dataclasses.fields(Progress)]
         for name in names:
             if name not in values:
                 raise ValueError(f"it lacks {name}")
         fields = {name: values[name] for name in names}
-        return Progress(**fields | {"history": tuple(fields["history"])})
+        several = {name: tuple(fields[name]) for name in ("history", "read")}
+        return Progress(**fields | several)
