@@ -355,6 +355,7 @@ def grey(lightness: np.ndarray) -> np.ndarray:
     return join(lightness, np.zeros((*lightness.shape, 2), np.float32))
 
 
+@functools.cache
 def ab_bins(step: int = 10) -> np.ndarray:
     """Return the colors that a network chooses among: a grid of ab within sRGB.
 
@@ -362,9 +363,11 @@ def ab_bins(step: int = 10) -> np.ndarray:
         step: of the grid, in Lab units.
 
     Returns:
-        (Q, 2) float32; for a step of 10, Q is 261.
+        (Q, 2) float32, not to be changed; for a step of 10, Q is 261.
     """
     levels = np.linspace(0, 255, 64).astype(np.uint8)
     cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 3)
     cells = np.rint(rgb_to_lab(cube)[:, 1:] / step)
-    return (np.unique(cells, axis=0) * step).astype(np.float32)
+    bins = (np.unique(cells, axis=0) * step).astype(np.float32)
+    bins.flags.writeable = False
+    return bins

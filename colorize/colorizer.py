@@ -15,12 +15,15 @@ from PIL import Image
 
 from colorize import color, images, references, run_folder, runtimes, upsampling
 from colorize import hints as hinting
+from colorize import suggestions as suggesting
 from colorize import variants as other_colourings
 from colorize.config import MOST_VARIANTS, SHORT_SIDE
 from colorize.pictures import reading
 from colorize.runtimes import Network
 
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
+_CELL = 4  # pixels of a place that the network tells likelihoods of
+_SUGGESTED = 6
 _IMAGES = 16  # of several, that are held in memory together
 _AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
 
@@ -210,6 +213,32 @@ class Colorizer:
         small = self._seen(levels, runtimes.LOGITS, runtimes.FEATURES)
         likely = other_colourings.hints(small[0], small[1], variants)
         return [one[: levels.shape[0], : levels.shape[1]] for one in likely]
+
+    def suggested(
+        self, levels: np.ndarray, x: float, y: float, logits: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return colours that are likely at a place of a small picture.
+
+        Args:
+            levels: (h, w) grey levels, from `Page.shrunk`.
+            x: share of the width, from the left.
+            y: share of the height, from the top.
+            logits: what was returned before for these levels.
+
+        Returns:
+            (n, 3) uint8 sRGB as light as the place, the likeliest first; and the
+            logits, to be handed in again.
+
+        Raises:
+            ColorizeError: the network gives no likelihoods.
+        """
+        if logits is None:
+            (logits,) = self._seen(levels, runtimes.LOGITS)
+        height, width = levels.shape
+        row, column = min(int(y * height), height - 1), min(int(x * width), width - 1)
+        lightness = float(color.lightness_of(levels[row : row + 1, column])[0])
+        place = (row / _CELL, column / _CELL)
+        return suggesting.suggestions(logits, place, lightness, _SUGGESTED), logits
 
     def small_ab(
         self,

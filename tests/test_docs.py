@@ -9,6 +9,7 @@ import pytest
 
 from colorize import config
 from colorize.cli import cli
+from colorize.datasets import shards
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md")])
@@ -33,6 +34,10 @@ def anchors(text):
         r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M
     ):
         yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+CONTEXT = click.Context(cli)
+COMMANDS = {name: cli.get_command(CONTEXT, name) for name in cli.list_commands(CONTEXT)}
 
 
 def commands(text):
@@ -76,18 +81,19 @@ def test_every_command_can_be_given(path):
                 for key, value in context.params.items()
                 if key in config.TrainConfig.__dataclass_fields__
             }
+            settings["data"] = shards.all_named(settings["data"]) or None
             config.load(None, settings)
 
 
 @each(DOCUMENTS)
 def test_every_flag_exists(path):
     text = path.read_text(encoding="utf-8")
-    everyone = set().union(*map(flags_of, cli.commands.values()), {"--version"})
+    everyone = set().union(*map(flags_of, COMMANDS.values()), {"--version"})
     for code in re.findall(r"```.*?```|`[^`\n]+`", text, re.S):
         if "pytest" in code:
             continue
         call = re.match(r"`colorize ([a-z]+)[ `]", code)
-        flags = flags_of(cli.commands[call[1]]) if call else everyone | OTHERS
+        flags = flags_of(COMMANDS[call[1]]) if call else everyone | OTHERS
         for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code):
             assert flag in flags, code
 

@@ -173,6 +173,96 @@ def test_what_comes_out_is_what_predict_writes(client, source, tmp_path):
     assert client.copy(photo) == small["pages.tif"] != copies["pages.tif"]
 
 
+def told(client, photo, **changes):
+    """What becomes of a photo whose colours are told; answered once it is done."""
+    path = f"/photos/{photo['id']}/hints"
+    return json.loads(client.own("POST", path, json.dumps(changes)))
+
+
+def test_what_the_page_is_told_is_what_predict_hears(client, tmp_path, draw):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.fromarray(draw(90, 120, 1)).convert("L").save(folder / "her.png")
+
+    def by_predict(out, *flags):
+        command = ["predict", folder, tmp_path / out, *FLAGS, *flags]
+        answer = CliRunner().invoke(cli, [str(argument) for argument in command])
+        assert answer.exit_code == 0, answer.output
+        return {p.name: p.read_bytes() for p in (tmp_path / out).glob("*.png")}
+
+    client.upload("her.png", (folder / "her.png").read_bytes())
+    photo = client.settled()["her.png"]
+    plain = client.copy(photo)
+    points = [{"x": 0.3, "y": 0.6, "color": "#3b5f8a", "radius": 0.05}]
+    photo = told(client, photo, points=points)
+    assert (photo["state"], photo["version"], photo["points"]) == ("ready", 2, points)
+    hinted = client.copy(photo)
+    (tmp_path / "hints").mkdir()
+    file = client.own("GET", f"/photos/{photo['id']}/hints")
+    (tmp_path / "hints" / "her.hints.json").write_bytes(file)
+    assert {"her.png": hinted} == by_predict("told", "--hints", tmp_path / "hints")
+    assert hinted != plain
+
+    photo = told(client, photo, points=[], colouring=2)
+    several = by_predict("several", "--variants", "4")
+    assert client.copy(photo) == several["her.3.png"] != plain
+    photo = told(client, photo, colouring=0)
+    assert photo["version"] == 4 and client.copy(photo) == plain
+
+
+def test_likely_colours_are_as_light_as_the_place(client, draw):
+    pixels = draw(90, 120, 1)
+    file = io.BytesIO()
+    Image.fromarray(pixels).convert("L").save(file, "PNG")
+    client.upload("a.png", file.getvalue())
+    photo = client.settled()["a.png"]
+    grey = np.asarray(Image.open(file))
+    for x, y in ((0.2, 0.3), (0.9, 0.9), (1, 1), (0, 0)):
+        path = f"/photos/{photo['id']}/likely?x={x}&y={y}"
+        colours = json.loads(client.own("GET", path))["colours"]
+        assert 1 <= len(colours) <= 6 and len(set(colours)) == len(colours)
+        level = grey[min(int(90 * y), 89), min(int(120 * x), 119)]
+        rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours])
+        lightness = color.lightness(rgb.astype(np.uint8))
+        assert np.abs(lightness - color.lightness_of(np.array([level]))).max() < 1.5
+
+
+@pytest.mark.parametrize(
+    ("hints", "status"),
+    [
+        ({"points": [{"x": 2, "y": 0, "color": "red"}]}, 400),
+        ({"points": [{"x": 0.2, "y": 0, "color": "no colour"}]}, 400),
+        ({"points": "red"}, 400),
+        ({"points": [{"x": 0.1, "y": 0.1, "color": "red"}] * 501}, 400),
+        ({"points": [{"x": 0.1, "y": 0.1, "color": "red" * 99}] * 500}, 413),
+        ({"colouring": 4}, 400),
+        ({"colouring": 0.5}, 400),
+        ({"points": []}, 409),
+    ],
+)
+def test_hints_that_make_no_sense_are_refused(client, hints, status):
+    photo = client.upload("photo.png", b"no picture")
+    client.settled()
+    path = f"/photos/{photo['id']}/hints"
+    assert json.loads(client.own("POST", path, json.dumps(hints), status))["error"]
+
+
+def test_what_is_looked_at_comes_next(draw, tmp_path):
+    from colorize.page.sessions import new_photo
+    from colorize.page.worker import Worker
+
+    worker = Worker(
+        tmp_path, precision="auto", runtime="auto", max_megapixels=1,
+        provenance=False, say=print,
+    )  # fmt: skip
+    photos = [new_photo(f"{number}.png", tmp_path) for number in range(3)]
+    for photo in photos:
+        worker.put(photo)
+    worker.put(photos[2], first=True)
+    worker.put(photos[0])
+    assert [worker.position(photo) for photo in photos] == [2, 3, 1]
+
+
 def test_the_preview_is_the_picture_made_smaller(draw):
     page = reading.page_of(draw(300, 401))
     shown = preview.original(page, 100)

@@ -12,7 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import WAIT, serving
+from conftest import WAIT, serving, wait_until
 from PIL import Image
 
 from colorize import color, upsampling
@@ -274,7 +274,8 @@ def test_a_keyboard_is_enough(page, photos):
     expect(status(page)).to_contain_text("1 of 1 ready")
     page.evaluate("document.activeElement.blur()")
     reached = []
-    for _ in range(10):
+    while "detail" not in reached:
+        assert len(reached) < 30
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id"))
         assert page.evaluate(
@@ -286,8 +287,68 @@ def test_a_keyboard_is_enough(page, photos):
                     (style) => style && style.outlineStyle === "solid");
             }"""
         ), f"no focus is seen on {reached[-1]}"
-    wanted = ["files", "folder", "all", "split", "saturation", "detail", "download"]
+    wanted = ["files", "folder", "all", "split", "download", "saturation", "detail"]
     assert [id for id in reached if id in wanted] == wanted
+
+
+def test_a_colour_is_told_by_a_click_and_taken_back(page, photos, tmp_path):
+    page.locator("#files").set_input_files([photos / "a.jpg"])
+    expect(status(page)).to_contain_text("1 of 1 ready")
+    expect(page.locator("#stage")).not_to_have_class("empty")
+    plain = pixels(page, "after")
+
+    def becomes(other):
+        """Wait until the photo is shown as it was, or otherwise than it was."""
+        wait_until(lambda: np.array_equal(pixels(page, "after"), plain) != other)
+
+    box = page.locator("#after").bounding_box()
+    page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 0.5 * box["height"])
+    swatches = page.get_by_role("button", name="Likely colour")
+    expect(swatches.nth(1)).to_be_visible()
+    assert np.array_equal(pixels(page, "after"), plain)  # nothing is told yet
+    swatches.nth(1).click()
+    becomes(other=True)
+    dot = page.locator(".dot")
+    expect(dot).to_have_count(1)
+    expect(dot).to_have_accessible_name(re.compile("75 % from the left, 50 % from"))
+    hinted = pixels(page, "after")
+    with page.expect_download() as file:
+        page.get_by_text("Save as hints").click()
+    (tmp_path / "hints").mkdir()
+    assert file.value.suggested_filename == "a.hints.json"
+    file.value.save_as(tmp_path / "hints" / "a.hints.json")
+    with page.expect_download() as copy:
+        page.get_by_role("button", name="Download", exact=True).click()
+    command = ["predict", photos / "a.jpg", tmp_path / "told", *FLAGS]
+    command += ["--hints", tmp_path / "hints"]
+    assert CliRunner().invoke(cli, list(map(str, command))).exit_code == 0
+    hinted_copy = (tmp_path / "told" / "a.jpg").read_bytes()
+    assert timeless(copy.value.path().read_bytes()) == timeless(hinted_copy)
+
+    page.keyboard.press("Control+z")
+    becomes(other=False)
+    expect(dot).to_have_count(0)
+    page.get_by_role("button", name="Redo").click()
+    becomes(other=True)
+    assert np.array_equal(pixels(page, "after"), hinted)
+    dot.focus()
+    page.keyboard.press("Delete")
+    becomes(other=False)
+    page.get_by_role("button", name="Colouring 3 of 4").click()
+    becomes(other=True)
+    page.get_by_role("button", name="Reset").click()
+    becomes(other=False)
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (375, 812)])
+def test_picture_and_what_changes_it_are_in_sight_together(page, photos, size):
+    width, height = size
+    page.set_viewport_size({"width": width, "height": height})
+    page.locator("#files").set_input_files([photos / "a.jpg", photos / "c.tif"])
+    expect(status(page)).to_contain_text("2 of 2 ready")
+    page.get_by_role("button", name="a.jpg ready").click()
+    for id in ("stage", "download", "saturation"):
+        expect(page.locator(f"#{id}")).to_be_in_viewport(ratio=0.99)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -351,7 +412,7 @@ def test_a_server_that_has_gone_is_told(tmp_path, chromium):
     with serving(folder) as (url, process):
         page = chromium.new_page()
         page.goto(url)
-        expect(status(page)).to_contain_text("The network is being opened")
+        expect(page.get_by_text("Choose photos")).to_be_visible()
         process.terminate()
         process.wait(WAIT)
         expect(page.get_by_role("alert")).to_contain_text("cannot reach colorize")

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -32,14 +33,18 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from colorize import files
+from colorize import hints as hinting
 from colorize.errors import ColorizeError
 from colorize.page import sessions as uploads
 from colorize.page.sessions import Photo, Session, Sessions
-from colorize.page.worker import SATURATIONS, SIZES, Worker
+from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, Worker
 
 _BLOCK = 2**20  # bytes that are written or sent at once
 _SPARE = 10**9  # bytes of disk that uploads leave free
 _SHORT = 1000  # bytes of a request that changes settings
+_HINTS = 100_000  # the same, of one that tells colours
+_MOST_POINTS = 500
+_PATIENCE = 20.0  # seconds that the answer to such a request may take
 _SWEEP = 5.0  # seconds between looks for pages that have gone
 # Browsers run a script by this type alone, and Windows may have another for it.
 mimetypes.add_type("text/javascript", ".js")
@@ -71,6 +76,9 @@ def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
         Route(f"{session}/photos", page.upload, methods=["POST"]),
         Route(f"{session}/photos.zip", page.download_all),
         Route(f"{photo}/settings", page.change, methods=["POST"]),
+        Route(f"{photo}/hints", page.tell, methods=["POST"]),
+        Route(f"{photo}/hints", page.hints_file),
+        Route(f"{photo}/likely", page.likely),
         Route(f"{photo}/remove", page.remove, methods=["POST"]),
         Route(f"{photo}/preview", page.preview),
         Route(f"{photo}/thumbnail", page.thumbnail),
@@ -157,7 +165,14 @@ class _Page:
         """Say what is happening to each photo; to ask shows that the page is open."""
         session = self._session(request)
         photos = [self._state_of(photo) for photo in list(session.photos.values())]
-        return JSONResponse({"loading": self.worker.size is None, "photos": photos})
+        return JSONResponse(
+            {
+                "loading": self.worker.size is None,
+                "takes_hints": self.worker.takes_hints,
+                "colourings": COLOURINGS if self.worker.suggests else 1,
+                "photos": photos,
+            }
+        )
 
     def _state_of(self, photo: Photo) -> dict[str, Any]:
         result = photo.result
@@ -169,6 +184,8 @@ class _Page:
             "reason": photo.reason,
             "size": photo.size or self.worker.size,
             "saturation": photo.saturation,
+            "points": photo.points,
+            "colouring": photo.colouring,
             "version": result.version if result else 0,
             "width": result.job.width if result else 0,
             "height": result.job.height if result else 0,
@@ -261,8 +278,58 @@ class _Page:
         photo.saturation = float(saturation)
         if size != photo.size and photo.state != "failed":
             photo.size = size
-            self.worker.put(photo)
+            self.worker.put(photo, first=True)
         return JSONResponse(self._state_of(photo))
+
+    async def tell(self, request: Request) -> Response:
+        """Set the hints of a photo and its colouring; answer once it is coloured."""
+        _, photo = self._photo(request)
+        changes = await _short_json(request, _HINTS)
+        points = changes.get("points", photo.points)
+        colouring = changes.get("colouring", photo.colouring)
+        try:
+            hints = hinting.of(points)
+        except (TypeError, ValueError) as e:
+            raise HTTPException(400, str(e)) from e
+        if len(hints.points) > _MOST_POINTS:
+            raise HTTPException(400, f"at most {_MOST_POINTS} colours at a time")
+        if not isinstance(colouring, int) or not _is_number(
+            colouring, 0, COLOURINGS - 1
+        ):
+            raise HTTPException(400, f"colouring must be from 0 to {COLOURINGS - 1}")
+        if photo.state == "failed":
+            raise HTTPException(409, "This photo cannot be coloured.")
+        if points and not self.worker.takes_hints:
+            raise HTTPException(409, "This network cannot be told colours.")
+        if colouring and not self.worker.suggests:
+            raise HTTPException(409, "This network has one colouring only.")
+        photo.points, photo.colouring = points, colouring
+        self.worker.put(photo, first=True)
+        await run_in_threadpool(self.worker.wait_for, photo, _PATIENCE)
+        return JSONResponse(self._state_of(photo))
+
+    async def hints_file(self, request: Request) -> Response:
+        """Send the hints of a photo as the file that `predict --hints` finds."""
+        _, photo = self._photo(request)
+        content = {"version": hinting.VERSION, "points": list(photo.points)}
+        stem = os.path.splitext(uploads.file_name(photo.name))[0]
+        name = quote(f"{stem}{hinting.JSON}")
+        return JSONResponse(
+            content,
+            headers={"content-disposition": f"attachment; filename*=utf-8''{name}"},
+        )
+
+    async def likely(self, request: Request) -> Response:
+        """Say which colours are likely at a place of a photo."""
+        _, photo = self._photo(request)
+        try:
+            x, y = (float(request.query_params[name]) for name in ("x", "y"))
+        except (KeyError, ValueError) as e:
+            raise HTTPException(400, "x and y must be numbers") from e
+        if not (_is_number(x, 0, 1) and _is_number(y, 0, 1)):
+            raise HTTPException(400, "x and y must be from 0 to 1")
+        colours = await run_in_threadpool(self.worker.suggested, photo, x, y)
+        return JSONResponse({"colours": colours})
 
     async def remove(self, request: Request) -> Response:
         """Delete a photo."""
@@ -430,12 +497,12 @@ def _is_number(value: Any, least: float, most: float) -> bool:
     )
 
 
-async def _short_json(request: Request) -> dict[str, Any]:
-    """Return the object that a request's body holds."""
+async def _short_json(request: Request, most: int = _SHORT) -> dict[str, Any]:
+    """Return the object that a request's body holds, of at most so many bytes."""
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _SHORT:
+        if len(body) > most:
             raise HTTPException(413, "too long")
     try:
         value = json.loads(body)

@@ -12,13 +12,14 @@ import tempfile
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from colorize import files, signals
 from colorize.errors import ColorizeError
+from colorize.hints import Hints
 from colorize.pictures import finding, formats
 from colorize.prediction.job import Job
 
@@ -58,17 +59,23 @@ class Result:
         job: what became of the photo so far.
         size: short side asked for, in pixels.
         ab: file of the small ab of its pages.
+        small: file of what the network saw, and of the photo made smaller.
         preview: file of what the browser paints.
         thumbnail: the same, smaller.
         version: counts how often the photo was coloured.
+        hints: that the network was told.
+        colouring: which of several it is, from 0, the usual one.
     """
 
     job: Job
     size: int
     ab: Path
+    small: Path
     preview: Path
     thumbnail: Path
     version: int
+    hints: Hints | None = None
+    colouring: int = 0
 
 
 @dataclass(eq=False)
@@ -81,6 +88,8 @@ class Photo:
         upload: its file.
         size: short side shown to the network, in pixels; None for the network's usual.
         saturation: what ab is multiplied by.
+        points: hints as the page has them, fields of `hints.Point`.
+        colouring: which of several is wanted, from 0, the usual one.
         state: what is happening to it.
         reason: what went wrong.
         failure: what became of it, where that was a failure.
@@ -95,6 +104,8 @@ class Photo:
     upload: Path
     size: int | None = None
     saturation: float = 1.0
+    points: Sequence[Mapping[str, Any]] = ()
+    colouring: int = 0
     state: Literal["queued", "reading", "colouring", "ready", "failed"] = "queued"
     reason: str = ""
     failure: Job | None = None
@@ -123,6 +134,7 @@ class Photo:
         self.reason = reason
         if self.result is not None:
             self.state, self.size = "ready", self.result.size
+            self.colouring = self.result.colouring
         else:
             self.state, self.failure = "failed", job
 

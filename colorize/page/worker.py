@@ -1,7 +1,8 @@
 """The one thread that runs the network, and what paints the copies.
 
-Photos are coloured in the order of their uploads, whichever page they come from. What
-goes wrong with one is noted with it, and the next one's turn comes.
+Photos are coloured in the order of their uploads, whichever page they come from; one
+that is being looked at and changed comes next. What goes wrong with one is noted with
+it, and the next one's turn comes.
 """
 
 import dataclasses
@@ -10,19 +11,24 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from colorize import config, files
+from colorize import hints as hinting
 from colorize.errors import ColorizeError
+from colorize.hints import Hints
 from colorize.page import preview
 from colorize.page.sessions import Photo, Result
-from colorize.pictures import formats, reading
+from colorize.pictures import reading
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Origin, Settings
+from colorize.runtimes import FEATURES, LOGITS
 
 SIZES = (128, 512)  # short sides to choose from, in pixels
 SATURATIONS = (0.0, 2.0)
+COLOURINGS = 4  # of a photo, to choose from
 
 
 class Worker:
@@ -39,6 +45,8 @@ class Worker:
     Attributes:
         size: short side that this network is usually shown; None until it is open.
         error: why the model could not be opened.
+        takes_hints: whether it can be told colours.
+        suggests: whether it tells which colours are likely, and other colourings.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Worker:
     ) -> None:
         self.size: int | None = None
         self.error: Exception | None = None
+        self.takes_hints = self.suggests = False
         self._model = model
         self._precision = precision
         self._runtime = runtime
@@ -61,6 +70,8 @@ class Worker:
         self._say = say
         self._queue: list[Photo] = []
         self._changed = threading.Condition()
+        self._running = threading.Lock()  # the network
+        self._logits: tuple[Any, Any] = (None, None)
         self._painting = threading.Lock()  # one at a time: pictures may be large
         self._stopping = False
         self._on_failure: Callable[[], None] = lambda: None
@@ -83,11 +94,18 @@ class Worker:
         if self._thread.ident is not None:
             self._thread.join(patience)
 
-    def put(self, photo: Photo) -> None:
-        """Put a photo at the end of the queue, unless it stands there already."""
+    def put(self, photo: Photo, *, first: bool = False) -> None:
+        """Put a photo into the queue: at its end, unless it stands there already.
+
+        Args:
+            photo: the photo.
+            first: whether it is to come next.
+        """
         with self._changed:
+            if first and photo in self._queue:
+                self._queue.remove(photo)
             if photo not in self._queue and not photo.removed:
-                self._queue.append(photo)
+                self._queue.insert(0 if first else len(self._queue), photo)
                 if photo.state not in ("reading", "colouring"):
                     photo.state = "queued"
             self._changed.notify_all()
@@ -97,6 +115,33 @@ class Worker:
         with self._changed:
             if photo in self._queue:
                 self._queue.remove(photo)
+
+    def wait_for(self, photo: Photo, seconds: float) -> None:
+        """Return when nothing is to be done with a photo, or after so many seconds."""
+        busy = ("queued", "reading", "colouring")
+        with self._changed:
+            self._changed.wait_for(
+                lambda: photo not in self._queue and photo.state not in busy, seconds
+            )
+
+    def suggested(self, photo: Photo, x: float, y: float) -> list[str]:
+        """Return the colours that are likely at a place, as in `#3b5f8a`.
+
+        Args:
+            photo: that is ready.
+            x: share of the width, from the left.
+            y: share of the height, from the top.
+        """
+        result = photo.result
+        if result is None or not self.suggests:
+            return []
+        with self._running:
+            small, _ = _seen(result)
+            key = (photo.id, result.size)
+            logits = self._logits[1] if self._logits[0] == key else None
+            colours, logits = self._colorizer.suggested(small[0], x, y, logits)
+            self._logits = key, logits  # of the last photo: they are large
+        return ["#{:02x}{:02x}{:02x}".format(*rgb) for rgb in colours]
 
     def position(self, photo: Photo) -> int:
         """Return its place in the queue, from 1; 0 if it does not wait."""
@@ -123,6 +168,7 @@ class Worker:
             with self._changed:
                 if photo in self._queue:  # asked for again meanwhile
                     photo.state = "queued"
+                self._changed.notify_all()
 
     def _open(self) -> None:
         from colorize import runtimes
@@ -133,6 +179,8 @@ class Worker:
         )
         self._origin = Origin.of(self._model, network)
         self._colorizer = Colorizer(network)
+        self.takes_hints = network.takes_hints
+        self.suggests = {LOGITS, FEATURES} <= set(network.also) and network.takes_hints
         self.size = network.size
 
     def _next(self) -> Photo | None:
@@ -144,10 +192,12 @@ class Worker:
             photo.state = "reading"
             return photo
 
-    def _settings(self, size: int, saturation: float) -> Settings:
+    def _settings(self, size: int, saturation: float, hints: Hints | None) -> Settings:
         settings = Settings(
             size=size,
             saturation=saturation,
+            hints=hints,
+            variants=COLOURINGS,
             runtime=self._origin.runtime,
             max_megapixels=self._max_megapixels,
         )
@@ -159,16 +209,22 @@ class Worker:
     def _color(self, photo: Photo) -> None:
         """Run the network on a photo, and make its previews."""
         photo.size = size = photo.size or self.size or config.SHORT_SIDE
-        job = Job(photo.name, photo.upload, photo.file(photo.suffix))
-        settings = self._settings(size, photo.saturation)
+        before, hints, colouring = photo.result, _hints(photo), photo.colouring
+        job = _job(photo, photo.file(photo.suffix), colouring)
+        settings = self._settings(size, photo.saturation, hints)
         begun = time.monotonic()
         try:
             job, picture = steps.open_input(job, settings)
-            small = steps.read(picture, size)
-            job = steps.judge_colour(job, picture, settings)
+            if before is not None and before.size == size == before.job.size:
+                small, original = _seen(before)
+                job = dataclasses.replace(job, in_colour=before.job.in_colour)
+            else:
+                small = steps.read(picture, size)
+                job = steps.judge_colour(job, picture, settings)
+                original = preview.original(picture.pages[0], preview.SIDE)
             photo.state = "colouring"
-            colors = steps.color(self._colorizer, picture, small, size)
-            original = preview.original(picture.pages[0], preview.SIDE)
+            with self._running:
+                colors = steps.color(self._colorizer, picture, small, size)
         except Exception as e:
             self._note_failure(photo, size, job.failed_by(e, begun))
             return
@@ -178,7 +234,22 @@ class Worker:
             size=colors.size,
             seconds=time.monotonic() - begun,
         ).warned(*colors.warnings)
-        self._store(photo, size, job, colors.ab, original)
+        result = Result(
+            job,
+            size,
+            ab=photo.file(".npz"),
+            small=photo.file(".npz"),
+            preview=photo.file(".preview"),
+            thumbnail=photo.file(".thumbnail"),
+            version=before.version + 1 if before else 1,
+            hints=hints,
+            colouring=colouring,
+        )
+        _keep(photo, result, colors.ab, small, original)
+        if before is not None:
+            with self._painting:  # unless they are being used
+                for path in (before.ab, before.small, before.preview, before.thumbnail):
+                    files.discard(path)
 
     def _note_failure(self, photo: Photo, size: int, job: Job) -> None:
         if job.fault and not photo.removed:
@@ -187,36 +258,6 @@ class Worker:
         photo.fail(job.reason, job)
         if asked != size:  # meanwhile, for another size: its turn comes
             photo.size = asked
-
-    def _store(
-        self,
-        photo: Photo,
-        size: int,
-        job: Job,
-        ab: Sequence[np.ndarray],
-        original: np.ndarray,
-    ) -> None:
-        """Keep the colors of a photo, and what the browser paints it from."""
-        before = photo.result
-        result = Result(
-            job,
-            size,
-            ab=photo.file(".npz"),
-            preview=photo.file(".preview"),
-            thumbnail=photo.file(".thumbnail"),
-            version=before.version + 1 if before else 1,
-        )
-        with open(result.ab, "wb") as file:
-            np.savez(file, *ab)
-        result.preview.write_bytes(preview.pack(original, ab[0]))
-        small = preview.original(reading.page_of(original), preview.THUMBNAIL)
-        result.thumbnail.write_bytes(preview.pack(small, ab[0]))
-        photo.result, photo.warnings = result, job.warnings
-        photo.state, photo.reason = "ready", ""
-        if before is not None:
-            with self._painting:  # unless they are being used
-                for path in (before.ab, before.preview, before.thumbnail):
-                    files.discard(path)
 
     def write_copy(self, photo: Photo) -> Job:
         """Write the coloured copy of a photo, as it is asked for now.
@@ -254,9 +295,8 @@ class Worker:
         """Write the copy of a photo whose colors are stored; return what it lacks."""
         with np.load(result.ab, allow_pickle=False) as stored:
             ab = [stored[name] for name in stored.files]
-        settings = self._settings(result.size, saturation)
-        suffix = formats.suffix_of(job.output)
-        picture = steps.open_picture(job.input, settings, suffix=suffix)
+        settings = self._settings(result.size, saturation, result.hints)
+        _, picture = steps.open_input(job, settings)
         steps.load(picture)
         with files.atomic(job.output) as part, open(part, "w+b") as file:
             return steps.write(file, picture, ab, settings)
@@ -269,3 +309,42 @@ class Worker:
         return Job(
             photo.name, photo.upload, photo.upload, outcome="failed", reason=reason
         )
+
+
+def _hints(photo: Photo) -> Hints | None:
+    """Return what the page has told of a photo's colours."""
+    if not photo.points:
+        return None
+    return dataclasses.replace(hinting.of(list(photo.points)), sources=("the page",))
+
+
+def _job(photo: Photo, output: Path, colouring: int) -> Job:
+    """Return what is to be done with a photo; the usual colouring has no number."""
+    return Job(
+        photo.name, photo.upload, output, variant=colouring + 1 if colouring else 0
+    )
+
+
+def _seen(result: Result) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return what the network saw of each page, and the first made smaller."""
+    with np.load(result.small, allow_pickle=False) as stored:
+        original, *small = (stored[name] for name in stored.files)
+    return small, original
+
+
+def _keep(
+    photo: Photo,
+    result: Result,
+    ab: Sequence[np.ndarray],
+    small: Sequence[np.ndarray],
+    original: np.ndarray,
+) -> None:
+    """Keep the colours of a photo, and what the browser paints it from."""
+    for path, arrays in ((result.ab, ab), (result.small, [original, *small])):
+        with open(path, "wb") as file:
+            np.savez(file, *arrays)
+    result.preview.write_bytes(preview.pack(original, ab[0]))
+    page = preview.original(reading.page_of(original), preview.THUMBNAIL)
+    result.thumbnail.write_bytes(preview.pack(page, ab[0]))
+    photo.result, photo.warnings = result, result.job.warnings
+    photo.state, photo.reason = "ready", ""

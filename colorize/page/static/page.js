@@ -1,6 +1,7 @@
 // The page: uploads photos, asks how they are getting on, paints and compares them.
 // Names come from strangers' files: they are set as text, never as HTML.
 
+import { keepUnsent, showHints, wireHints } from "/hints.js";
 import { paint, paintOriginal, unpack } from "/paint.js";
 
 const BUSY = 400, IDLE = 3000; // milliseconds between questions
@@ -135,6 +136,7 @@ function merge(told) {
 let timer = 0;
 let asking = false;
 let loading = true;
+let able = {}; // what the network can do
 
 async function poll() {
   if (ended || asking) return;
@@ -143,7 +145,9 @@ async function poll() {
     const state = await (await ask("")).json();
     // Settings that are on their way are not taken back.
     for (const photo of state.photos) Object.assign(photo, wanted.get(photo.id));
-    photos = state.photos;
+    photos = state.photos.map((photo) =>
+      keepUnsent(photos.find((before) => before.id === photo.id), photo));
+    able = state;
     loading = state.loading;
     if (element("notice").dataset.away) {
       complain("");
@@ -247,6 +251,7 @@ function newRow(photo) {
   open.addEventListener("click", () => {
     chosen = photo.id;
     show();
+    element("viewer").scrollIntoView({ block: "nearest" });
   });
   const remove = document.createElement("button");
   remove.type = "button";
@@ -330,6 +335,7 @@ function showViewer() {
   element("controls").hidden = !photo.version;
   element("download").disabled = ended || photo.state !== "ready";
   showSettings(photo);
+  showHints(able.takes_hints, able.colourings);
   element("warnings").replaceChildren(...photo.warnings.map((warning) => {
     const item = document.createElement("li");
     item.textContent = warning;
@@ -450,6 +456,25 @@ function wireSettings() {
     sendLater(0);
   });
   element("split").addEventListener("input", showSplit);
+  showSplit();
+  wireHints({
+    ask, post, current, complain, setSplit,
+    base: () => base,
+    told: (photo) => {
+      merge(photo);
+      show();
+    },
+    levelAt: (x, y) => {
+      if (!shown) return 128;
+      const { width, height, levels } = shown.preview;
+      const column = Math.min(width - 1, Math.floor(x * width));
+      return levels[Math.min(height - 1, Math.floor(y * height)) * width + column];
+    },
+  });
+}
+
+function setSplit(percent) {
+  element("split").value = percent;
   showSplit();
 }
 

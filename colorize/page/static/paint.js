@@ -34,6 +34,33 @@ function cube(f) {
   return f > F_KNEE ? f * f * f : (f - OFFSET) / SLOPE;
 }
 
+/** The colour of a grey level with a and b, as `#3b5f8a`; chroma gives way. */
+export function hexOf(grey, a, b) {
+  const rgba = paint({ levels: [grey], a: [a], b: [b] }, 1);
+  return `#${Array.from(rgba.subarray(0, 3), (c) => c.toString(16).padStart(2, "0")).join("")}`;
+}
+
+const TO_XYZ = inverse(FROM_XYZ);
+
+function inverse([[a, b, c], [d, e, f], [g, h, i]]) {
+  const whole = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
+  return [
+    [e * i - f * h, c * h - b * i, b * f - c * e],
+    [f * g - d * i, a * i - c * g, c * d - a * f],
+    [d * h - e * g, b * g - a * h, a * e - b * d],
+  ].map((row) => row.map((value) => value / whole));
+}
+
+/** a and b of a colour such as `#3b5f8a`. */
+export function abOf(colour) {
+  const rgb = [1, 3, 5].map((at) => Y[parseInt(colour.slice(at, at + 2), 16)]);
+  const [x, y, z] = TO_XYZ.map((row) => {
+    const share = row[0] * rgb[0] + row[1] * rgb[1] + row[2] * rgb[2];
+    return share > KNEE ? Math.cbrt(share) : SLOPE * share + OFFSET;
+  });
+  return [500 * (x - y), 200 * (y - z)];
+}
+
 /** Enlarges a plane to (height, width), bicubic as Pillow does it (Keys 1981). */
 function enlargePlane(plane, rows, columns, height, width) {
   const across = weights(columns, width);

@@ -1,0 +1,336 @@
+// What the person knows of the colours: dots on the photo, colours to choose from, undo,
+// and other colourings. The server colours the photo again and answers when it is done.
+
+import { abOf, hexOf } from "/paint.js";
+
+const element = (id) => document.getElementById(id);
+const NEAR = 5; // pixels that a click may move by
+const STEP = 0.01; // of the width, by an arrow key
+
+let ask, post, current, told, complain, base, levelAt; // of page.js
+let selected = -1; // the dot whose colour is chosen
+let place = null; // a place without a colour yet: {x, y}
+const past = new Map(), future = new Map(); // what was told before, by photo
+let sending = false;
+
+export function wireHints(page) {
+  ({ ask, post, current, told, complain, base, levelAt } = page);
+  wireStage(page.setSplit);
+  wirePalette();
+  element("undo").addEventListener("click", () => travel(past, future));
+  element("redo").addEventListener("click", () => travel(future, past));
+  element("reset").addEventListener("click", () => tell({ points: [], colouring: 0 }));
+  addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+    event.preventDefault();
+    if (event.shiftKey) travel(future, past);
+    else travel(past, future);
+  });
+}
+
+const state = (photo) => ({ points: photo.points, colouring: photo.colouring });
+const stack = (stacks, photo) => {
+  if (!stacks.has(photo.id)) stacks.set(photo.id, []);
+  return stacks.get(photo.id);
+};
+
+/** Tells the server what has changed, and remembers how it was. */
+function tell(changes) {
+  const photo = current();
+  if (!photo) return;
+  stack(past, photo).push(state(photo));
+  future.delete(photo.id);
+  change(photo, changes);
+}
+
+function travel(from, to) {
+  const photo = current();
+  const before = photo && stack(from, photo).pop();
+  if (!before) return;
+  stack(to, photo).push(state(photo));
+  selected = -1;
+  place = null;
+  change(photo, before);
+}
+
+function change(photo, changes) {
+  Object.assign(photo, changes, { unsent: true });
+  showHints();
+  send(photo);
+}
+
+/** Sends the latest; what changes meanwhile is sent next. */
+async function send(photo) {
+  if (sending) return;
+  sending = true;
+  try {
+    while (photo.unsent) {
+      photo.unsent = false;
+      const body = state(photo);
+      const answer = await (await post(`/photos/${photo.id}/hints`, body)).json();
+      if (!photo.unsent) told(answer);
+    }
+  } catch (error) {
+    photo.unsent = false;
+    complain(error.message);
+  }
+  sending = false;
+}
+
+/** Points and colouring that the server does not know yet are not taken back. */
+export const keepUnsent = (before, photo) =>
+  before?.unsent || sending ? Object.assign(photo, before && state(before),
+    { unsent: before?.unsent }) : photo;
+
+// -- The photo
+
+function wireStage(setSplit) {
+  const stage = element("stage");
+  let from = null;
+  const share = (event) => {
+    const box = stage.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]
+      .map((value) => Math.min(1, Math.max(0, value)));
+  };
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.button || event.target.closest(".dot")) return;
+    from = { x: event.clientX, y: event.clientY, moved: false };
+    stage.setPointerCapture(event.pointerId);
+  });
+  stage.addEventListener("pointermove", (event) => {
+    if (!from) return;
+    from.moved ||= Math.hypot(event.clientX - from.x, event.clientY - from.y) > NEAR;
+    if (from.moved) setSplit(100 * share(event)[0]);
+  });
+  stage.addEventListener("pointercancel", () => { from = null; });
+  stage.addEventListener("pointerup", (event) => {
+    const clicked = from && !from.moved;
+    from = null;
+    if (!clicked || stage.classList.contains("empty")) return;
+    const [x, y] = share(event);
+    if (element("tell").hidden) setSplit(100 * x);
+    else begin({ x: round(x), y: round(y) });
+  });
+}
+
+const round = (share) => Math.round(1e4 * share) / 1e4;
+
+/** A new place: nothing is told before a colour is chosen. */
+function begin(there) {
+  place = there;
+  selected = -1;
+  showHints();
+  suggest(there);
+  element("palette").scrollIntoView({ block: "nearest" });
+}
+
+function choose(index) {
+  place = null;
+  selected = index;
+  showHints();
+  suggest(current().points[index]);
+}
+
+/** Which colours are likely there; the likeliest first. */
+async function suggest({ x, y }) {
+  const photo = current();
+  const swatches = element("swatches");
+  swatches.replaceChildren();
+  try {
+    const answer = await ask(`/photos/${photo.id}/likely?x=${x}&y=${y}`);
+    const { colours } = await answer.json();
+    swatches.replaceChildren(...colours.map((colour, index) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "swatch";
+      button.style.background = colour;
+      button.setAttribute("aria-label", `Likely colour ${index + 1}: ${colour}`);
+      button.addEventListener("click", () => setColour(colour));
+      return button;
+    }));
+  } catch (error) {
+    complain(error.message);
+  }
+}
+
+function setColour(colour) {
+  const photo = current();
+  const points = photo.points.map((point) => ({ ...point }));
+  if (place) {
+    points.push({ ...place, color: colour });
+    selected = points.length - 1;
+    place = null;
+  } else if (points[selected]) {
+    points[selected].color = colour;
+  } else {
+    return;
+  }
+  tell({ points });
+}
+
+function forget() {
+  if (place) {
+    place = null;
+    return showHints();
+  }
+  const points = current().points.filter((_, index) => index !== selected);
+  selected = -1;
+  tell({ points });
+}
+
+function move(index, x, y) {
+  const points = current().points.map((point) => ({ ...point }));
+  const inside = (share) => round(Math.min(1, Math.max(0, share)));
+  Object.assign(points[index], { x: inside(x), y: inside(y) });
+  selected = index;
+  tell({ points });
+}
+
+function newDot(point, index) {
+  const dot = document.createElement("button");
+  dot.type = "button";
+  dot.className = "dot";
+  dot.style.left = `${100 * point.x}%`;
+  dot.style.top = `${100 * point.y}%`;
+  dot.style.background = point.color ?? "transparent";
+  dot.classList.toggle("chosen", index === selected);
+  const where = `${Math.round(100 * point.x)} % from the left, `
+    + `${Math.round(100 * point.y)} % from the top`;
+  dot.setAttribute("aria-label", point.color
+    ? `Colour ${index + 1}, ${point.color}, ${where}` : `No colour yet, ${where}`);
+  if (!point.color) return dot;
+  let box = null;
+  dot.addEventListener("pointerdown", (event) => {
+    box = element("stage").getBoundingClientRect();
+    dot.setPointerCapture(event.pointerId);
+  });
+  dot.addEventListener("pointermove", (event) => {
+    if (!box) return;
+    dot.style.left = `${100 * (event.clientX - box.left) / box.width}%`;
+    dot.style.top = `${100 * (event.clientY - box.top) / box.height}%`;
+  });
+  dot.addEventListener("pointerup", (event) => {
+    const x = (event.clientX - box.left) / box.width;
+    const y = (event.clientY - box.top) / box.height;
+    const far = Math.hypot((x - point.x) * box.width, (y - point.y) * box.height);
+    box = null;
+    if (far > NEAR) move(index, x, y);
+  });
+  dot.addEventListener("click", () => { if (selected !== index) choose(index); });
+  dot.addEventListener("keydown", (event) => {
+    const [across, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1],
+      ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+    if (across || down) {
+      event.preventDefault();
+      move(index, point.x + STEP * across, point.y + STEP * down);
+      element("dots").children[index]?.focus();
+    } else if (event.key === "Delete" || event.key === "Backspace") {
+      selected = index;
+      forget();
+    }
+  });
+  return dot;
+}
+
+// -- The colours to choose from
+
+function wirePalette() {
+  const slide = () => setColour(hexOf(level(), ...polar()));
+  for (const id of ["hue", "strength"]) {
+    element(id).addEventListener("input", showGradients);
+    element(id).addEventListener("change", slide);
+  }
+  element("forget").addEventListener("click", forget);
+  element("pick").hidden = !window.EyeDropper;
+  element("pick").addEventListener("click", async () => {
+    try {
+      const { sRGBHex } = await new window.EyeDropper().open();
+      const [a, b] = abOf(sRGBHex);
+      setColour(hexOf(level(), a, b));
+    } catch { /* nothing was picked */ }
+  });
+}
+
+/** The grey level under the dot that is chosen. */
+const level = () => {
+  const point = place ?? current()?.points[selected];
+  return point ? levelAt(point.x, point.y) : 128;
+};
+
+function polar() {
+  const angle = Number(element("hue").value) * Math.PI / 180;
+  const strength = Number(element("strength").value);
+  return [strength * Math.cos(angle), strength * Math.sin(angle)];
+}
+
+/** The sliders show colours of that lightness and no others. */
+function showGradients() {
+  const grey = level();
+  const strength = Math.max(15, Number(element("strength").value));
+  const around = Array.from({ length: 25 }, (_, i) => {
+    const angle = i * Math.PI / 12;
+    return hexOf(grey, strength * Math.cos(angle), strength * Math.sin(angle));
+  });
+  const angle = Number(element("hue").value) * Math.PI / 180;
+  const along = Array.from({ length: 9 }, (_, i) =>
+    hexOf(grey, 12.5 * i * Math.cos(angle), 12.5 * i * Math.sin(angle)));
+  element("hue").style.background = `linear-gradient(90deg, ${around})`;
+  element("strength").style.background = `linear-gradient(90deg, ${along})`;
+}
+
+export function showHints(takesHints, colourings) {
+  const photo = current();
+  if (takesHints !== undefined) {
+    element("tell").hidden = !takesHints;
+    element("colourings").hidden = colourings < 2;
+    fillColourings(colourings);
+  }
+  if (!photo) return;
+  if (shownPhoto !== photo.id) {
+    shownPhoto = photo.id;
+    selected = -1;
+    place = null;
+  }
+  const points = place ? [...photo.points, place] : photo.points;
+  const text = JSON.stringify([points, selected]);
+  if (element("dots").dataset.shown !== text) {
+    element("dots").dataset.shown = text;
+    element("dots").replaceChildren(...points.map(newDot));
+  }
+  const active = place !== null || selected >= 0;
+  element("palette").hidden = !active;
+  element("tell-help").hidden = active;
+  const colour = photo.points[selected]?.color;
+  if (active && element("palette").dataset.colour !== `${text}${colour}`) {
+    element("palette").dataset.colour = `${text}${colour}`;
+    if (colour) {
+      const [a, b] = abOf(colour);
+      element("hue").value = (Math.atan2(b, a) * 180 / Math.PI + 360) % 360;
+      element("strength").value = Math.hypot(a, b);
+    }
+    showGradients();
+  }
+  for (const button of element("colourings").querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(Number(button.value) === photo.colouring));
+  }
+  element("undo").disabled = !stack(past, photo).length;
+  element("redo").disabled = !stack(future, photo).length;
+  element("reset").disabled = !photo.points.length && !photo.colouring;
+  element("hints-file").hidden = !photo.points.length;
+  element("hints-file").href = base() + `/photos/${photo.id}/hints`;
+}
+let shownPhoto = null;
+
+function fillColourings(count) {
+  const group = element("colourings");
+  if (group.querySelectorAll("button").length === count) return;
+  for (let number = 0; number < count; number++) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.value = number;
+    button.textContent = number + 1;
+    button.setAttribute("aria-label", `Colouring ${number + 1} of ${count}`);
+    button.addEventListener("click", () => tell({ colouring: number }));
+    group.append(button);
+  }
+}
