@@ -12,6 +12,7 @@ from PIL import Image
 from colorize import films
 from colorize.cli import cli
 from colorize.colorizer import Colorizer
+from colorize.hints import Hints, Point
 from colorize.prediction.job import Job, Settings
 
 av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
@@ -197,6 +198,118 @@ def test_no_colour_crosses_a_cut(tmp_path):
     assert (a[:10] < -10).all() and (a[10:] > 10).all()
 
 
+class Listening(ByLight):
+    """A network that notes what it is told, and makes all of it that colour."""
+
+    takes_hints = True
+
+    def __init__(self):
+        self.heard = []
+
+    def __call__(self, lightness, hints=None):
+        ab = np.full((*lightness.shape[:3], 2), 10, np.float32)
+        if hints is not None and hints[0, ..., 2].any():
+            rows, columns = np.nonzero(hints[0, ..., 2])
+            self.heard.append((columns.mean() + 0.5, rows.mean() + 0.5))
+            ab[:] = hints[0, rows[0], columns[0], :2]
+        return ab
+
+
+@pytest.fixture
+def pan(tmp_path):
+    """A film of 48 frames of a grainy scene that moves left by 1 pixel a frame."""
+    rng = np.random.default_rng(0)
+    scene = cv2.GaussianBlur(rng.normal(0, 1, (64, 160)), (0, 0), 2)
+    scene = np.clip(120 + 250 * scene, 0, 255).astype(np.uint8)
+    path = tmp_path / "pan.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv444p"
+        for i in range(48):
+            grey = scene[:, i : i + 96]
+            planes = np.stack([grey, np.full_like(grey, 128), np.full_like(grey, 128)])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, "yuv444p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def color_pan(pan, out, *points, network=None):
+    job = Job(pan.name, pan, out)
+    settings = Settings(size=64, hints=Hints(points, sources=("h",)))
+    return coloring.color(Colorizer(network or Listening()), job, settings, STILL)
+
+
+def test_a_hint_begins_at_its_time_and_follows_its_thing(pan, tmp_path):
+    network = Listening()
+    point = Point(80 / 96, 30 / 64, (0, 0, 255), time=10 / 24)
+    done = color_pan(pan, tmp_path / "out.mkv", point, network=network)
+    assert done.hints == ("h",) and not done.warnings
+    b = frames(tmp_path / "out.mkv")[2][..., 1].mean(axis=(1, 2))
+    assert b[0] > 5  # the network's own
+    assert (b[10:] < -15).all()  # as told, from the very frame to the last
+    x, y = np.transpose(network.heard)
+    assert x[0] == pytest.approx(80, abs=1)
+    np.testing.assert_allclose(np.diff(x)[:3], -12, atol=1)  # from key to key frame
+    np.testing.assert_allclose(y, 30, atol=1)
+
+
+def test_a_hint_does_not_cross_a_cut(tmp_path, draw_film):
+    film = draw_film(frames=40, pictures=2, size=(96, 128))
+    network = Listening()
+    color_pan(film, tmp_path / "out.mkv", Point(0.5, 0.5, (0, 0, 255)), network=network)
+    b = frames(tmp_path / "out.mkv")[2][..., 1].mean(axis=(1, 2))
+    assert (b[:20] < -10).all() and (b[20:] > 2).all()
+
+
+def test_hints_of_times_that_a_film_has_not_are_said(pan, tmp_path):
+    late = Point(0.5, 0.5, (0, 0, 255), time=9)
+    done = color_pan(pan, tmp_path / "out.mkv", late)
+    assert done.warnings == ("hints with a time that has no frame: 1",)
+
+
+def test_what_was_stopped_goes_on_with_its_hints(pan, tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "_FRAMES", 12)
+    points = [
+        Point(0.9, 0.5, (0, 0, 255), time=0.1),
+        Point(0.9, 0.2, (255, 0, 0), time=1.5),
+    ]
+    color_pan(pan, tmp_path / "whole.mkv", *points)
+
+    class Stopped(BaseException):
+        pass
+
+    counted = []
+
+    def count(total):
+        counted.append(total)
+        if len(counted) == 30:
+            raise Stopped
+
+    settings = Settings(size=64, hints=Hints(tuple(points), sources=("h",)))
+    job = Job(pan.name, pan, tmp_path / "out.mkv")
+    with pytest.raises(Stopped):
+        coloring.color(Colorizer(Listening()), job, settings, STILL, count)
+    done = color_pan(pan, tmp_path / "out.mkv", *points)
+    assert done.warnings == ("gone on with where it was stopped",)
+    whole, again = (frames(tmp_path / name)[2] for name in ("whole.mkv", "out.mkv"))
+    np.testing.assert_array_equal(whole, again)
+
+
+def test_a_reference_is_told_of_every_key_frame(pan, tmp_path, draw, monkeypatch):
+    Image.fromarray(draw()).save(tmp_path / "colour.png")
+    asked = []
+
+    def likely(self, levels, reference, *variant):
+        asked.append(reference.source)
+
+    monkeypatch.setattr(Colorizer, "likely", likely)
+    job = Job(pan.name, pan, tmp_path / "out.mkv")
+    settings = Settings(size=64, reference=tmp_path / "colour.png")
+    done = coloring.color(Colorizer(ByLight()), job, settings, STILL)
+    assert done.reference == "colour.png"
+    assert asked == ["colour.png"] * 5  # of 48 frames, 12 apart at most
+
+
 @pytest.mark.parametrize("after", [1, 17, 60, 89])
 def test_what_was_stopped_goes_on_to_the_same_film(
     after, draw_film, tmp_path, monkeypatch
@@ -259,8 +372,9 @@ def test_what_a_film_loses_or_does_not_heed_is_said(draw_film, tmp_path):
     rgb = draw_film("rgb.mkv", frames=2, format="bgr0")
     (warning,) = color(rgb, tmp_path / "b.mkv").warnings
     assert "RGB became luma and chroma" in warning
-    done = color(draw_film(frames=2), tmp_path / "c.mkv", hints_folder=tmp_path)
-    assert any("for pictures" in warning for warning in done.warnings)
+    painted = Hints(painted=np.zeros((48, 64, 4), np.uint8))
+    done = color(draw_film(frames=2), tmp_path / "c.mkv", hints=painted, variants=2)
+    assert sum("for pictures" in warning for warning in done.warnings) == 2
 
 
 def test_other_settings_begin_anew(draw_film, tmp_path):
@@ -402,7 +516,7 @@ def test_the_memory_does_not_grow_with_the_film(draw_film):
         return coherence.Look(frame, small, small.astype(np.uint16) << 8)
 
     engine = coherence.Coherence(
-        lambda levels: np.zeros((*levels.shape, 2), np.float32), look
+        lambda levels, points: np.zeros((*levels.shape, 2), np.float32), look
     )
     for done in engine.run(sources.frames(film)):
         held.append(len(looks) - len(held))
