@@ -132,7 +132,7 @@ class Coherence:
                 key, between = look, []
                 key.ab = self._own(look)
                 continue
-            reach = between[-1][2] if between else _Carried(key)
+            reach = between[-1][2] if between else _Carried(key, self._follower)
             reach = reach.on(look, motion.back, motion.trust_back)
             between.append((look, motion, reach))
             lost = reach.trust.mean() < _LEAST
@@ -154,7 +154,7 @@ class Coherence:
         last, _, reach = between[-1]
         last.ab = self._keyed(key, last, reach)
         yield Colored(key.frame, key.ab, True, key.points)
-        reach = _Carried(last)
+        reach = _Carried(last, self._follower)
         behind = []
         for (look, *_), (_, motion, _) in zip(
             between[-2::-1], between[:0:-1], strict=True
@@ -220,16 +220,18 @@ class _Carried:
     frame they would blur.
     """
 
-    def __init__(self, key: Look) -> None:
+    def __init__(self, key: Look, follower: Follower) -> None:
         self.key = key
+        self.follower = follower
         self.ab = key.ab
         self.trust = np.ones(key.grey.shape, np.float32)
         self.flow: np.ndarray = np.zeros((*key.grey.shape, 2), np.float32)
 
     def on(self, look: Look, flow: np.ndarray, trust: np.ndarray) -> "_Carried":
         """Return the same one frame on, whose motion from here is given."""
-        moved = _Carried(self.key)
-        moved.flow = chained(flow, self.flow)
+        moved = _Carried(self.key, self.follower)
+        about = chained(flow, self.flow)
+        moved.flow = self.follower.refined(look.grey, self.key.grey, about)
         moved.ab = carried(self.key.ab, moved.flow)
         alike = likeness(look.grey, carried(self.key.grey, moved.flow))
         # What was hidden on the way stays unknown; brightness may change slowly.
