@@ -1,6 +1,9 @@
 """Films: light, sound and clock stay, colours hold still, what is stopped goes on."""
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 
@@ -14,6 +17,7 @@ from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.hints import Hints, Point
 from colorize.prediction.job import Job, Settings
+from conftest import wait_until
 
 av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
 cv2 = pytest.importorskip("cv2", reason="pip install 'keras-colorize[film]'")
@@ -265,6 +269,35 @@ def test_hints_of_times_that_a_film_has_not_are_said(pan, tmp_path):
     late = Point(0.5, 0.5, (0, 0, 255), time=9)
     done = color_pan(pan, tmp_path / "out.mkv", late)
     assert done.warnings == ("hints with a time that has no frame: 1",)
+
+
+@pytest.mark.slow
+def test_what_was_killed_goes_on_to_the_same_film(draw_film, tmp_path):
+    film = draw_film("film.mp4", frames=700, codec="libx264", pictures=3, sound=True)
+    out = tmp_path / "out" / "film.mp4"
+    parts = out.with_name(".film.mp4.parts")
+
+    def begin(folder):
+        command = [sys.executable, "-m", "colorize", "predict", str(film), str(folder)]
+        return subprocess.Popen([*command, "--runtime", "onnx"])
+
+    assert begin(tmp_path / "whole").wait() == 0
+    moments = [
+        parts.exists,  # the first piece is begun
+        lambda: list(parts.glob("*.mkv")),  # it is there, perhaps without its state
+        (parts / "00000.npz").exists,
+        (parts / "00001.npz").exists,
+        lambda: list(parts.glob(".00002.*.mkv")),  # the last piece is begun
+    ]
+    for moment in moments:
+        process = begin(out.parent)
+        wait_until(moment)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert not out.exists()
+    assert begin(out.parent).wait() == 0
+    assert out.read_bytes() == (tmp_path / "whole" / "film.mp4").read_bytes()
+    assert {path.name for path in out.parent.iterdir()} == {"film.mp4", ".colorized"}
 
 
 def test_what_was_stopped_goes_on_with_its_hints(pan, tmp_path, monkeypatch):

@@ -176,12 +176,15 @@ def _joined(
     """Write the film; return what could not be kept, in words."""
     comment = f"{made.software}: {made.parameters}" if made is not None else ""
     source = None if film_settings.preview is not None else job.input
-    with files.atomic(job.output) as part:
+    # There, nothing is left behind where this is killed.
+    whole = pieces.folder / job.output.name
+    with files.atomic(whole) as part:
         lost = joining.join(
             pieces.done, film.time_base, source, part, job.output, comment
         )
         if settings.preserve_times:
             files.copy_times(job.input, part)
+    whole.replace(job.output)
     return list(dict.fromkeys(lost))
 
 
