@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from conftest import wait_until
 from PIL import Image
 
 from colorize import films
@@ -17,7 +18,6 @@ from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.hints import Hints, Point
 from colorize.prediction.job import Job, Settings
-from conftest import wait_until
 
 av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
 cv2 = pytest.importorskip("cv2", reason="pip install 'keras-colorize[film]'")
