@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 from fractions import Fraction
 
 import numpy as np
@@ -197,6 +198,38 @@ def test_a_hint_with_a_time_begins_then(tmp_path):
     late = Point(0.9, 0.9, (0, 0, 255), time=99)
     done = color_file(film, tmp_path / "late.png", hints=Hints((late,)))
     assert done.warnings == ("hints with a time that has no frame: 1",)
+
+
+def gif(canvas, *frames):
+    """A GIF of flat rectangles: left, top, width, height, grey and disposal each."""
+    palette = bytes(np.repeat(np.arange(256, dtype=np.uint8), 3))
+    data = b"GIF89a" + struct.pack("<HHBBB", *canvas, 0xF7, 0, 0) + palette
+    for left, top, width, height, grey, disposal in frames:
+        codes = [256, *[grey] * (width * height), 257]  # of 9 bits, not compressed
+        number = sum(code << 9 * i for i, code in enumerate(codes))
+        packed = number.to_bytes(9 * len(codes) // 8 + 1, "little")
+        assert len(codes) < 250 and len(packed) < 256 * 2
+        blocks = (packed[i : i + 255] for i in range(0, len(packed), 255))
+        data += b"!\xf9\x04" + struct.pack("<BHBB", disposal << 2, 10, 0, 0)
+        data += b"," + struct.pack("<HHHHBB", left, top, width, height, 0, 8)
+        data += b"".join(bytes([len(b)]) + b for b in blocks) + b"\0"
+    return data + b";"
+
+
+@pytest.mark.parametrize(("disposal", "stays"), [(1, True), (2, False), (3, False)])
+def test_where_a_gif_shows_nothing_it_is_transparent(disposal, stays, tmp_path):
+    frames = (5, 2, 8, 6, 200, disposal), (0, 0, 4, 4, 100, 1)
+    (tmp_path / "a.gif").write_bytes(gif((20, 10), *frames))
+    done = color_file(tmp_path / "a.gif", tmp_path / "out.webp")
+    assert (done.outcome, done.reason) == ("coloured", "")
+    first, second = shown(tmp_path / "out.webp")[0]
+    expected = np.zeros((10, 20), np.uint8)
+    expected[2:8, 5:13] = 255
+    np.testing.assert_array_equal(first[..., 3], expected)
+    if not stays:
+        expected[:] = 0
+    expected[:4, :4] = 255
+    np.testing.assert_array_equal(second[..., 3], expected)
 
 
 def test_names_follow_what_is_written(tmp_path):

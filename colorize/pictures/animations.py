@@ -5,7 +5,7 @@ more than two are in memory.
 """
 
 import contextlib
-import os
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +20,9 @@ from colorize.pictures import containers, decoding, formats, profiles
 from colorize.pictures.formats import Format
 
 _READERS = {formats.GIF: "GIF", formats.WEBP: "WEBP", formats.PNG: "PNG"}
+# A transparent pixel, and its disposal: to leave it there. Pillow puts what comes after
+# it on a transparent canvas; else where a GIF's first frame is not would be opaque.
+_NOTHING = b"!\xf9\x04\x05\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0"
 WRITTEN = (formats.WEBP, formats.PNG)
 _MOST_PLAYS = 65_535  # that WebP can count
 
@@ -110,10 +113,10 @@ def frames(animation: Animation) -> Iterator[Shown]:
     Raises:
         ColorizeError: the file is damaged.
     """
-    with _opened(animation.path) as (_, image):
+    with _opened(animation.path, on_nothing=True) as (format, image):
         width, height = image.size
         profile = image.info.get("icc_profile")
-        hidden = _has_hidden(image)
+        hidden = format is formats.GIF or _has_hidden(image)
         for number in range(hidden, hidden + animation.frames):
             image.seek(number)
             image.load()  # WebP tells of times only then
@@ -125,12 +128,19 @@ def frames(animation: Animation) -> Iterator[Shown]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[Format, Any]]:
-    with decoding.damage_in_words(), open(path, "rb") as file:
+def _opened(path: Path, *, on_nothing: bool = False) -> Iterator[tuple[Format, Any]]:
+    """Open a file; `on_nothing`, a GIF begins with a frame that shows nothing."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(decoding.damage_in_words())
+        file: BinaryIO = stack.enter_context(open(path, "rb"))
         format = formats.by_content(file.read(formats.HEAD))
         if format not in _READERS:
             raise ColorizeError("no animated GIF, WebP or PNG")
-        file.seek(os.SEEK_SET)
+        file.seek(0)
+        if on_nothing and format is formats.GIF:
+            data = file.read()
+            start = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+            file = io.BytesIO(data[:start] + _NOTHING + data[start:])
         with Image.open(file, formats=(_READERS[format],)) as image:
             yield format, image
 
