@@ -243,18 +243,35 @@ def color_pan(pan, out, *points, network=None):
     return coloring.color(Colorizer(network or Listening()), job, settings, STILL)
 
 
-def test_a_hint_begins_at_its_time_and_follows_its_thing(pan, tmp_path):
+def test_a_hint_is_followed_through_all_of_its_shot(pan, tmp_path):
     network = Listening()
-    point = Point(80 / 96, 30 / 64, (0, 0, 255), time=10 / 24)
+    point = Point(65 / 96, 30 / 64, (0, 0, 255), time=24 / 24)
     done = color_pan(pan, tmp_path / "out.mkv", point, network=network)
     assert done.hints == ("h",) and not done.warnings
     b = frames(tmp_path / "out.mkv")[2][..., 1].mean(axis=(1, 2))
-    assert b[0] > 5  # the network's own
-    assert (b[10:] < -15).all()  # as told, from the very frame to the last
+    assert (b < -15).all()  # from the first frame to the last
     x, y = np.transpose(network.heard)
-    assert x[0] == pytest.approx(80, abs=1)
-    np.testing.assert_allclose(np.diff(x)[:3], -12, atol=1)  # from key to key frame
+    np.testing.assert_allclose(x, [89, 77, 65, 53, 42], atol=1)  # of key frames
     np.testing.assert_allclose(y, 30, atol=1)
+
+
+def test_a_hint_begins_where_its_thing_comes_into_the_picture(pan, tmp_path):
+    network = Listening()
+    point = Point(90 / 96, 30 / 64, (0, 0, 255), time=40 / 24)
+    color_pan(pan, tmp_path / "out.mkv", point, network=network)
+    b = frames(tmp_path / "out.mkv")[2][..., 1].mean(axis=(1, 2))
+    assert (b[:28] > 5).all() and (b[40:] < -15).all()
+    assert network.heard[0][0] == pytest.approx(90, abs=1)
+
+
+def test_a_hint_of_a_preview_begins_at_its_time(pan, tmp_path):
+    point = Point(65 / 96, 30 / 64, (0, 0, 255), time=6 / 24)
+    job = Job(pan.name, pan, tmp_path / "out.mkv")
+    settings = Settings(size=64, hints=Hints((point,), sources=("h",)))
+    how = replace(STILL, preview=1.0)
+    done = coloring.color(Colorizer(Listening()), job, settings, how)
+    b = frames(done.output)[2][..., 1].mean(axis=(1, 2))
+    assert b[0] > 5 and done.frames == 24
 
 
 def test_a_hint_does_not_cross_a_cut(tmp_path, draw_film):

@@ -26,6 +26,7 @@ from colorize.prediction.job import Job, Settings
 from colorize.prediction.steps import Picture
 
 _WORK = 192  # short side, in pixels, that motion is worked out at
+_SOON = Fraction(1, 50)  # of a second before a frame: who says that means the frame
 _AROUND = 5  # pixels across that must be the same for the one amidst to be at rest
 
 
@@ -44,9 +45,9 @@ class _Frame:
     begins: Fraction
 
     @property
-    def middle(self) -> float:
+    def until(self) -> float:
         """Return the time, in seconds, up to which hints belong to it."""
-        return float(self.begins + self.lasts / 2)
+        return float(self.begins + max(self.lasts / 2, self.lasts - _SOON))
 
 
 _Colored = tuple[_Frame, np.ndarray, Sequence[Point]]  # with its ab and its hints
@@ -103,17 +104,20 @@ def _colored(
     suffix = formats.suffix_of(job.output)
     _, _, carried, damaged = writing.fitted(picture.pages[0], suffix, made)
     alpha = picture.pages[0].alpha or animation.format is formats.GIF
-    timeline = Timeline(picture.hints.points if picture.hints else ())
+    points: Sequence[Point] = picture.hints.points if picture.hints else ()
     predict = telling.predictor(colorizer, picture.reference)
-    frames = _frames(animation, picture.pages[0])
+    way = _alone
     if importlib.util.find_spec("cv2") is None:
-        colored = _alone(frames, predict, timeline, settings.size)
         job = job.warned(
             "each frame is coloured by itself; to carry colours along motion: "
             "pip install 'keras-colorize[film]'"
         )
     else:
-        colored = _coherent(frames, predict, timeline, settings.size)
+        points = _brought_back(points, animation, picture.pages[0])
+        way = _coherent
+    timeline = Timeline(points)
+    frames = _frames(animation, picture.pages[0])
+    colored = way(frames, predict, timeline, settings.size)
 
     def shown() -> Iterator[Shown]:
         for one in _at_rest(colored, settings.saturation, alpha=alpha):
@@ -149,7 +153,7 @@ def _alone(
     points: tuple[Point, ...] = ()
     for frame in frames:
         levels = frame.page.shrunk(*seen_at(frame.page, size))
-        points += timeline.until(frame.middle)
+        points += timeline.until(frame.until)
         yield frame, predict(levels, points), points
 
 
@@ -160,14 +164,35 @@ def _coherent(
     from colorize.films.coherence import Coherence, Look
 
     def look(frame: _Frame) -> Look:
-        page = frame.page
-        levels = page.shrunk(*seen_at(page, size))
-        small = seen_at(page, min(_WORK, page.height, page.width))
-        grey = colours.to_depth(page.shrunk(*small), 8)
-        return Look(frame, grey, levels, frame.middle)
+        levels = frame.page.shrunk(*seen_at(frame.page, size))
+        return Look(frame, _grey(frame.page), levels, frame.until)
 
     for one in Coherence(predict, look, timeline).run(frames):
         yield one.frame, one.ab, one.points
+
+
+def _brought_back(
+    points: Sequence[Point], animation: Animation, first: reading.Page
+) -> Sequence[Point]:
+    """Return points at the beginning of their shots."""
+    from colorize.films.coherence import Look
+    from colorize.films.tracing import brought_back
+
+    def looks(start: float, end: float) -> Iterator[Look]:
+        for frame in _frames(animation, first):
+            if frame.until >= start:
+                grey = _grey(frame.page)
+                yield Look(frame, grey, grey, frame.until)
+            if frame.until >= end:
+                return
+
+    return brought_back(points, looks)
+
+
+def _grey(page: reading.Page) -> np.ndarray:
+    """Return a page (h, w) uint8, as small as motion is worked out at."""
+    size = seen_at(page, min(_WORK, page.height, page.width))
+    return colours.to_depth(page.shrunk(*size), 8)
 
 
 def _at_rest(
@@ -184,7 +209,7 @@ def _at_rest(
         pixels = np.concatenate(list(strips))
         original = frame.page.load()
         begun = any(point.time > until for point in points)
-        until = frame.middle
+        until = frame.until
         if before is not None and not begun:
             same = _rests(original, before[0])[..., None]
             pixels = np.where(same, before[1], pixels)

@@ -18,7 +18,7 @@ from colorize.films.motion import Follower, Motion, carried, chained, likeness
 from colorize.films.telling import Predict, Timeline, followed
 from colorize.hints import Point
 
-_APART = 12  # frames from one key frame to the next, at most
+APART = 12  # frames from one key frame to the next, at most
 _LEAST = 0.6  # of trust in what was carried, over the picture: below, a key frame comes
 _KEPT = 0.9  # share of a sure colour that a key frame keeps of what was carried to it
 _SURE = 0.25  # weight from which carried colours are taken as they are
@@ -64,7 +64,7 @@ class Colored:
     points: tuple[Point, ...] = ()
 
 
-_Step = tuple[Look, Motion, "_Carried"]  # what a key frame is carried on to
+_Step = tuple[Look, Motion, "Carried"]  # what a key frame is carried on to
 
 
 class Coherence:
@@ -132,11 +132,11 @@ class Coherence:
                 key, between = look, []
                 key.ab = self._own(look)
                 continue
-            reach = between[-1][2] if between else _Carried(key, self._follower)
+            reach = between[-1][2] if between else Carried(key, self._follower)
             reach = reach.on(look, motion.back, motion.trust_back)
             between.append((look, motion, reach))
             lost = reach.trust.mean() < _LEAST
-            if len(between) >= _APART or lost or look.points:
+            if len(between) >= APART or lost or look.points:
                 yield from self._shown(key, between)
                 key, between = between[-1][0], []
         if key is not None:
@@ -154,7 +154,7 @@ class Coherence:
         last, _, reach = between[-1]
         last.ab = self._keyed(key, last, reach)
         yield Colored(key.frame, key.ab, True, key.points)
-        reach = _Carried(last, self._follower)
+        reach = Carried(last, self._follower)
         behind = []
         for (look, *_), (_, motion, _) in zip(
             between[-2::-1], between[:0:-1], strict=True
@@ -168,7 +168,7 @@ class Coherence:
             look.ab = self._mixed(look, sides)
             yield Colored(look.frame, look.ab, False)
 
-    def _keyed(self, key: Look, last: Look, reach: "_Carried") -> np.ndarray:
+    def _keyed(self, key: Look, last: Look, reach: "Carried") -> np.ndarray:
         """Return the colours of the next key frame, which hears what the last heard."""
         begun = last.points
         last.points = followed(key.points, reach.flow, reach.trust)
@@ -183,7 +183,7 @@ class Coherence:
         return share * reach.ab + (1 - share) * answer
 
     def _mixed(
-        self, look: Look, sides: tuple[tuple[float, "_Carried"], ...]
+        self, look: Look, sides: tuple[tuple[float, "Carried"], ...]
     ) -> np.ndarray:
         """Return the colours of a frame between two key frames."""
         weights = [share * side.trust for share, side in sides]
@@ -213,7 +213,7 @@ class Coherence:
         )
 
 
-class _Carried:
+class Carried:
     """The colours of a key frame, at the places where its things are in another.
 
     They are looked up in the key frame itself, however far it is: carried from frame to
@@ -227,9 +227,9 @@ class _Carried:
         self.trust = np.ones(key.grey.shape, np.float32)
         self.flow: np.ndarray = np.zeros((*key.grey.shape, 2), np.float32)
 
-    def on(self, look: Look, flow: np.ndarray, trust: np.ndarray) -> "_Carried":
+    def on(self, look: Look, flow: np.ndarray, trust: np.ndarray) -> "Carried":
         """Return the same one frame on, whose motion from here is given."""
-        moved = _Carried(self.key, self.follower)
+        moved = Carried(self.key, self.follower)
         about = chained(flow, self.flow)
         moved.flow = self.follower.refined(look.grey, self.key.grey, about)
         moved.ab = carried(self.key.ab, moved.flow)

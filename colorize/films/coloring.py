@@ -1,9 +1,10 @@
 """One film coloured, from its file to the coloured copy."""
 
+import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -12,18 +13,19 @@ import numpy as np
 from colorize import files
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.films import codecs, joining, segments, sources, telling
+from colorize.films import codecs, joining, segments, sources, telling, tracing
 from colorize.films.chroma import Chroma
 from colorize.films.coherence import Coherence, Look
 from colorize.films.sources import Film, Frame
 from colorize.films.telling import Timeline
-from colorize.hints import Hints
+from colorize.hints import Hints, Point
 from colorize.pictures.metadata import Provenance
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings
 from colorize.references import Reference
 
 _WORK = 192  # short side, in pixels, that motion and colours are worked out at
+_LATE = 0.5  # seconds after its time that a hint may begin in a preview
 _AHEAD = 16  # frames that are decoded before they are needed
 
 
@@ -121,10 +123,13 @@ def _colored(
         _made_by(job, settings, film_settings, hints, reference),
     )
     begun_with = pieces.next_frame()
-    timeline = Timeline(hints.points if hints else ())
+    look = _looker(film, chroma, settings.size)
+    points = _points(hints, film, film_settings, look)
+    late = math.inf if film_settings.preview is None else _LATE
+    timeline = Timeline(points, late)
     coherence = Coherence(
         telling.predictor(colorizer, reference),
-        _looker(film, chroma, settings.size),
+        look,
         timeline,
         alone=film_settings.alone,
     )
@@ -152,6 +157,28 @@ def _colored(
         runtime=settings.runtime,
         seconds=time.monotonic() - begun,
     )
+
+
+def _points(
+    hints: Hints | None,
+    film: Film,
+    film_settings: FilmSettings,
+    look: Callable[[Frame], Look],
+) -> Sequence[Point]:
+    """Return the points of hints, from the beginnings of their shots on."""
+    points = hints.points if hints else ()
+    if film_settings.alone or film_settings.preview is not None:
+        return points
+
+    def looks(start: float, end: float) -> Iterator[Look]:
+        pts = film.start + round(start / film.time_base) if start > 0 else None
+        for frame in sources.frames(film, pts):
+            one = look(frame)
+            yield one
+            if one.time >= end:
+                return
+
+    return tracing.brought_back(points, looks)
 
 
 def _frames(

@@ -1,6 +1,7 @@
 """What the network is told of what moves: points at their times, and a reference."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
 
@@ -12,7 +13,6 @@ from colorize.pictures.metadata import Provenance
 from colorize.prediction.job import Job, Settings, with_told
 from colorize.references import Reference
 
-_LATE = 0.5  # seconds after its time that a point may begin, where no frame is nearer
 _ASTRAY = 1.5  # pixels by which flow may miss a point that is followed
 _TRUSTED = 0.5  # of [0, 1]: how far that flow must be trusted
 
@@ -57,11 +57,16 @@ def noted(
 class Timeline:
     """Points in the order of their times, each to be given out once.
 
+    Args:
+        points: of hints.
+        late: seconds after its time that a point may begin, where no frame is nearer.
+
     Attributes:
         missed: how many had no frame at their time.
     """
 
-    def __init__(self, points: Sequence[Point]) -> None:
+    def __init__(self, points: Sequence[Point], late: float = math.inf) -> None:
+        self._late = late
         self._waiting = sorted(points, key=lambda point: point.time)
         self.missed = 0
 
@@ -69,7 +74,7 @@ class Timeline:
         """Return the points up to a time, in seconds, that were not given out yet."""
         due = [point for point in self._waiting if point.time <= time]
         del self._waiting[: len(due)]
-        begun = tuple(point for point in due if time - point.time <= _LATE)
+        begun = tuple(point for point in due if time - point.time <= self._late)
         self.missed += len(due) - len(begun)
         return begun
 
