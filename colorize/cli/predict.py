@@ -35,7 +35,7 @@ from colorize.cli.shared import (
 )
 from colorize.errors import UsageError
 from colorize.films import codecs
-from colorize.pictures import animations, finding, formats
+from colorize.pictures import finding, formats, frame_counts
 from colorize.prediction import MAX_MEMORY, shards
 
 if TYPE_CHECKING:
@@ -602,7 +602,9 @@ def _is_moving(job: "Job", settings: "Settings") -> bool:
     """Return whether a job is a film, or an animation that is to stay one."""
     if formats.is_film(job.input.name):
         return True
-    return not settings.first_frame and animations.stays_animated(job.input, job.output)
+    return not settings.first_frame and frame_counts.stays_animated(
+        job.input, job.output
+    )
 
 
 def _survey(

@@ -16,14 +16,13 @@ import numpy as np
 from PIL import Image
 
 from colorize.errors import ColorizeError
-from colorize.pictures import containers, decoding, formats, profiles
+from colorize.pictures import decoding, formats, profiles
 from colorize.pictures.formats import Format
 
 _READERS = {formats.GIF: "GIF", formats.WEBP: "WEBP", formats.PNG: "PNG"}
 # A transparent pixel, and its disposal: to leave it there. Pillow puts what comes after
 # it on a transparent canvas; else where a GIF's first frame is not would be opaque.
 _NOTHING = b"!\xf9\x04\x05\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0"
-WRITTEN = (formats.WEBP, formats.PNG)
 _MOST_PLAYS = 65_535  # that WebP can count
 
 
@@ -55,40 +54,6 @@ class Animation:
     format: Format
     frames: int
     plays: int
-
-
-def is_animated(path: Path) -> bool:
-    """Return whether a file shows more than one frame, by its headers."""
-    if formats.by_suffix(path.suffix) not in (*_READERS, None):
-        return False
-    try:
-        with open(path, "rb") as file:
-            format = formats.by_content(file.read(formats.HEAD))
-            return format in _READERS and _shows_several(file, format)
-    except OSError:
-        return False  # whoever opens it to read it says so
-
-
-def stays_animated(source: Path, copy: Path) -> bool:
-    """Return whether a file is an animation, and its copy, by its name, can be one."""
-    return formats.by_suffix(copy.suffix) in WRITTEN and is_animated(source)
-
-
-def _shows_several(file: BinaryIO, format: Format) -> bool:
-    if format is formats.PNG:
-        for chunk in containers.png_chunks(file):
-            if chunk.name == b"acTL":
-                return int.from_bytes(chunk.data[:4], "big") > 1
-            if chunk.name == b"IDAT":
-                break
-        return False
-    if format is formats.WEBP:
-        names = (chunk.name for chunk in containers.webp_chunks(file))
-        if next(names, b"") != b"VP8X":
-            return False
-        return sum(name == b"ANMF" for name in names) > 1
-    names = (block.name for block in containers.gif_blocks(file))
-    return sum(name == b"frame" for name in names) > 1
 
 
 def look_at(path: Path) -> Animation:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from colorize import files
 from colorize.errors import ColorizeError, UsageError
-from colorize.pictures import animations, formats
+from colorize.pictures import formats, frame_counts
 from colorize.pictures.formats import Format
 
 _AVIF_HEAD = 1 << 16  # bytes within which an AVIF file says how deep it is
@@ -287,7 +287,7 @@ def _suffix_kept(name: str, folder: Path | None, animated: bool) -> str:
         bits = 16 if b"av1C" in head and _is_deep(head) else 8
     extension = os.path.splitext(name)[1]
     if folder is not None and format is formats.GIF and animated:
-        if animations.is_animated(files.picture_path(folder, name)):
+        if frame_counts.is_animated(files.picture_path(folder, name)):
             return formats.WEBP.suffix
     becomes = formats.kept(format or formats.PNG, bits)
     return (
