@@ -282,6 +282,8 @@ def test_the_command_keeps_animations_or_takes_the_first_frame(
     assert (said in jobs["a.gif"]["warnings"]) == bool(flags)
     again = CliRunner().invoke(cli, command)
     assert re.search("skipped +3", again.stderr), again.stderr
+    dry = CliRunner().invoke(cli, [*command, "--dry-run"])
+    assert "3 would be skipped" in dry.stdout, dry.output
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (17, 300)])

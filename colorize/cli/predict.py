@@ -238,8 +238,7 @@ def predict(
             _check_stream(places, flags, options, shard)
             total = 1
         else:
-            # Sheets and dry runs are of pictures.
-            options["first_frame"] |= flags.compare or flags.dry_run
+            options["first_frame"] |= flags.compare  # sheets are of pictures
             naming = {name: options[name] for name in ("format", "first_frame")}
             places = places.completed(**naming)
             total = _check_files(places, flags, naming, part)
@@ -565,12 +564,14 @@ def _predict_files(
 
     target = places.target
 
+    still = settings.first_frame or flags.dry_run
+
     def jobs(*, moving: bool) -> Iterator["Job"]:
         first_frame = settings.first_frame
         planned = plan(
             places.sources, target, settings.format, part, first_frame=first_frame
         )
-        those = (job for job in planned if _is_moving(job, settings) == moving)
+        those = (job for job in planned if _is_moving(job, still=still) == moving)
         numbered = 0 if moving or flags.compare else settings.variants
         yield from several(those, numbered)
 
@@ -598,13 +599,11 @@ def _predict_files(
     return results.counts["failed"]
 
 
-def _is_moving(job: "Job", settings: "Settings") -> bool:
-    """Return whether a job is a film, or an animation that is to stay one."""
+def _is_moving(job: "Job", *, still: bool) -> bool:
+    """Return whether a job is a film, or an animation unless these count as still."""
     if formats.is_film(job.input.name):
         return True
-    return not settings.first_frame and frame_counts.stays_animated(
-        job.input, job.output
-    )
+    return not still and frame_counts.stays_animated(job.input, job.output)
 
 
 def _survey(
