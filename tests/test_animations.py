@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import pyvips
 from click.testing import CliRunner
 from PIL import Image
 
@@ -15,7 +16,7 @@ from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.films import animations as coloring
 from colorize.hints import Hints, Point
-from colorize.pictures import animations
+from colorize.pictures import animations, reading
 from colorize.prediction import places
 from colorize.prediction.job import Job, Settings
 
@@ -284,6 +285,32 @@ def test_the_command_keeps_animations_or_takes_the_first_frame(
     assert re.search("skipped +3", again.stderr), again.stderr
     dry = CliRunner().invoke(cli, [*command, "--dry-run"])
     assert "3 would be skipped" in dry.stdout, dry.output
+
+
+def test_it_is_turned_as_its_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter to the right
+    film = save(tmp_path / "a.webp", pictures(3), lossless=True, exif=exif)
+    done = color_file(film, tmp_path / "out.webp")
+    assert (done.outcome, done.height, done.width) == ("coloured", 45, 33)
+    before, after = shown(film)[0], shown(tmp_path / "out.webp")[0]
+    assert after.shape == (3, 45, 33, 4)
+    upright = np.rot90(before, -1, axes=(1, 2))
+    np.testing.assert_array_equal(upright[..., 3], after[..., 3])
+    with Image.open(tmp_path / "out.webp") as image:
+        assert image.getexif().get(0x0112, 1) == 1
+
+
+def test_its_colour_profile_is_honoured(tmp_path, draw):
+    profile = pyvips.Operation.call("profile_load", "p3")
+    drawn = [draw(20, 30, seed) for seed in range(2)]
+    frames = [Image.fromarray(rgb) for rgb in drawn]
+    film = save(tmp_path / "a.png", frames, icc_profile=profile)
+    for frame, still in zip(animations.frames(look(film)), frames, strict=True):
+        still.save(tmp_path / "still.png", icc_profile=profile)
+        rgb = reading.read_rgb(tmp_path / "still.png")
+        np.testing.assert_array_equal(frame.pixels[..., :3], rgb)
+    assert np.abs(rgb.astype(int) - drawn[1]).max() > 5
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (17, 300)])
