@@ -106,7 +106,6 @@ def _colored(
     count: Callable[[int], None],
     begun: float,
 ) -> Job:
-    cv2.setNumThreads(1)  # with more, sums differ from run to run in the last bit
     film = sources.look_at(job.input)
     if codec == "prores":
         film = sources.deepened(film)

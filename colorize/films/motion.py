@@ -39,6 +39,7 @@ class Follower:
     """Finds motion from each frame to the next, all of one size."""
 
     def __init__(self) -> None:
+        cv2.setNumThreads(1)  # with more, sums differ from run to run in the last bit
         # One for each use: what is begun with leaves traces in what is found next.
         self._flow, self._finer = (
             cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST) for _ in range(2)
