@@ -555,6 +555,17 @@ def test_quick_motion_is_followed_and_cuts_are_found(draw):
     assert Follower().motion(np.ascontiguousarray(before), 255 - other).cut
 
 
+@pytest.mark.parametrize("shape", [(192, 341), (7, 5), (1, 9), (1, 1)])
+def test_a_hole_of_any_width_takes_the_colour_around_it(shape):
+    ab = np.zeros((*shape, 2), np.float32)
+    sure = np.zeros(shape, np.float32)
+    known = slice(-(-shape[1] // 5))  # a fifth, at the left
+    ab[:, known], sure[:, known] = (20, -30), 1
+    after = coherence.filled(ab, sure)
+    np.testing.assert_array_equal(after[:, known], ab[:, known])
+    np.testing.assert_allclose(after, np.broadcast_to((20, -30), ab.shape), atol=0.1)
+
+
 def test_the_memory_does_not_grow_with_the_film(draw_film):
     film = sources.look_at(draw_film(frames=60))
     held = []

@@ -23,6 +23,7 @@ _LEAST = 0.6  # of trust in what was carried, over the picture: below, a key fra
 _KEPT = 0.9  # share of a sure colour that a key frame keeps of what was carried to it
 _SURE = 0.25  # weight from which carried colours are taken as they are
 _HOLES = 0.3  # share of a frame without carried colours, from which the network sees it
+_LITTLE = 1e-6  # that nothing is divided by zero
 _TOLD = 10.0  # Lab units by which colours change that were told for certain
 
 
@@ -191,17 +192,11 @@ class Coherence:
         ab = sum(
             w[..., None] * side.ab for w, (_, side) in zip(weights, sides, strict=True)
         )
-        ab = ab / (total[..., None] + 1e-6)
+        ab = ab / (total[..., None] + _LITTLE)
         sure = np.minimum(1, total / _SURE)[..., None]
         if float(1 - sure.mean()) > _HOLES:
             return sure * ab + (1 - sure) * self._own(look)
-        # Small holes take the colour around them.
-        width = max(3, min(look.grey.shape) // 8) | 1
-        weighted = cv2.GaussianBlur(total[..., None] * ab, (width, width), 0)
-        around = (
-            weighted / (cv2.GaussianBlur(total, (width, width), 0) + 1e-6)[..., None]
-        )
-        return sure * ab + (1 - sure) * around
+        return filled(ab, sure[..., 0])
 
     def _own(self, look: Look) -> np.ndarray:
         """Return what the network says of a frame alone, (h, w, 2)."""
@@ -211,6 +206,30 @@ class Coherence:
         return cv2.resize(ab, size, interpolation=cv2.INTER_AREA).reshape(
             *size[::-1], 2
         )
+
+
+def filled(ab: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """Return colours whose holes take what is around them, however wide they are.
+
+    Args:
+        ab: (h, w, 2) float32.
+        sure: (h, w) float32 in [0, 1]; 0 for a hole.
+
+    Returns:
+        (h, w, 2): ab where it is sure, and elsewhere ever coarser means of it.
+    """
+    share = sure[..., None]
+    if min(sure.shape) < 2:
+        mean = (share * ab).sum((0, 1)) / (share.sum() + _LITTLE)
+        return share * ab + (1 - share) * mean
+    half = cv2.pyrDown(np.concatenate([share * ab, share], axis=-1))
+    weight = half[..., 2:]
+    coarse = filled(
+        half[..., :2] / (weight + _LITTLE), np.minimum(1, 4 * weight[..., 0])
+    )
+    size = sure.shape[::-1]
+    around = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
+    return share * ab + (1 - share) * around.reshape(ab.shape)
 
 
 class Carried:
