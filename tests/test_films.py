@@ -559,10 +559,10 @@ def test_quick_motion_is_followed_and_cuts_are_found(draw):
 def test_a_hole_of_any_width_takes_the_colour_around_it(shape):
     ab = np.zeros((*shape, 2), np.float32)
     sure = np.zeros(shape, np.float32)
-    known = slice(-(-shape[1] // 5))  # a fifth, at the left
-    ab[:, known], sure[:, known] = (20, -30), 1
+    strip = slice(-(-shape[1] // 5))  # a fifth, at the left
+    ab[:, strip], sure[:, strip] = (20, -30), 1
     after = coherence.filled(ab, sure)
-    np.testing.assert_array_equal(after[:, known], ab[:, known])
+    np.testing.assert_array_equal(after[:, strip], ab[:, strip])
     np.testing.assert_allclose(after, np.broadcast_to((20, -30), ab.shape), atol=0.1)
 
 
