@@ -1,16 +1,22 @@
 """How steady, how true and how fast films are coloured.
 
-    python benchmarks/film.py FILM... [--seconds N]
+    python benchmarks/film.py [FILM...] [--seconds N]
+    python benchmarks/film.py FILM --minutes 1 5 20
 
-Each film, in colour, is turned grey and coloured twice: with colours carried along
-motion, as `colorize predict` does, and frame by frame. "flicker" is the mean difference
-of ab from a frame to the one before, carried along the motion of the true film where
-motion there and back agrees; that motion comes from another method (Farneback) than
-the one that colours are carried by. "ab RMSE" is to the true film. Then `colorize
-predict` itself is timed, from decoding to encoding, and its memory is read.
+Before the films that are named, a pan and a zoom are made of two sample photos: of
+these the motion is known. Each film, in colour, is turned grey and coloured twice: with
+colours carried along motion, as `colorize predict` does, and frame by frame. "flicker"
+is the mean difference of ab from a frame to the one before, carried along the motion of
+the true film where motion there and back agrees; that motion comes from another method
+(Farneback) than the one that colours are carried by. "ab RMSE" is to the true film.
+`colorize predict` itself is timed, from decoding to encoding, and its memory is read.
+
+`--minutes` repeats a film's frames at 160x120 to films of that many minutes, and reads
+the memory that `colorize predict` takes for each.
 """
 
-import sys
+import argparse
+import itertools
 import tempfile
 import time
 from fractions import Fraction
@@ -28,6 +34,9 @@ from colorize.metrics import colourfulness
 from colorize.prediction.job import Job, Settings
 
 SIDE = 256  # short side that is measured at
+DATA = Path(__file__).parent.parent / "data"
+MADE = {"pan": "street", "zoom": "heron"}  # and the photos that they are made of
+FRAMES = 60  # of what is made
 
 
 def true_frames(path: Path, most: float) -> list[np.ndarray]:
@@ -89,7 +98,7 @@ def flow(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def carried(values: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """Return values of another frame, motion_of there by motion."""
+    """Return values of another frame, found there by motion."""
     height, width = motion.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     return cv2.remap(values, x + motion[..., 0], y + motion[..., 1], cv2.INTER_LINEAR)
@@ -133,34 +142,102 @@ def figures(frames, ab, between) -> str:
     )
 
 
+def made(name: str) -> tuple[list[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]:
+    """Return the frames of a pan or a zoom, and its true motion as `motions` does."""
+    photo = cv2.imread(str(next((DATA / "train").glob(f"{MADE[name]}.*"))))
+    photo = cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
+    scale = 1.4 * SIDE / min(photo.shape[:2])  # of the photo, more than a frame shows
+    photo = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = photo.shape[:2]
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) - SIDE / 2
+    # Where the pixels of each frame lie in the photo.
+    places = []
+    for i in range(FRAMES):
+        share = i / (FRAMES - 1)
+        reach = 1.0 if name == "pan" else 1.25 - 0.5 * share
+        right = (share - 0.5) * (width - SIDE - 8) if name == "pan" else 0.0
+        down = (share - 0.5) * (height - SIDE - 8) if name == "pan" else 0.0
+        middle = width / 2 + right, height / 2 + down
+        places.append((reach, np.float32(middle)))
+    frames, between = [], []
+    for i, (reach, middle) in enumerate(places):
+        there = np.stack([x, y], axis=-1) * np.float32(reach) + middle
+        frames.append(cv2.remap(photo, *np.moveaxis(there, -1, 0), cv2.INTER_CUBIC))
+        if i:
+            reach_before, middle_before = places[i - 1]
+            before = (there - middle_before) / np.float32(reach_before) + SIDE / 2
+            inside = ((before >= 0) & (before <= SIDE - 1)).all(axis=-1)
+            here = np.stack([x, y], axis=-1) + SIDE / 2
+            between.append((before - here, inside))
+    return frames, between
+
+
+def compare(
+    name: str,
+    frames: list[np.ndarray],
+    between: list[tuple[np.ndarray, np.ndarray]],
+    colorizer: colorize.Colorizer,
+) -> None:
+    """Print the rows of a film: true, carried along motion and frame by frame."""
+    truth = [lab(rgb)[..., 1:] for rgb in frames]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        grey = scratch / "grey.mkv"
+        write_grey(frames, grey)
+        print(f"| {name} | true | {figures(frames, truth, between)} | |")
+        for label, alone in (("carried", False), ("frame by frame", True)):
+            ab, seconds = colored(grey, scratch, colorizer, alone)
+            row = figures(frames, ab, between)
+            print(f"| | {label} | {row} | {len(frames) / seconds:.1f} |", flush=True)
+
+
+def memory(path: Path, minutes: list[float]) -> None:
+    """Print the time and the memory of films of one film's frames, over and over."""
+    with av.open(str(path)) as container:
+        small = [
+            frame.reformat(160, 120, format="yuv420p")
+            for frame in itertools.islice(container.decode(video=0), 250)
+        ]
+    print("| minutes | frames | frames/s | peak memory, MB |")
+    print("|---|---|---|---|")
+    for length in minutes:
+        count = round(60 * 25 * length)
+        with tempfile.TemporaryDirectory() as folder:
+            film = Path(folder) / "long.mp4"
+            with av.open(str(film), "w") as container:
+                stream = container.add_stream("libx264", rate=25)
+                stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+                for i in range(count):
+                    frame = small[i % len(small)]
+                    frame.pts, frame.time_base = i, Fraction(1, 25)
+                    container.mux(stream.encode(frame))
+                container.mux(stream.encode(None))
+            command = ["-m", "colorize", "predict", str(film), f"{folder}/out"]
+            seconds, peak = measured(command, Path(__file__).parent.parent)
+        row = f"{length:g} | {count:,} | {count / seconds:.0f} | {peak:.0f}"
+        print(f"| {row} |", flush=True)
+
+
 def main() -> None:
-    """Measure each film that is named."""
-    names = sys.argv[1:]
-    most = 1e9
-    if "--seconds" in names:
-        i = names.index("--seconds")
-        most = float(names[i + 1])
-        del names[i : i + 2]
-    for name in names:
-        timed(Path(name))
+    """Measure what is made and each film that is named, or the memory of one."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("films", nargs="*", type=Path)
+    parser.add_argument("--seconds", type=float, default=1e9)
+    parser.add_argument("--minutes", type=float, nargs="+")
+    options = parser.parse_args()
+    if options.minutes:
+        memory(options.films[0], options.minutes)
+        return
+    for film in options.films:
+        timed(film)
     colorizer = colorize.load()
     print("| film | | flicker | ab RMSE | colourfulness | frames/s at 256 |")
     print("|---|---|---|---|---|---|")
-    for name in names:
-        frames = true_frames(Path(name), most)
-        between = motions(frames)
-        truth = [lab(rgb)[..., 1:] for rgb in frames]
-        with tempfile.TemporaryDirectory() as folder:
-            scratch = Path(folder)
-            grey = scratch / f"{Path(name).stem}.mkv"
-            write_grey(frames, grey)
-            print(f"| {Path(name).name} | true | {figures(frames, truth, between)} | |")
-            for label, alone in (("carried", False), ("frame by frame", True)):
-                ab, seconds = colored(grey, scratch, colorizer, alone)
-                row = figures(frames, ab, between)
-                print(
-                    f"| | {label} | {row} | {len(frames) / seconds:.1f} |", flush=True
-                )
+    for name in MADE:
+        compare(name, *made(name), colorizer)
+    for film in options.films:
+        frames = true_frames(film, options.seconds)
+        compare(film.name, frames, motions(frames), colorizer)
 
 
 def timed(path: Path) -> None:

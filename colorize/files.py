@@ -35,6 +35,12 @@ def picture_path(folder: Path, name: str) -> Path:
     return folder if folder.is_file() else folder / name
 
 
+def copy_times(source: Path, copy: Path) -> None:
+    """Give a file the dates of another."""
+    stat = source.stat()
+    os.utime(copy, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
 def in_shard(name: str, shard: tuple[int, int]) -> bool:
     """Whether a picture belongs to the i-th of n parts, (i, n) with i from 1.
 

@@ -6,7 +6,8 @@ A file of points, `NAME.hints.json`:
 
 x and y are shares of width and height from the upper left of the upright picture. A
 point may have a `radius`, a share of the short side (0.01), and say how `sure` it is,
-from 0 to 1 (1). Or `NAME.hints.png`, painted on a transparent layer over the picture,
+from 0 to 1 (1). In a film or an animation it is at that place at a `time`, in seconds
+(0). Or `NAME.hints.png`, painted on a transparent layer over the picture,
 at any size of that aspect: its alpha is how sure each pixel is.
 """
 
@@ -14,7 +15,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from colorize.pictures import reading
 JSON, PNG = ".hints.json", ".hints.png"
 VERSION = 1
 _MOST_POINTS = 10_000
+_LONGEST = 1_000_000  # seconds of a film: eleven days
 _RADIUS = 0.01  # of a point that names none, as a share of the short side
 _LEAST = 3.0  # pixels that the network sees: smaller ones it was not taught
 _ASPECT = 0.02  # a painted file's aspect may differ by so much, as sizes are rounded
@@ -43,6 +45,7 @@ class Point:
         rgb: sRGB, 8 bits; its hue and chroma count, not its lightness.
         radius: share of the short side.
         sure: from 0 to 1.
+        time: seconds from the beginning, in what moves; of a picture it says nothing.
     """
 
     x: float
@@ -50,6 +53,7 @@ class Point:
     rgb: tuple[int, int, int]
     radius: float = _RADIUS
     sure: float = 1.0
+    time: float = field(default=0.0, repr=False)  # `digest` goes by the rest of it
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,9 @@ class Hints:
     def digest(self) -> str:
         """Return eight digits that differ where the hints do."""
         painted = b"" if self.painted is None else self.painted.tobytes()
-        return hashlib.sha256(repr(self.points).encode() + painted).hexdigest()[:8]
+        times = [point.time for point in self.points]
+        words = repr(self.points) + (repr(times) if any(times) else "")
+        return hashlib.sha256(words.encode() + painted).hexdigest()[:8]
 
     def check_aspect(self, height: int, width: int) -> None:
         """Raise ColorizeError where what is painted is of another picture."""
@@ -238,16 +244,20 @@ def _point(fields: Any) -> Point:
     """Return a point; raises ValueError for what is none."""
     if not isinstance(fields, Mapping):
         raise ValueError(f"a point must be an object with x, y and color, got {fields}")
-    values = {"radius": _RADIUS, "sure": 1.0, **fields}
-    for name in ("x", "y", "radius", "sure"):
+    values = {"radius": _RADIUS, "sure": 1.0, "time": 0.0, **fields}
+    for name in ("x", "y", "radius", "sure", "time"):
         value = values.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{name} of a point must be a number, got {value!r}")
-        if not 0 <= value <= 1:  # nor NaN
-            raise ValueError(f"{name} of a point must be from 0 to 1, got {value:g}")
+        most = _LONGEST if name == "time" else 1
+        if not 0 <= value <= most:  # nor NaN
+            raise ValueError(
+                f"{name} of a point must be from 0 to {most}, got {value:g}"
+            )
     try:
         rgb = ImageColor.getrgb(str(values.get("color")))
     except ValueError as e:
         raise ValueError(f"unknown colour {values.get('color')!r}") from e
     place = (float(values["x"]), float(values["y"]))
-    return Point(*place, rgb[:3], float(values["radius"]), float(values["sure"]))
+    radius, sure, time = (float(values[name]) for name in ("radius", "sure", "time"))
+    return Point(*place, rgb[:3], radius, sure, time)

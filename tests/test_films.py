@@ -1,17 +1,22 @@
 """Films: light, sound and clock stay, colours hold still, what is stopped goes on."""
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from conftest import wait_until
 from PIL import Image
 
 from colorize import films
 from colorize.cli import cli
 from colorize.colorizer import Colorizer
+from colorize.hints import Hints, Point
 from colorize.prediction.job import Job, Settings
 
 av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
@@ -197,6 +202,164 @@ def test_no_colour_crosses_a_cut(tmp_path):
     assert (a[:10] < -10).all() and (a[10:] > 10).all()
 
 
+class Listening(ByLight):
+    """A network that notes what it is told, and makes all of it that colour."""
+
+    takes_hints = True
+
+    def __init__(self):
+        self.heard = []
+
+    def __call__(self, lightness, hints=None):
+        ab = np.full((*lightness.shape[:3], 2), 10, np.float32)
+        if hints is not None and hints[0, ..., 2].any():
+            rows, columns = np.nonzero(hints[0, ..., 2])
+            self.heard.append((columns.mean() + 0.5, rows.mean() + 0.5))
+            ab[:] = hints[0, rows[0], columns[0], :2]
+        return ab
+
+
+@pytest.fixture
+def pan(tmp_path):
+    """A film of 48 frames of a grainy scene that moves left by 1 pixel a frame."""
+    rng = np.random.default_rng(0)
+    scene = cv2.GaussianBlur(rng.normal(0, 1, (64, 160)), (0, 0), 2)
+    scene = np.clip(120 + 250 * scene, 0, 255).astype(np.uint8)
+    path = tmp_path / "pan.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv444p"
+        for i in range(48):
+            grey = scene[:, i : i + 96]
+            planes = np.stack([grey, np.full_like(grey, 128), np.full_like(grey, 128)])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, "yuv444p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def color_pan(pan, out, *points, network=None):
+    job = Job(pan.name, pan, out)
+    settings = Settings(size=64, hints=Hints(points, sources=("h",)))
+    return coloring.color(Colorizer(network or Listening()), job, settings, STILL)
+
+
+def test_a_hint_is_followed_through_all_of_its_shot(pan, tmp_path):
+    network = Listening()
+    point = Point(65 / 96, 30 / 64, (0, 0, 255), time=24 / 24)
+    done = color_pan(pan, tmp_path / "out.mkv", point, network=network)
+    assert done.hints == ("h",) and not done.warnings
+    b = frames(tmp_path / "out.mkv")[2][..., 1].mean(axis=(1, 2))
+    assert (b < -15).all()  # from the first frame to the last
+    x, y = np.transpose(network.heard)
+    np.testing.assert_allclose(x, [89, 77, 65, 53, 42], atol=1)  # of key frames
+    np.testing.assert_allclose(y, 30, atol=1)
+
+
+def test_a_hint_begins_where_its_thing_comes_into_the_picture(pan, tmp_path):
+    network = Listening()
+    point = Point(90 / 96, 30 / 64, (0, 0, 255), time=40 / 24)
+    color_pan(pan, tmp_path / "out.mkv", point, network=network)
+    b = frames(tmp_path / "out.mkv")[2][..., 1].mean(axis=(1, 2))
+    assert (b[:28] > 5).all() and (b[40:] < -15).all()
+    assert network.heard[0][0] == pytest.approx(90, abs=1)
+
+
+def test_a_hint_of_a_preview_begins_at_its_time(pan, tmp_path):
+    point = Point(65 / 96, 30 / 64, (0, 0, 255), time=6 / 24)
+    job = Job(pan.name, pan, tmp_path / "out.mkv")
+    settings = Settings(size=64, hints=Hints((point,), sources=("h",)))
+    how = replace(STILL, preview=1.0)
+    done = coloring.color(Colorizer(Listening()), job, settings, how)
+    b = frames(done.output)[2][..., 1].mean(axis=(1, 2))
+    assert b[0] > 5 and done.frames == 24
+
+
+def test_a_hint_does_not_cross_a_cut(tmp_path, draw_film):
+    film = draw_film(frames=40, pictures=2, size=(96, 128))
+    network = Listening()
+    color_pan(film, tmp_path / "out.mkv", Point(0.5, 0.5, (0, 0, 255)), network=network)
+    b = frames(tmp_path / "out.mkv")[2][..., 1].mean(axis=(1, 2))
+    assert (b[:20] < -10).all() and (b[20:] > 2).all()
+
+
+def test_hints_of_times_that_a_film_has_not_are_said(pan, tmp_path):
+    late = Point(0.5, 0.5, (0, 0, 255), time=9)
+    done = color_pan(pan, tmp_path / "out.mkv", late)
+    assert done.warnings == ("hints with a time that has no frame: 1",)
+
+
+@pytest.mark.slow
+def test_what_was_killed_goes_on_to_the_same_film(draw_film, tmp_path):
+    film = draw_film("film.mp4", frames=700, codec="libx264", pictures=3, sound=True)
+    out = tmp_path / "out" / "film.mp4"
+    parts = out.with_name(".film.mp4.parts")
+
+    def begin(folder):
+        command = [sys.executable, "-m", "colorize", "predict", str(film), str(folder)]
+        return subprocess.Popen([*command, "--runtime", "onnx"])
+
+    assert begin(tmp_path / "whole").wait() == 0
+    moments = [
+        parts.exists,  # the first piece is begun
+        lambda: list(parts.glob("*.mkv")),  # it is there, perhaps without its state
+        (parts / "00000.npz").exists,
+        (parts / "00001.npz").exists,
+        lambda: list(parts.glob(".00002.*.mkv")),  # the last piece is begun
+    ]
+    for moment in moments:
+        process = begin(out.parent)
+        wait_until(moment)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert not out.exists()
+    assert begin(out.parent).wait() == 0
+    assert out.read_bytes() == (tmp_path / "whole" / "film.mp4").read_bytes()
+    assert {path.name for path in out.parent.iterdir()} == {"film.mp4", ".colorized"}
+
+
+def test_what_was_stopped_goes_on_with_its_hints(pan, tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "_FRAMES", 12)
+    points = [
+        Point(0.9, 0.5, (0, 0, 255), time=0.1),
+        Point(0.9, 0.2, (255, 0, 0), time=1.5),
+    ]
+    color_pan(pan, tmp_path / "whole.mkv", *points)
+
+    class Stopped(BaseException):
+        pass
+
+    counted = []
+
+    def count(total):
+        counted.append(total)
+        if len(counted) == 30:
+            raise Stopped
+
+    settings = Settings(size=64, hints=Hints(tuple(points), sources=("h",)))
+    job = Job(pan.name, pan, tmp_path / "out.mkv")
+    with pytest.raises(Stopped):
+        coloring.color(Colorizer(Listening()), job, settings, STILL, count)
+    done = color_pan(pan, tmp_path / "out.mkv", *points)
+    assert done.warnings == ("gone on with where it was stopped",)
+    whole, again = (frames(tmp_path / name)[2] for name in ("whole.mkv", "out.mkv"))
+    np.testing.assert_array_equal(whole, again)
+
+
+def test_a_reference_is_told_of_every_key_frame(pan, tmp_path, draw, monkeypatch):
+    Image.fromarray(draw()).save(tmp_path / "colour.png")
+    asked = []
+
+    def likely(self, levels, reference, *variant):
+        asked.append(reference.source)
+
+    monkeypatch.setattr(Colorizer, "likely", likely)
+    job = Job(pan.name, pan, tmp_path / "out.mkv")
+    settings = Settings(size=64, reference=tmp_path / "colour.png")
+    done = coloring.color(Colorizer(ByLight()), job, settings, STILL)
+    assert done.reference == "colour.png"
+    assert asked == ["colour.png"] * 5  # of 48 frames, 12 apart at most
+
+
 @pytest.mark.parametrize("after", [1, 17, 60, 89])
 def test_what_was_stopped_goes_on_to_the_same_film(
     after, draw_film, tmp_path, monkeypatch
@@ -259,8 +422,9 @@ def test_what_a_film_loses_or_does_not_heed_is_said(draw_film, tmp_path):
     rgb = draw_film("rgb.mkv", frames=2, format="bgr0")
     (warning,) = color(rgb, tmp_path / "b.mkv").warnings
     assert "RGB became luma and chroma" in warning
-    done = color(draw_film(frames=2), tmp_path / "c.mkv", hints_folder=tmp_path)
-    assert any("for pictures" in warning for warning in done.warnings)
+    painted = Hints(painted=np.zeros((48, 64, 4), np.uint8))
+    done = color(draw_film(frames=2), tmp_path / "c.mkv", hints=painted, variants=2)
+    assert sum("for pictures" in warning for warning in done.warnings) == 2
 
 
 def test_other_settings_begin_anew(draw_film, tmp_path):
@@ -391,6 +555,17 @@ def test_quick_motion_is_followed_and_cuts_are_found(draw):
     assert Follower().motion(np.ascontiguousarray(before), 255 - other).cut
 
 
+@pytest.mark.parametrize("shape", [(192, 341), (7, 5), (1, 9), (1, 1)])
+def test_a_hole_of_any_width_takes_the_colour_around_it(shape):
+    ab = np.zeros((*shape, 2), np.float32)
+    sure = np.zeros(shape, np.float32)
+    strip = slice(-(-shape[1] // 5))  # a fifth, at the left
+    ab[:, strip], sure[:, strip] = (20, -30), 1
+    after = coherence.filled(ab, sure)
+    np.testing.assert_array_equal(after[:, strip], ab[:, strip])
+    np.testing.assert_allclose(after, np.broadcast_to((20, -30), ab.shape), atol=0.1)
+
+
 def test_the_memory_does_not_grow_with_the_film(draw_film):
     film = sources.look_at(draw_film(frames=60))
     held = []
@@ -402,7 +577,7 @@ def test_the_memory_does_not_grow_with_the_film(draw_film):
         return coherence.Look(frame, small, small.astype(np.uint16) << 8)
 
     engine = coherence.Coherence(
-        lambda levels: np.zeros((*levels.shape, 2), np.float32), look
+        lambda levels, points: np.zeros((*levels.shape, 2), np.float32), look
     )
     for done in engine.run(sources.frames(film)):
         held.append(len(looks) - len(held))

@@ -35,7 +35,7 @@ from colorize.cli.shared import (
 )
 from colorize.errors import UsageError
 from colorize.films import codecs
-from colorize.pictures import finding, formats
+from colorize.pictures import finding, formats, frame_counts
 from colorize.prediction import MAX_MEMORY, shards
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
     multiple=True,
     metavar="X,Y=COLOUR",
     help="Of a single picture: the colour at a place, in shares of width and height "
-    'from the upper left, as in "0.42,0.31=#3b5f8a"; repeatable.',
+    'from the upper left, as in "0.42,0.31=#3b5f8a"; repeatable. Of a film: at its '
+    "beginning.",
 )
 @click.option(
     "--hints",
@@ -136,6 +137,11 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
     "--skip-colour",
     is_flag=True,
     help="Leave pictures that are in colour already; sepia and yellowed ones are not.",
+)
+@click.option(
+    "--first-frame",
+    is_flag=True,
+    help="Of an animated GIF, WebP or PNG: its first frame only, as a picture.",
 )
 @click.option(
     "--video-codec",
@@ -232,8 +238,10 @@ def predict(
             _check_stream(places, flags, options, shard)
             total = 1
         else:
-            places = places.completed(options["format"])
-            total = _check_files(places, flags, options["format"], part)
+            options["first_frame"] |= flags.compare  # sheets are of pictures
+            naming = {name: options[name] for name in ("format", "first_frame")}
+            places = places.completed(**naming)
+            total = _check_files(places, flags, naming, part)
         if flags.compare:
             options["format"] = "png"
         single = places.piped or (len(places.inputs) == 1 and total == 1)
@@ -427,7 +435,7 @@ class _Places:
         """Return the output as a path."""
         return Path(self.output)
 
-    def completed(self, format: str) -> "_Places":
+    def completed(self, format: str, *, first_frame: bool) -> "_Places":
         """Return the same, with an output.
 
         Raises:
@@ -438,7 +446,7 @@ class _Places:
 
         if self.output:
             return self
-        copy = places.beside(self.sources[0], format)
+        copy = places.beside(self.sources[0], format, first_frame=first_frame)
         return dataclasses.replace(self, output=str(copy), beside=True)
 
 
@@ -474,7 +482,7 @@ def _is_terminal() -> bool:
 
 
 def _check_files(
-    places: _Places, flags: Flags, format: str, part: tuple[int, int]
+    places: _Places, flags: Flags, naming: dict[str, Any], part: tuple[int, int]
 ) -> int:
     """Check what is named, before anything slow; return how many pictures there are.
 
@@ -488,7 +496,7 @@ def _check_files(
     if flags.compare and checking.is_file_name(target):
         raise UsageError("--compare writes several sheets: name a folder")
     if not places.beside:
-        checking.check_output(sources, target, format, guessed=places.guessed)
+        checking.check_output(sources, target, guessed=places.guessed, **naming)
     _check_sheet_and_report(places, flags)
     passed_over: Counter[str] = Counter()
     try:
@@ -556,23 +564,28 @@ def _predict_files(
 
     target = places.target
 
-    def jobs(*, films: bool) -> Iterator["Job"]:
-        planned = plan(places.sources, target, settings.format, part)
-        those = (job for job in planned if formats.is_film(job.input.name) == films)
-        numbered = 0 if films or flags.compare else settings.variants
+    still = settings.first_frame or flags.dry_run
+
+    def jobs(*, moving: bool) -> Iterator["Job"]:
+        first_frame = settings.first_frame
+        planned = plan(
+            places.sources, target, settings.format, part, first_frame=first_frame
+        )
+        those = (job for job in planned if _is_moving(job, still=still) == moving)
+        numbered = 0 if moving or flags.compare else settings.variants
         yield from several(those, numbered)
 
     def outcomes() -> Generator["Job"]:
         way = contact_sheets.compare if flags.compare else pipeline.predict
-        with contextlib.closing(way(colorizer, jobs(films=False), settings)) as done:
+        with contextlib.closing(way(colorizer, jobs(moving=False), settings)) as done:
             yield from done
         if not flags.compare:
-            yield from color_films(colorizer, jobs(films=True), settings, film_flags)
+            yield from color_films(colorizer, jobs(moving=True), settings, film_flags)
 
-    if (flags.dry_run or flags.compare) and any(jobs(films=True)):
+    if (flags.dry_run or flags.compare) and any(jobs(moving=True)):
         say("films are left out of this")
     if flags.dry_run:
-        _survey(colorizer, jobs(films=False), settings, flags.as_json, total)
+        _survey(colorizer, jobs(moving=False), settings, flags.as_json, total)
         return 0
     if not is_file_name(target):
         files.make_folder(target)
@@ -584,6 +597,13 @@ def _predict_files(
     if flags.sheet is not None and results.first:
         contact_sheets.write_sheet(results.first, flags.sheet)
     return results.counts["failed"]
+
+
+def _is_moving(job: "Job", *, still: bool) -> bool:
+    """Return whether a job is a film, or an animation unless these count as still."""
+    if formats.is_film(job.input.name):
+        return True
+    return not still and frame_counts.stays_animated(job.input, job.output)
 
 
 def _survey(

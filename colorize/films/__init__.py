@@ -3,9 +3,9 @@
 The luma of a film is handed on as it is, value for value; only its chroma is made. The
 network sees key frames, and what it says is carried along motion to those between.
 
-Files import in this order: codecs, sources, chroma, motion, coherence, segments,
-joining, coloring.
-May import: prediction and what is below it. All but codecs
+Files import in this order: codecs, telling, sources, chroma, motion, coherence,
+tracing, segments, joining, coloring, animations.
+May import: prediction and what is below it. All but codecs, telling and animations
 needs PyAV and OpenCV, the extra `film`.
 """
 

@@ -3,25 +3,28 @@
 From a key frame to the next, the colours of both are carried along motion to each frame
 between, as far as motion is to be trusted. What neither knows is the network's own
 colour of that frame. A key frame itself keeps, where motion is sure, most of what was
-carried to it: else each would have other colours than the last.
+carried to it: else each would have other colours than the last. A frame that is told
+colours is a key frame, and what it is told follows its thing to those after it.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 
 from colorize.films.motion import Follower, Motion, carried, chained, likeness
-from colorize.films.sources import Frame
+from colorize.films.telling import Predict, Timeline, followed
+from colorize.hints import Point
 
-_APART = 12  # frames from one key frame to the next, at most
+APART = 12  # frames from one key frame to the next, at most
 _LEAST = 0.6  # of trust in what was carried, over the picture: below, a key frame comes
 _KEPT = 0.9  # share of a sure colour that a key frame keeps of what was carried to it
 _SURE = 0.25  # weight from which carried colours are taken as they are
 _HOLES = 0.3  # share of a frame without carried colours, from which the network sees it
-
-Predict = Callable[[np.ndarray], np.ndarray]
+_LITTLE = 1e-6  # that nothing is divided by zero
+_TOLD = 10.0  # Lab units by which colours change that were told for certain
 
 
 @dataclass
@@ -29,15 +32,19 @@ class Look:
     """A frame, as small as its motion and its colours are worked out.
 
     Attributes:
-        frame: the frame.
+        frame: of whatever it is a look at; it is only handed on.
         grey: (h, w) uint8 of it.
         levels: (h', w') uint16, what the network may see of it.
+        time: in seconds, up to which times are nearer to it than to the next frame.
+        points: what the network is told of it.
         ab: (h, w, 2) in Lab units, once known.
     """
 
-    frame: Frame
+    frame: Any
     grey: np.ndarray
     levels: np.ndarray
+    time: float = 0.0
+    points: tuple[Point, ...] = ()
     ab: np.ndarray = field(init=False)
 
 
@@ -49,52 +56,70 @@ class Colored:
         frame: the frame.
         ab: (h, w, 2) in Lab units.
         key: whether what comes can be worked out from this frame on.
+        points: what the network was told of it, if it is a key frame.
     """
 
-    frame: Frame
+    frame: Any
     ab: np.ndarray
     key: bool
+    points: tuple[Point, ...] = ()
 
 
-_Step = tuple[Look, Motion, "_Carried"]  # what a key frame is carried on to
+_Step = tuple[Look, Motion, "Carried"]  # what a key frame is carried on to
 
 
 class Coherence:
     """Colours the frames of a film.
 
     Args:
-        predict: from levels (h', w') uint16 to ab (h'', w'', 2).
+        predict: from levels (h', w') uint16 and points to ab (h'', w'', 2).
         look: makes of a frame what it is worked out from.
+        timeline: of points, from the first frame on.
         alone: whether each frame is coloured by itself, to compare with.
     """
 
     def __init__(
         self,
         predict: Predict,
-        look: Callable[[Frame], Look],
+        look: Callable[[Any], Look],
+        timeline: Timeline | None = None,
         *,
         alone: bool = False,
     ) -> None:
         self._predict = predict
         self._look = look
+        self._timeline = timeline or Timeline(())
         self._alone = alone
         self._follower = Follower()
 
     def run(
-        self, frames: Iterator[Frame], ab: np.ndarray | None = None
+        self,
+        frames: Iterator[Any],
+        ab: np.ndarray | None = None,
+        points: tuple[Point, ...] = (),
     ) -> Iterator[Colored]:
         """Yield frames with their colours.
 
         Args:
             frames: in the order that they are shown.
             ab: of the first of them, where that was worked out before.
+            points: on the first of them, then.
         """
         key: Look | None = None
         between: list[_Step] = []
+        going_on = ab is not None
         for frame in frames:
             look = self._look(frame)
+            if going_on:
+                self._timeline.pass_over(look.time)
+                look.points, going_on = points, False
+            else:
+                look.points = self._timeline.until(look.time)
+                if self._alone:  # nothing is followed: each stays where it is
+                    look.points = (*points, *look.points)
             if self._alone:
-                yield Colored(frame, self._own(look), True)
+                points = look.points
+                yield Colored(frame, self._own(look), True, points)
                 continue
             if key is None:
                 key = look
@@ -108,10 +133,11 @@ class Coherence:
                 key, between = look, []
                 key.ab = self._own(look)
                 continue
-            reach = between[-1][2] if between else _Carried(key)
+            reach = between[-1][2] if between else Carried(key, self._follower)
             reach = reach.on(look, motion.back, motion.trust_back)
             between.append((look, motion, reach))
-            if len(between) >= _APART or reach.trust.mean() < _LEAST:
+            lost = reach.trust.mean() < _LEAST
+            if len(between) >= APART or lost or look.points:
                 yield from self._shown(key, between)
                 key, between = between[-1][0], []
         if key is not None:
@@ -120,17 +146,16 @@ class Coherence:
 
     def _last(self, key: Look, between: list[_Step]) -> Colored:
         look = between[-1][0] if between else key
-        return Colored(look.frame, look.ab, look is key)
+        return Colored(look.frame, look.ab, look is key, look.points)
 
     def _shown(self, key: Look, between: list[_Step]) -> Iterator[Colored]:
         """Work out the colours up to the last frame; yield all frames before that."""
         if not between:
             return
         last, _, reach = between[-1]
-        share = _KEPT * reach.trust[..., None]
-        last.ab = share * reach.ab + (1 - share) * self._own(last)
-        yield Colored(key.frame, key.ab, True)
-        reach = _Carried(last)
+        last.ab = self._keyed(key, last, reach)
+        yield Colored(key.frame, key.ab, True, key.points)
+        reach = Carried(last, self._follower)
         behind = []
         for (look, *_), (_, motion, _) in zip(
             between[-2::-1], between[:0:-1], strict=True
@@ -140,11 +165,26 @@ class Coherence:
         for i, (look, _, ahead) in enumerate(between[:-1]):
             passed = (i + 1) / len(between)
             sides = ((1 - passed, ahead), (passed, behind[-1 - i]))
+            look.points = followed(key.points, ahead.flow, ahead.trust)
             look.ab = self._mixed(look, sides)
             yield Colored(look.frame, look.ab, False)
 
+    def _keyed(self, key: Look, last: Look, reach: "Carried") -> np.ndarray:
+        """Return the colours of the next key frame, which hears what the last heard."""
+        begun = last.points
+        last.points = followed(key.points, reach.flow, reach.trust)
+        share = _KEPT * reach.trust[..., None]
+        answer = self._own(last)
+        if begun:  # what is told now is not known from before
+            before = answer
+            last.points += begun
+            answer = self._own(last)
+            change = np.linalg.norm(answer - before, axis=-1, keepdims=True)
+            share *= 1 - np.minimum(1, change / _TOLD)
+        return share * reach.ab + (1 - share) * answer
+
     def _mixed(
-        self, look: Look, sides: tuple[tuple[float, "_Carried"], ...]
+        self, look: Look, sides: tuple[tuple[float, "Carried"], ...]
     ) -> np.ndarray:
         """Return the colours of a frame between two key frames."""
         weights = [share * side.trust for share, side in sides]
@@ -152,44 +192,65 @@ class Coherence:
         ab = sum(
             w[..., None] * side.ab for w, (_, side) in zip(weights, sides, strict=True)
         )
-        ab = ab / (total[..., None] + 1e-6)
+        ab = ab / (total[..., None] + _LITTLE)
         sure = np.minimum(1, total / _SURE)[..., None]
         if float(1 - sure.mean()) > _HOLES:
             return sure * ab + (1 - sure) * self._own(look)
-        # Small holes take the colour around them.
-        width = max(3, min(look.grey.shape) // 8) | 1
-        weighted = cv2.GaussianBlur(total[..., None] * ab, (width, width), 0)
-        around = (
-            weighted / (cv2.GaussianBlur(total, (width, width), 0) + 1e-6)[..., None]
-        )
-        return sure * ab + (1 - sure) * around
+        return filled(ab, sure[..., 0])
 
     def _own(self, look: Look) -> np.ndarray:
         """Return what the network says of a frame alone, (h, w, 2)."""
-        ab = np.ascontiguousarray(self._predict(look.levels), np.float32)
+        predicted = self._predict(look.levels, look.points)
+        ab = np.ascontiguousarray(predicted, np.float32)
         size = look.grey.shape[::-1]
         return cv2.resize(ab, size, interpolation=cv2.INTER_AREA).reshape(
             *size[::-1], 2
         )
 
 
-class _Carried:
+def filled(ab: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """Return colours whose holes take what is around them, however wide they are.
+
+    Args:
+        ab: (h, w, 2) float32.
+        sure: (h, w) float32 in [0, 1]; 0 for a hole.
+
+    Returns:
+        (h, w, 2): ab where it is sure, and elsewhere ever coarser means of it.
+    """
+    share = sure[..., None]
+    if min(sure.shape) < 2:
+        mean = (share * ab).sum((0, 1)) / (share.sum() + _LITTLE)
+        return share * ab + (1 - share) * mean
+    half = cv2.pyrDown(np.concatenate([share * ab, share], axis=-1))
+    weight = half[..., 2:]
+    coarse = filled(
+        half[..., :2] / (weight + _LITTLE), np.minimum(1, 4 * weight[..., 0])
+    )
+    size = sure.shape[::-1]
+    around = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
+    return share * ab + (1 - share) * around.reshape(ab.shape)
+
+
+class Carried:
     """The colours of a key frame, at the places where its things are in another.
 
     They are looked up in the key frame itself, however far it is: carried from frame to
     frame they would blur.
     """
 
-    def __init__(self, key: Look) -> None:
+    def __init__(self, key: Look, follower: Follower) -> None:
         self.key = key
+        self.follower = follower
         self.ab = key.ab
         self.trust = np.ones(key.grey.shape, np.float32)
-        self.flow: np.ndarray | None = None
+        self.flow: np.ndarray = np.zeros((*key.grey.shape, 2), np.float32)
 
-    def on(self, look: Look, flow: np.ndarray, trust: np.ndarray) -> "_Carried":
+    def on(self, look: Look, flow: np.ndarray, trust: np.ndarray) -> "Carried":
         """Return the same one frame on, whose motion from here is given."""
-        moved = _Carried(self.key)
-        moved.flow = flow if self.flow is None else chained(flow, self.flow)
+        moved = Carried(self.key, self.follower)
+        about = chained(flow, self.flow)
+        moved.flow = self.follower.refined(look.grey, self.key.grey, about)
         moved.ab = carried(self.key.ab, moved.flow)
         alike = likeness(look.grey, carried(self.key.grey, moved.flow))
         # What was hidden on the way stays unknown; brightness may change slowly.

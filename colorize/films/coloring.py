@@ -1,9 +1,10 @@
 """One film coloured, from its file to the coloured copy."""
 
+import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -12,13 +13,19 @@ import numpy as np
 from colorize import files
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.films import codecs, joining, segments, sources
+from colorize.films import codecs, joining, segments, sources, telling, tracing
 from colorize.films.chroma import Chroma
 from colorize.films.coherence import Coherence, Look
 from colorize.films.sources import Film, Frame
+from colorize.films.telling import Timeline
+from colorize.hints import Hints, Point
+from colorize.pictures.metadata import Provenance
+from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings
+from colorize.references import Reference
 
 _WORK = 192  # short side, in pixels, that motion and colours are worked out at
+_LATE = 0.5  # seconds after its time that a hint may begin in a preview
 _AHEAD = 16  # frames that are decoded before they are needed
 
 
@@ -52,7 +59,8 @@ def color(
     Args:
         colorizer: the model.
         job: which film, and where to.
-        settings: `size`, `saturation`, `overwrite` and `provenance` matter here.
+        settings: `size`, `saturation`, `overwrite`, `provenance` and what the network
+            is told matter here.
         film_settings: how it is written.
         count: called after each frame with how many there are, about.
 
@@ -98,49 +106,44 @@ def _colored(
     count: Callable[[int], None],
     begun: float,
 ) -> Job:
-    cv2.setNumThreads(1)  # with more, sums differ from run to run in the last bit
     film = sources.look_at(job.input)
-    total = film.frames
     if codec == "prores":
         film = sources.deepened(film)
     chroma = Chroma(film, _steps(film, film_settings, codec), settings.saturation)
     if (film.height % 2 or film.width % 2) and chroma.steps == (1, 1):
         job = job.warned("odd size: each pixel has its own colour (4:4:4)")
+    hints, reference = (
+        steps.find_hints(job, settings),
+        steps.find_reference(job, settings),
+    )
+    job, made = telling.noted(job, settings, hints, reference)
     pieces = segments.Pieces(
         job.output.with_name(f".{job.output.name}.parts"),
-        _made_by(job, settings, film_settings),
+        _made_by(job, settings, film_settings, hints, reference),
     )
-    start, ab, over = pieces.next_frame()
+    begun_with = pieces.next_frame()
+    look = _looker(film, chroma, settings.size)
+    points = _points(hints, film, film_settings, look)
+    late = math.inf if film_settings.preview is None else _LATE
+    timeline = Timeline(points, late)
     coherence = Coherence(
-        lambda levels: colorizer.batch_ab([levels])[0],
-        _looker(film, chroma, settings.size),
+        telling.predictor(colorizer, reference),
+        look,
+        timeline,
         alone=film_settings.alone,
     )
-    frames: Iterator[Frame]
-    if film_settings.preview is not None:
-        total = round(min(total, film_settings.preview * film.rate))
-        pieced = sources.pieces_of(film, film_settings.preview)
-        frames = (frame for frame in pieced if start is None or frame.pts >= start)
-    else:
-        frames = sources.frames(film, start)
     if film.lost:
         job = job.warned(film.lost)
-    if settings.hints or settings.hints_folder or settings.reference:
-        job = job.warned("hints and references are for pictures; this is without")
-    if start is not None or over:
+    if pieces.done:
         job = job.warned("gone on with where it was stopped")
-    if not over:
-        colored = coherence.run(_ahead(frames), ab)
+    if not begun_with.over:
+        frames, total = _frames(film, film_settings, begun_with.pts)
+        colored = coherence.run(_ahead(frames), begun_with.ab, begun_with.points)
         pieces.write(colored, chroma, codec, lambda: count(total))
+        job = job.warned(*timeline.warnings())
     if not pieces.done:
         raise ColorizeError("no frame in it can be decoded")
-    made = settings.provenance
-    comment = f"{made.software}: {made.parameters}" if made is not None else ""
-    source = None if film_settings.preview is not None else job.input
-    with files.atomic(job.output) as part:
-        lost = joining.join(
-            pieces.done, film.time_base, source, part, job.output, comment
-        )
+    job = job.warned(*_joined(job, film, pieces, settings, film_settings, made))
     number = pieces.frames
     pieces.delete()
     return replace(
@@ -152,7 +155,63 @@ def _colored(
         size=settings.size,
         runtime=settings.runtime,
         seconds=time.monotonic() - begun,
-    ).warned(*dict.fromkeys(lost))
+    )
+
+
+def _points(
+    hints: Hints | None,
+    film: Film,
+    film_settings: FilmSettings,
+    look: Callable[[Frame], Look],
+) -> Sequence[Point]:
+    """Return the points of hints, from the beginnings of their shots on."""
+    points = hints.points if hints else ()
+    if film_settings.alone or film_settings.preview is not None:
+        return points
+
+    def looks(start: float, end: float) -> Iterator[Look]:
+        pts = film.start + round(start / film.time_base) if start > 0 else None
+        for frame in sources.frames(film, pts):
+            one = look(frame)
+            yield one
+            if one.time >= end:
+                return
+
+    return tracing.brought_back(points, looks)
+
+
+def _frames(
+    film: Film, film_settings: FilmSettings, start: int | None
+) -> tuple[Iterator[Frame], int]:
+    """Return the frames from a time on, and how many the whole has, about."""
+    if film_settings.preview is None:
+        return sources.frames(film, start), film.frames
+    pieced = sources.pieces_of(film, film_settings.preview)
+    total = round(min(film.frames, film_settings.preview * film.rate))
+    return (frame for frame in pieced if start is None or frame.pts >= start), total
+
+
+def _joined(
+    job: Job,
+    film: Film,
+    pieces: segments.Pieces,
+    settings: Settings,
+    film_settings: FilmSettings,
+    made: Provenance | None,
+) -> list[str]:
+    """Write the film; return what could not be kept, in words."""
+    comment = f"{made.software}: {made.parameters}" if made is not None else ""
+    source = None if film_settings.preview is not None else job.input
+    # There, nothing is left behind where this is killed.
+    whole = pieces.folder / job.output.name
+    with files.atomic(whole) as part:
+        lost = joining.join(
+            pieces.done, film.time_base, source, part, job.output, comment
+        )
+        if settings.preserve_times:
+            files.copy_times(job.input, part)
+    whole.replace(job.output)
+    return list(dict.fromkeys(lost))
 
 
 def _steps(film: Film, film_settings: FilmSettings, codec: str) -> tuple[int, int]:
@@ -165,19 +224,25 @@ def _steps(film: Film, film_settings: FilmSettings, codec: str) -> tuple[int, in
 
 
 def _made_by(
-    job: Job, settings: Settings, film_settings: FilmSettings
+    job: Job,
+    settings: Settings,
+    film_settings: FilmSettings,
+    hints: Hints | None,
+    reference: Reference | None,
 ) -> dict[str, object]:
     """Return all that the pieces of a film depend on."""
     stat = job.input.stat()
     made = settings.provenance
     return {
-        "version": 1,
+        "version": 2,
         "bytes": stat.st_size,
         "changed": stat.st_mtime_ns,
         "size": settings.size,
         "saturation": settings.saturation,
         "runtime": settings.runtime,
         "parameters": made.parameters if made is not None else "",
+        "hints": hints.digest if hints else "",
+        "reference": reference.digest if reference else "",
         "codec": film_settings.codec,
         "chroma": film_settings.chroma,
         "preview": film_settings.preview,
@@ -193,12 +258,13 @@ def _looker(film: Film, chroma: Chroma, size: int) -> Callable[[Frame], Look]:
         scale = min(short / min(film.height, width), 1)
         return max(1, round(film.height * scale)), max(1, round(width * scale))
 
-    work, shown = at(_WORK), at(size)
+    work, shown, half = at(_WORK), at(size), 0.5 / float(film.rate)
 
     def look(frame: Frame) -> Look:
         levels = chroma.levels(frame.luma, shown)
         small = cv2.resize(levels, work[::-1], interpolation=cv2.INTER_AREA)
-        return Look(frame, (small >> 8).astype(np.uint8), levels)
+        grey = (small >> 8).astype(np.uint8)
+        return Look(frame, grey, levels, frame.seconds + half)
 
     return look
 

@@ -5,11 +5,11 @@ arXiv:1603.03590 (by OpenCV).
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 
+_SMALLEST = 16  # pixels of a side that flow is found in
 _ASTRAY = 1.5  # pixels by which flow there and back may miss: beyond, it is not trusted
 _UNLIKE = 0.08  # of white: by which a thing may differ from where it came from
 _LOST = 0.5  # share of pixels without a match that makes a cut, and how far
@@ -39,11 +39,15 @@ class Follower:
     """Finds motion from each frame to the next, all of one size."""
 
     def __init__(self) -> None:
-        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        cv2.setNumThreads(1)  # with more, sums differ from run to run in the last bit
+        # One for each use: what is begun with leaves traces in what is found next.
+        self._flow, self._finer = (
+            cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST) for _ in range(2)
+        )
 
     def motion(self, before: np.ndarray, now: np.ndarray) -> Motion:
         """Return the motion between two frames, (h, w) uint8 each."""
-        if min(now.shape) < 16:  # too small to have any
+        if min(now.shape) < _SMALLEST:  # too small to have any
             still = np.zeros((*now.shape, 2), np.float32)
             trust = likeness(now, before)
             return Motion(still, still, trust, trust, _is_cut(before, now, trust))
@@ -53,6 +57,22 @@ class Follower:
         trust_ahead = _agreement(ahead, back) * likeness(before, carried(now, ahead))
         cut = _is_cut(before, now, trust_back)
         return Motion(back, ahead, trust_back, trust_ahead, cut)
+
+    def refined(
+        self, now: np.ndarray, other: np.ndarray, flow: np.ndarray
+    ) -> np.ndarray:
+        """Return flow from a frame to one that is further away, found anew.
+
+        Flow is a tenth of a pixel off; chained from frame to frame, these add up.
+
+        Args:
+            now: (h, w) uint8.
+            other: (h, w) uint8.
+            flow: (h, w, 2), about where the pixels of `now` are in `other`.
+        """
+        if min(now.shape) < _SMALLEST:
+            return flow
+        return self._finer.calc(now, other, flow.astype(np.float32))
 
 
 def carried(values: np.ndarray, flow: np.ndarray) -> np.ndarray:

@@ -1,13 +1,14 @@
 """The pictures of a film that is being written: in pieces, so that none is made twice.
 
 A piece is a file of its own, whole or not there. Beside each lies what is needed to go
-on after it: the time of the next frame, and its colours.
+on after it: the time of the next frame, its colours, and what was told of it.
 """
 
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ import av
 import numpy as np
 
 from colorize import files
-from colorize.films import codecs
+from colorize.films import codecs, telling
 from colorize.films.chroma import Chroma
 from colorize.films.coherence import Colored
+from colorize.hints import Point
 
 _FRAMES = 240  # of a piece, at least: it ends before a key frame
 
@@ -53,14 +55,15 @@ class Pieces:
             whole.append(path)
         return whole
 
-    def next_frame(self) -> tuple[int | None, np.ndarray | None, bool]:
-        """Return the time and colours of the next frame, and whether all is done."""
+    def next_frame(self) -> "Next":
+        """Return what is known of the next frame."""
         if not (done := self.done):
-            return None, None, False
+            return Next()
         with np.load(done[-1].with_suffix(".npz"), allow_pickle=False) as state:
             if state["pts"].size == 0:
-                return None, None, True
-            return int(state["pts"][0]), state["ab"], False
+                return Next(over=True)
+            points = telling.from_text(str(state["points"]))
+            return Next(int(state["pts"][0]), state["ab"], points)
 
     def write(
         self,
@@ -112,6 +115,23 @@ class Pieces:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Next:
+    """The frame that a film goes on with.
+
+    Attributes:
+        pts: its time; None for the first of all.
+        ab: its colours.
+        points: what was told of it.
+        over: whether there is none.
+    """
+
+    pts: int | None = None
+    ab: np.ndarray | None = None
+    points: tuple[Point, ...] = ()
+    over: bool = False
+
+
 def times(piece: Path) -> np.ndarray:
     """Return when each packet of a piece is shown and decoded, (n, 2), as encoded."""
     with np.load(piece.with_suffix(".npz"), allow_pickle=False) as state:
@@ -130,9 +150,11 @@ def _save_state(
 ) -> None:
     pts = np.array([] if waiting is None else [waiting.frame.pts], np.int64)
     ab = np.zeros((0, 0, 2), np.float32) if waiting is None else waiting.ab
+    points = telling.as_text(() if waiting is None else waiting.points)
+    state: dict[str, Any] = {"pts": pts, "ab": ab, "points": points, "frames": written}
     with files.atomic(path) as part, open(part, "wb") as file:
         # Matroska rounds times to milliseconds, and does not tell all of them.
-        np.savez(file, pts=pts, ab=ab, frames=written, times=np.array(times, np.int64))
+        np.savez(file, times=np.array(times, np.int64), **state)
 
 
 def _stream(container: Any, chroma: Chroma, codec: str) -> Any:

@@ -31,10 +31,12 @@ class Frame:
     Attributes:
         luma: (H, W) uint8 or uint16, upright, as decoded.
         pts: when it is shown, in units of the film's time base.
+        seconds: the same from the film's beginning, also in a preview of it.
     """
 
     luma: np.ndarray
     pts: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Film:
         pixel_aspect: width of a pixel as a share of its height, upright.
         time_base: of the video stream, in seconds.
         rate: frames a second, on average.
+        start: the time of its beginning, in units of the time base.
         frames: how many there are, about; 0 where nothing tells.
         turns: by how many quarters to the left the stream is to be turned.
         steps: down and across, the pixels that share a colour: 2 and 2 in 4:2:0.
@@ -69,6 +72,7 @@ class Film:
     pixel_aspect: Fraction
     time_base: Fraction
     rate: Fraction
+    start: int
     frames: int
     turns: int
     steps: tuple[int, int]
@@ -135,6 +139,7 @@ def look_at(path: Path) -> Film:
             aspect,
             stream.time_base,
             rate,
+            stream.start_time or 0,
             stream.frames or round((length or 0) * rate),
             turns,
             _steps(first, turns),
@@ -183,7 +188,8 @@ def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
                 luma = _upright(_luma(frame, film.bits - film.shift), film.turns)
                 if film.shift:
                     luma = luma.astype(np.uint16) << film.shift
-                yield Frame(luma, pts)
+                seconds = float((pts - film.start) * film.time_base)
+                yield Frame(luma, pts, seconds)
 
 
 def pieces_of(film: Film, seconds: float) -> Iterator[Frame]:

@@ -1,8 +1,9 @@
 """A picture file's pixels and all it carries.
 
-Files import in this order: formats, finding, sources, containers, ifd, resolution,
-photoshop, xmp, texts, parts, metadata, inventory, profiles, bmp, tiff_pages,
-reasons, decoding, hues, reading, embedding, encoding, tiff, writing, sheets.
+Files import in this order: formats, sources, containers, frame_counts, finding, ifd,
+resolution, photoshop, xmp, texts, parts, metadata, inventory, profiles, bmp,
+tiff_pages, reasons, decoding, animations, hues, reading, embedding, encoding,
+animating, tiff, writing, sheets.
 May import: errors, quiet, color, files, metrics, config, run_folder. No TensorFlow.
 """
 

@@ -292,7 +292,7 @@ def _directory(file: BinaryIO, place: int) -> ifd.Directory:
 
 
 @contextlib.contextmanager
-def _damage_in_words() -> Iterator[None]:
+def damage_in_words() -> Iterator[None]:
     """Turn what a reader raises at a damaged file into a ColorizeError."""
     try:
         yield
@@ -403,7 +403,7 @@ class _PillowDecoder(_WholeDecoder):
     @contextlib.contextmanager
     def _image(self) -> Iterator[Image.Image]:
         with (
-            _damage_in_words(),
+            damage_in_words(),
             self._source.opened() as file,
             Image.open(file, formats=self._reads) as image,
         ):
@@ -467,7 +467,7 @@ class _HeicDecoder(_WholeDecoder):
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        with _damage_in_words():
+        with damage_in_words():
             file = self._opened()
             picture = file[file.primary_index]
             mode, _, deep = picture.mode.partition(";")
@@ -491,7 +491,7 @@ class _HeicDecoder(_WholeDecoder):
         return pi_heif.open_heif(data, convert_hdr_to_8bit=False)
 
     def _pixels(self) -> np.ndarray:
-        with _damage_in_words():
+        with damage_in_words():
             file = self._opened()
             pixels = np.asarray(file[file.primary_index])
         deep = pixels.dtype == np.uint16

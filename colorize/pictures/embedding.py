@@ -42,7 +42,7 @@ def finish(kind: str, file: BinaryIO, carried: Metadata) -> None:
             file.seek(-12, os.SEEK_END)
             end = file.read()
             file.seek(-12, os.SEEK_END)
-            file.write(b"".join(_chunk(t.name, t.data) for t in late) + end)
+            file.write(b"".join(png_chunk(t.name, t.data) for t in late) + end)
     elif kind == "webp" and (carried.exif or carried.xmp):
         _onto_webp(file, carried)
 
@@ -106,23 +106,24 @@ def _into_png(head: bytes, carried: Metadata) -> bytes | None:
             others += head[at:end]
         at = end
     if carried.resolution:
-        others += _chunk(b"pHYs", resolution.as_png(carried.resolution))
+        others += png_chunk(b"pHYs", resolution.as_png(carried.resolution))
     if carried.modified:
-        others += _chunk(b"tIME", carried.modified)
+        others += png_chunk(b"tIME", carried.modified)
     if carried.xmp:
         packet = Text(b"iTXt", texts.XMP.encode() + bytes(5) + carried.xmp)
-        others += _chunk(packet.name, packet.data)
+        others += png_chunk(packet.name, packet.data)
     early = [text for text in carried.texts if not text.late]
     words = filter(None, map(texts.letters, carried.comments))
     early += [texts.text("Comment", comment) for comment in words]
-    others += b"".join(_chunk(text.name, text.data) for text in early)
+    others += b"".join(png_chunk(text.name, text.data) for text in early)
     chunk = b""
     if carried.exif:
-        chunk = _chunk(b"eXIf", carried.exif.removeprefix(EXIF_HEAD))
+        chunk = png_chunk(b"eXIf", carried.exif.removeprefix(EXIF_HEAD))
     return head[:_PNG_HEAD] + chunk + others + head[at:]
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG file, with its length and checksum."""
     checksum = zlib.crc32(name + data)
     return struct.pack(">I4s", len(data), name) + data + struct.pack(">I", checksum)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from colorize import files
 from colorize.errors import ColorizeError, UsageError
-from colorize.pictures import formats
+from colorize.pictures import formats, frame_counts
 from colorize.pictures.formats import Format
 
 _AVIF_HEAD = 1 << 16  # bytes within which an AVIF file says how deep it is
@@ -236,7 +236,11 @@ def noted_runtime(folder: Path) -> str:
 
 
 def output_names(
-    names: Sequence[str], suffix: str, folder: Path | None = None
+    names: Sequence[str],
+    suffix: str,
+    folder: Path | None = None,
+    *,
+    animated: bool = False,
 ) -> list[str]:
     """Return the names of the copies of one folder's pictures.
 
@@ -251,6 +255,7 @@ def output_names(
             unless its format is not written: then it becomes `.png`.
         folder: what the names are relative to, to look into those files whose name
             does not tell what they become; None to go by the name alone.
+        animated: whether animations stay that: a GIF becomes WebP then.
     """
     taken: set[str] = set()
     outputs: dict[str, str] = {}
@@ -258,7 +263,8 @@ def output_names(
     for name in sorted(names, key=lambda name: _format_by_name(name) is None):
         extension = os.path.splitext(name)[1]
         film = formats.is_film(name)
-        wanted = extension if film else suffix or _suffix_kept(name, folder)
+        wanted = extension if film else suffix
+        wanted = wanted or _suffix_kept(name, folder, animated)
         same = formats.canonical(extension) == formats.canonical(wanted)
         output = name if same else name + wanted
         while output.casefold() in taken:
@@ -272,7 +278,7 @@ def _format_by_name(name: str) -> Format | None:
     return formats.by_suffix(os.path.splitext(name)[1])
 
 
-def _suffix_kept(name: str, folder: Path | None) -> str:
+def _suffix_kept(name: str, folder: Path | None, animated: bool) -> str:
     """Return the suffix of a copy for which no format was asked."""
     format, bits = _format_by_name(name), 8
     if folder is not None and format in (None, formats.AVIF):
@@ -280,6 +286,9 @@ def _suffix_kept(name: str, folder: Path | None) -> str:
         format = format or formats.by_content(head)
         bits = 16 if b"av1C" in head and _is_deep(head) else 8
     extension = os.path.splitext(name)[1]
+    if folder is not None and format is formats.GIF and animated:
+        if frame_counts.is_animated(files.picture_path(folder, name)):
+            return formats.WEBP.suffix
     becomes = formats.kept(format or formats.PNG, bits)
     return (
         extension if becomes.suffix == formats.canonical(extension) else becomes.suffix

@@ -30,6 +30,7 @@ class Settings:
         damaged: whether to colour what there is of a damaged JPEG or PNG.
         skip_colour: whether to leave pictures that are in colour already.
         preserve_times: whether a copy gets the dates of its original.
+        first_frame: whether of an animation only that is coloured.
         hints: of the only picture; None for none.
         hints_folder: where the hints of each picture are found by its name.
         reference: a colour picture, or a folder of them by name; None for none.
@@ -47,6 +48,7 @@ class Settings:
     damaged: bool = False
     skip_colour: bool = False
     preserve_times: bool = False
+    first_frame: bool = False
     hints: Hints | None = None
     hints_folder: Path | None = None
     reference: Path | None = None
@@ -70,7 +72,7 @@ class Job:
         fault: the traceback, where the reason is a fault of this program.
         warnings: what could not be kept, or went otherwise than asked.
         pages: how many pictures the file holds.
-        frames: of a film that was coloured.
+        frames: of a film or an animation that was coloured.
         height: of the first, in pixels.
         width: of the first, in pixels.
         size: short side that the network saw, in pixels.

@@ -262,8 +262,7 @@ class _Pipeline:
                     check=self._check_stopping,
                 )
             if self.settings.preserve_times:
-                stat = task.job.input.stat()
-                os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+                files.copy_times(task.job.input, part)
             self._check_stopping()
             self.parts.discard(part)
         return lost

@@ -15,12 +15,13 @@ from colorize.pictures import finding, formats, reading
 from colorize.prediction.job import Job
 
 
-def beside(picture: Path, format: str) -> Path:
+def beside(picture: Path, format: str, *, first_frame: bool = False) -> Path:
     """Return the name of a copy that lies beside its original, `a.colorized.jpg`.
 
     Args:
         picture: the original.
         format: a key of `formats.SUFFIXES`.
+        first_frame: whether of an animation only that is written.
 
     Raises:
         UsageError: there is no such picture, or a file of that name is there.
@@ -30,7 +31,9 @@ def beside(picture: Path, format: str) -> Path:
     if not picture.exists():
         raise UsageError(f"{picture}: no such file or folder")
     suffix = formats.SUFFIXES[format]
-    (name,) = finding.output_names([picture.name], suffix, picture.parent)
+    (name,) = finding.output_names(
+        [picture.name], suffix, picture.parent, animated=not first_frame
+    )
     suffix = os.path.splitext(name)[1]
     copy = picture.with_name(f"{picture.stem}{finding.COPY}{suffix}")
     if copy.exists():
@@ -56,7 +59,12 @@ def is_file_name(target: Path) -> bool:
 
 
 def check_output(
-    inputs: Sequence[Path], target: Path, format: str, *, guessed: bool
+    inputs: Sequence[Path],
+    target: Path,
+    format: str,
+    *,
+    guessed: bool,
+    first_frame: bool = False,
 ) -> None:
     """Check that an output fits its inputs, before anything is written.
 
@@ -66,6 +74,7 @@ def check_output(
         format: a key of `formats.SUFFIXES`.
         guessed: whether it is the output only because it was named last: then it is no
             picture of the user's, as the last hit of a pattern (`*.jpg`) may be.
+        first_frame: whether of an animation only that is written.
 
     Raises:
         UsageError: it does not fit.
@@ -93,7 +102,7 @@ def check_output(
             f"{target}: a picture there already that does not say it is colorize's; "
             f"name a folder last; -o {target} --overwrite replaces it"
         )
-    _check_names(inputs, target, format)
+    _check_names(inputs, target, _names(inputs, format, first_frame))
 
 
 def _replaceable(path: Path) -> bool:
@@ -107,10 +116,10 @@ def _replaceable(path: Path) -> bool:
     return re.search(rb"""CreatorTool(>|=["'])colorize """, xmp) is not None
 
 
-def _check_names(inputs: Sequence[Path], target: Path, format: str) -> None:
+def _check_names(inputs: Sequence[Path], target: Path, names: Sequence[str]) -> None:
     """Raise UsageError where two inputs would share an output."""
     taken: dict[str, Path] = {}
-    for source, name in zip(inputs, _names(inputs, format), strict=True):
+    for source, name in zip(inputs, names, strict=True):
         other = taken.setdefault(name.casefold(), source)
         if other is not source:
             if other.resolve() == source.resolve():
@@ -121,7 +130,7 @@ def _check_names(inputs: Sequence[Path], target: Path, format: str) -> None:
             )
 
 
-def _names(inputs: Sequence[Path], format: str) -> list[str]:
+def _names(inputs: Sequence[Path], format: str, first_frame: bool) -> list[str]:
     """Return what becomes of each input in the output folder.
 
     A picture becomes a file, and one of several folders a folder of its name; the tree
@@ -138,7 +147,9 @@ def _names(inputs: Sequence[Path], format: str) -> list[str]:
         for folder, group in names.items()
         for name, copy in zip(
             group,
-            finding.output_names(group, formats.SUFFIXES[format], folder),
+            finding.output_names(
+                group, formats.SUFFIXES[format], folder, animated=not first_frame
+            ),
             strict=True,
         )
     }
@@ -176,6 +187,8 @@ def plan(
     target: Path,
     format: str = "keep",
     shard: tuple[int, int] = (1, 1),
+    *,
+    first_frame: bool = False,
 ) -> Iterator[Job]:
     """Pair inputs with outputs, folder by folder.
 
@@ -185,6 +198,7 @@ def plan(
             single picture, a file name with a picture's suffix.
         format: a key of `formats.SUFFIXES`.
         shard: (i, n) for the i-th of n parts of the pictures, from 1.
+        first_frame: whether of an animation only that is written.
 
     Yields:
         Job for each picture, in order; a failed one for each folder that cannot be
@@ -193,15 +207,21 @@ def plan(
     if len(inputs) == 1 and not inputs[0].is_dir() and is_file_name(target):
         yield Job(inputs[0].name, inputs[0], target)
         return
-    for source, name in zip(inputs, _names(inputs, format), strict=True):
+    names = _names(inputs, format, first_frame)
+    for source, name in zip(inputs, names, strict=True):
         if source.is_dir():
-            yield from _plan_folder(source, name, target, format, shard)
+            yield from _plan_folder(source, name, target, format, shard, first_frame)
         elif files.in_shard(source.name, shard):
             yield Job(source.name, source, target / name)
 
 
 def _plan_folder(
-    folder: Path, name: str, target: Path, format: str, shard: tuple[int, int]
+    folder: Path,
+    name: str,
+    target: Path,
+    format: str,
+    shard: tuple[int, int],
+    first_frame: bool,
 ) -> Iterator[Job]:
     """Plan the pictures of a folder, which becomes `target / name`."""
     unreadable: list[tuple[str, str]] = []
@@ -210,7 +230,9 @@ def _plan_folder(
     )
     for _, group in itertools.groupby(pictures, os.path.dirname):
         inputs = list(group)
-        copies = finding.output_names(inputs, formats.SUFFIXES[format], folder)
+        copies = finding.output_names(
+            inputs, formats.SUFFIXES[format], folder, animated=not first_frame
+        )
         for picture, copy in zip(inputs, copies, strict=True):
             if files.in_shard(picture, shard):
                 shown = f"{name}/{picture}" if name else picture
