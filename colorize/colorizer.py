@@ -4,9 +4,11 @@ It knows pixels; of files it only opens those that Python code names.
 """
 
 import math
+import os
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from colorize.runtimes import Network
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
 _CELL = 4  # pixels of a place that the network tells likelihoods of
 _SUGGESTED = 6
+_LARGE = 4_000_000  # pixels: such a picture is painted by several threads
+_PAINTERS = 8  # at the most: each holds some strips
 _IMAGES = 16  # of several, that are held in memory together
 _AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
 
@@ -457,13 +461,40 @@ def painted(
     Yields:
         (rows, width, 3 or 4) uint8 or uint16.
     """
-    size = (page.height, page.width)
-    colours = upsampling.strips(ab, size, rows=reading.ROWS)
-    for (_, pixels), (_, colour) in zip(
-        page.strips(rows=reading.ROWS), colours, strict=True
-    ):
+
+    def paint(strip: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        pixels, colour = strip
         rgb = color.paint(page.levels(pixels), colour, bits=bits)
         if alpha:
             transparency = color.to_depth(pixels[..., -1:], bits)
             rgb = np.concatenate([rgb, transparency], axis=-1)
-        yield rgb
+        return rgb
+
+    size = (page.height, page.width)
+    colours = upsampling.strips(ab, size, rows=reading.ROWS)
+    strips = (
+        (pixels, colour)
+        for (_, pixels), (_, colour) in zip(
+            page.strips(rows=reading.ROWS), colours, strict=True
+        )
+    )
+    if page.height * page.width < _LARGE:
+        yield from map(paint, strips)
+    else:
+        yield from _side_by_side(paint, strips)
+
+
+def _side_by_side(
+    paint: Callable[[tuple[np.ndarray, np.ndarray]], np.ndarray],
+    strips: Iterator[tuple[np.ndarray, np.ndarray]],
+) -> Iterator[np.ndarray]:
+    """Paint strips in threads; yield them in order, and hold few."""
+    cores = min(os.cpu_count() or 1, _PAINTERS)
+    waiting: deque[Future[np.ndarray]] = deque()
+    with ThreadPoolExecutor(cores, "painting") as pool:
+        for strip in strips:
+            waiting.append(pool.submit(paint, strip))
+            if len(waiting) > 2 * cores:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

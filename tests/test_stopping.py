@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from colorize import config, run_folder
+from colorize.datasets import preparing
 from colorize.training import loop, optimizers, progress, saving, step, stopping
 from colorize.training.events import Activity
 
@@ -107,7 +108,9 @@ def train(run, stop, *, at=0, do=lambda stop: None, resume=False, **flags):
     if resume:
         saver.restore()
     saver.begin()
-    pictures = SimpleNamespace(train=range(6), val=range(2), cache=0, memorised=False)
+    pictures = preparing.Pictures(
+        0, range(6), range(2), files=8, unreadable=[], grey=0, twins=0, memorised=False
+    )
     work = loop._Work(
         settings, run, learner.devices, stop, learner.activity, pictures, learner, saver
     )
