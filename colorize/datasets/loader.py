@@ -52,8 +52,7 @@ def training_batches(
     """
     size, stream = batch_size // parts, pictures.stream
     seed = tf.constant(config.seed, tf.int64)
-    if vectors is not None:
-        classes = vectors(pictures.train["digest"][:1]).shape[-1]
+    records = pictures.train
 
     @tf.autograph.experimental.do_not_convert
     def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -67,8 +66,8 @@ def training_batches(
         if stream is not None:
             crops = _taken(stream, step, corners, config.size)
             return crops, seeds, counters
-        which = _shuffled(counters, len(pictures.train), config.seed)
-        crops = _read(pictures.cache, pictures.train, which, corners, config.size)
+        which = _shuffled(counters, len(records), config.seed)
+        crops = _read(pictures.cache, records, which, corners, config.size)
         return crops, seeds, which
 
     @tf.autograph.experimental.do_not_convert
@@ -77,22 +76,10 @@ def training_batches(
     ) -> tuple[Any, tf.Tensor]:
         lightness, ab = _augmented(crops, config, seeds)
         if config.hints:
-            revealed = tf.numpy_function(
-                functools.partial(hints.batch, share=config.hints),
-                [ab, seeds],
-                tf.float32,
-                stateful=False,
-            )
-            return (lightness, tf.ensure_shape(revealed, (size, *config.size, 3))), ab
-        if vectors is None:
-            return lightness, ab
-        vector = tf.numpy_function(
-            lambda which: vectors(pictures.train["digest"][which]),
-            [which],
-            tf.float32,
-            stateful=False,
-        )
-        return (lightness, tf.ensure_shape(vector, (size, classes))), ab
+            return (lightness, _revealed(ab, seeds, config)), ab
+        if vectors is not None:
+            return (lightness, _embedded(vectors, records, which)), ab
+        return lightness, ab
 
     numbers = tf.data.Dataset.range(first_step * len(mine), 2**62)
     ahead, parallel = 4 * len(mine), tf.data.AUTOTUNE
@@ -103,6 +90,31 @@ def training_batches(
             lambda number: change(*read(number)), num_parallel_calls=parallel
         )
     return batches.prefetch(ahead)
+
+
+def _revealed(ab: tf.Tensor, seeds: tf.Tensor, config: TrainConfig) -> tf.Tensor:
+    """Return hints (B, H, W, 3) of true ab (B, H, W, 2), for the pictures of seeds."""
+    hinted = tf.numpy_function(
+        functools.partial(hints.batch, share=config.hints),
+        [ab, seeds],
+        tf.float32,
+        stateful=False,
+    )
+    return tf.ensure_shape(hinted, (ab.shape[0], *config.size, 3))
+
+
+def _embedded(
+    vectors: Callable[[np.ndarray], np.ndarray], records: np.ndarray, which: tf.Tensor
+) -> tf.Tensor:
+    """Return what a classifier says (B, classes) of some of the records."""
+    answers = tf.numpy_function(
+        lambda which: vectors(records["digest"][which]),
+        [which],
+        tf.float32,
+        stateful=False,
+    )
+    classes = vectors(records["digest"][:1]).shape[-1]
+    return tf.ensure_shape(answers, (which.shape[0], classes))
 
 
 def _shuffled(counters: tf.Tensor, count: int, seed: int) -> tf.Tensor:

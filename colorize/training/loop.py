@@ -48,6 +48,7 @@ from colorize.training.events import (
 from colorize.training.events import Stopped as StoppedEvent
 from colorize.training.history import Journal
 from colorize.training.objective import Objective
+from colorize.training.progress import Progress
 from colorize.training.saving import Saver
 from colorize.training.step import Learner
 from colorize.training.stopping import Stop, Stopped
@@ -125,16 +126,8 @@ def _train(
     opened: contextlib.ExitStack,
 ) -> Generator[Event]:
     model, options = yield from _build_model(config, run, devices, init, resume)
-    if shards.are_shards(config.data):
-        pictures = yield from _stoppable(
-            preparing.look_into(shards.Stream(config)), stop
-        )
-    else:
-        measured = config.max_enlargement is not None
-        store = PictureCache(cache_folder, config.box, measured=measured)
-        opened.enter_context(contextlib.closing(store))
-        pictures = yield from _stoppable(_find_pictures(config, store, devices), stop)
-    _check_same_pictures(pictures, devices)
+    search = _find_pictures(config, cache_folder, devices, opened)
+    pictures = yield from _stoppable(search, stop)
     if devices.chief:
         opened.enter_context(_locked(run, resume=resume))
     yield Prepared(pictures, run)
@@ -146,15 +139,7 @@ def _train(
             yield Note(f"{damaged}; going on from the checkpoint before it")
         yield Note(f"going on after step {saver.progress.step}")
         devices.check_same("checkpoint", str(saver.progress.step))
-    if pictures.stream is not None:
-        workers = devices.cluster
-        share = (0, 1) if workers is None else (workers.index, len(workers.workers))
-        pictures.stream.share(*share, shards.Place(*saver.progress.read))
-        if saver.progress.step:
-            yield Note(
-                "pictures that were read ahead then are passed over: not exactly what "
-                "a run without a stop would see"
-            )
+    yield from _place(pictures, saver.progress, devices)
     if devices.chief:
         _write_left_out(run, pictures)
         # What was chosen here is what it goes on in, on whatever machine.
@@ -163,12 +148,13 @@ def _train(
         _keep_base(options, run)
     saver.begin()
     vectors = None
-    if config.cache_embeddings:
+    if config.cache_embeddings and isinstance(pictures.cache, PictureCache):
         yield Note(
             "each picture is embedded once, by its centre, not as augmented: "
             "an approximation"
         )
-        answers = EmbeddingCache(store.folder, _fingerprint(config, model, policy))
+        folder, which = pictures.cache.folder, _fingerprint(config, model, policy)
+        answers = EmbeddingCache(folder, which)
         opened.enter_context(contextlib.closing(answers))
         yield from _stoppable(_embed(config, learner, pictures, answers), stop)
         learner.use_vectors()
@@ -267,21 +253,42 @@ def _keep_base(options: dict[str, Any], run: Path) -> None:
 
 
 def _find_pictures(
-    config: TrainConfig, store: PictureCache, devices: Devices
+    config: TrainConfig,
+    cache_folder: Path,
+    devices: Devices,
+    opened: contextlib.ExitStack,
 ) -> Generator[Event, None, preparing.Pictures]:
-    """Decode what the cache lacks, and split."""
-    if devices.cluster is not None:
-        index, workers = devices.cluster.index, len(devices.cluster.workers)
-        yield from preparing.decode_share(config, store, index, workers)
-        devices.wait_for_all()
-    pictures = yield from preparing.prepare(config, store)
+    """Look into the shards, or decode what the cache lacks; the same at all workers."""
+    if shards.are_shards(config.data):
+        pictures = yield from preparing.look_into(shards.Stream(config))
+    else:
+        measured = config.max_enlargement is not None
+        store = PictureCache(cache_folder, config.box, measured=measured)
+        opened.enter_context(contextlib.closing(store))
+        if devices.cluster is not None:
+            index, workers = devices.cluster.index, len(devices.cluster.workers)
+            yield from preparing.decode_share(config, store, index, workers)
+            devices.wait_for_all()
+        pictures = yield from preparing.prepare(config, store)
+    records = (pictures.train["digest"].tobytes(), pictures.val["digest"].tobytes())
+    devices.check_same("pictures", hashlib.blake2b(b"".join(records)).hexdigest())
     return pictures
 
 
-def _check_same_pictures(pictures: preparing.Pictures, devices: Devices) -> None:
-    """Raise ColorizeError where workers have found other pictures."""
-    records = (pictures.train["digest"].tobytes(), pictures.val["digest"].tobytes())
-    devices.check_same("pictures", hashlib.blake2b(b"".join(records)).hexdigest())
+def _place(
+    pictures: preparing.Pictures, progress: Progress, devices: Devices
+) -> Generator[Note]:
+    """Have shards read from where the run is, by each worker its own share."""
+    if pictures.stream is None:
+        return
+    workers = devices.cluster
+    share = (0, 1) if workers is None else (workers.index, len(workers.workers))
+    pictures.stream.share(*share, shards.Place(*progress.read))
+    if progress.step:
+        yield Note(
+            "pictures that were read ahead then are passed over: not exactly what "
+            "a run without a stop would see"
+        )
 
 
 @contextlib.contextmanager
