@@ -52,6 +52,7 @@ def run(*arguments):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_predict_train_and_evaluate_take_the_same_files(box, tmp_path, tiny_run):
     model = tiny_run("alpha")
     expected = sorted(PICTURES)

@@ -83,6 +83,7 @@ def test_hints_go_to_the_base(hinted):
     assert np.abs(np.asarray(model([light, hints])) - none).max() > 0.1
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_without_its_base(photos, tmp_path, tiny_run):
     import shutil
 
@@ -99,6 +100,7 @@ def test_a_run_goes_on_without_its_base(photos, tmp_path, tiny_run):
     assert (run / run_folder.BASE).exists()
 
 
+@pytest.mark.slow
 def test_what_is_saved_opens_in_bare_keras_and_gives_the_same(
     photos, tmp_path, tiny_run
 ):
@@ -117,6 +119,7 @@ def test_what_is_saved_opens_in_bare_keras_and_gives_the_same(
     np.testing.assert_allclose(np.load(tmp_path / "ab.npy"), ab, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_tunes_dull_colours(photos, tmp_path):
     light = keras.Input((None, None, 1), name="lightness")
     dull = keras.layers.Conv2D(2, 1, kernel_initializer="zeros")(light)

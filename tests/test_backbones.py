@@ -214,6 +214,7 @@ def test_inception_gives_probabilities(inception):
     np.testing.assert_allclose(vector.sum(1), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_leaves_every_frozen_weight_alone(inception):
     classifier = inception.get_layer("classifier")
     before = classifier.get_weights()

@@ -33,6 +33,7 @@ def test_weights_are_the_weighted_means(tmp_path):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(models.ARCHITECTURES))
 def test_what_is_equal_stays_equal_to_the_bit(name, tmp_path):
     path, model = saved(tmp_path, "first", name)
@@ -45,6 +46,7 @@ def test_what_is_equal_stays_equal_to_the_bit(name, tmp_path):
     assert (tmp_path / "mean.keras").stat().st_size < 1.1 * path.stat().st_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(models.ARCHITECTURES))
 def test_a_blend_may_be_more_vivid_and_one_of_blends_too(name, tmp_path, lightness):
     path, model = saved(tmp_path, "first", name)

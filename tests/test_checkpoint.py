@@ -26,6 +26,7 @@ def tiny(name="beta", **options):
     return models.find(name).build(**{"width": 4, **options})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["colornet", "fusion"])
 def test_a_saved_model_opens_in_bare_keras_and_predicts_the_same(name, tmp_path):
     model = tiny(name)
@@ -41,6 +42,7 @@ def test_a_saved_model_opens_in_bare_keras_and_predicts_the_same(name, tmp_path)
     np.testing.assert_allclose(np.load(tmp_path / "ab.npy"), model(grey), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", models.ARCHITECTURES)
 def test_saving_and_opening_changes_nothing(name, tmp_path):
     model = tiny(name)

@@ -79,6 +79,7 @@ def test_train_predict_and_evaluate_follow_each_other(photos, tmp_path):
     assert second.stdout.strip() == os.path.join("runs", "beta-2")
 
 
+@pytest.mark.slow
 def test_without_training_the_weights_that_come_along_are_used(photos, tmp_path):
     predicted = run("predict", photos / "a.jpg", "a.png")
     assert predicted.exit_code == 0, predicted.output
@@ -92,6 +93,7 @@ def test_without_training_the_weights_that_come_along_are_used(photos, tmp_path)
     assert figures["models"]["default"]["network_size"] == 256
 
 
+@pytest.mark.slow
 def test_several_models_are_compared_in_one_table(photos, tmp_path, tiny_run):
     named = ("old/beta", "new/beta")
     for name in named:
@@ -471,6 +473,7 @@ def test_an_interruption_that_python_loses_leaves_no_traceback(monkeypatch, caps
     assert "ValueError: a fault" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_init_takes_over_architecture_and_width(photos, tmp_path, tiny_run):
     base = tiny_run("alpha")
     result = run("train", photos, "--init", base, "--epochs", "1", "--size", "32",
@@ -499,6 +502,7 @@ def test_two_models_are_blended_as_told(tmp_path, tiny_run):
     assert "named twice" in error(run("blend", "one", "one/model.keras", "x.keras"))
 
 
+@pytest.mark.slow
 def test_another_network_is_not_resumed(photos):
     run("train", photos, *TINY, "--model", "alpha")
     for flag, value in (("--freeze", "encoder"), ("--width", "8")):
@@ -510,6 +514,7 @@ def test_another_network_is_not_resumed(photos):
     assert "--embedding-weights: the run brings" in error(result)
 
 
+@pytest.mark.slow
 def test_embedding_and_training_show_their_progress_apart(photos):
     result = run("train", photos, *TINY, "--model", "fusion", "--cache-embeddings",
                  "--epochs", 1)  # fmt: skip
@@ -518,6 +523,7 @@ def test_embedding_and_training_show_their_progress_apart(photos):
     assert "training:   0%" in result.stderr
 
 
+@pytest.mark.slow
 def test_resuming_goes_on_with_the_cache_of_the_run_and_says_with_what(
     photos, tmp_path
 ):

@@ -147,6 +147,7 @@ def test_importing_the_package_brings_nothing_along():
         colorize.lode  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["beta", "colornet", "gamma"])
 def test_reduced_precision_moves_colours_little(name, draw):
     model = models.find(name).build()

@@ -121,12 +121,14 @@ def trained(sample_photos, tmp_path_factory):
     return trained
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @EVERY
 def test_two_devices_train_as_one_does(name, trained):
     assert_same_training(trained(name), trained(name, devices="2"))
 
 
+@pytest.mark.slow
 @EVERY
 def test_steps_in_parts_train_as_whole_ones_do(name, trained):
     in_parts = trained(name, devices="cpu:4")  # 6 pictures a step, as 4 and 2
@@ -286,6 +288,7 @@ def test_sigterm_to_all_workers_saves_a_state_that_can_be_gone_on_from(
     assert len(loss_curve(out)) == done // 10 + 2
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_see_the_same_pictures_are_told(sample_photos, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
@@ -306,6 +309,7 @@ def test_workers_that_do_not_see_the_same_pictures_are_told(sample_photos, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_told(sample_photos, tmp_path):
     with socket.create_server(("localhost", 0)) as taken:
         addresses = (f"localhost:{taken.getsockname()[1]}", "localhost:1")

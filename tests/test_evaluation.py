@@ -74,6 +74,7 @@ def test_figures_are_those_of_the_definitions(tmp_path):
     assert figures_of.chroma["true"][int(chroma / 2)] == 256 * 256
 
 
+@pytest.mark.slow
 def test_files_tell_the_same_as_the_report(photos, tmp_path):
     out = tmp_path / "out"
     (photos / "fake.jpg").write_text("text")
@@ -177,6 +178,7 @@ def first_row(result):
     return dict(zip(*cells, strict=True))
 
 
+@pytest.mark.slow
 def test_without_saturation_every_model_is_grey(run):
     result, saved = run("--model strong.keras --saturation 0")
     assert result.exit_code == 0, result.output
@@ -185,6 +187,7 @@ def test_without_saturation_every_model_is_grey(run):
     assert saved["models"]["strong"]["saturation"] == 0
 
 
+@pytest.mark.slow
 def test_each_model_is_made_as_colourful_as_asked(run):
     models = "--model weak.keras --model strong.keras"
     result, saved = run(f"{models} --colourfulness 25")
@@ -221,6 +224,7 @@ def test_what_cannot_be_measured_is_said_in_one_line(flags, code, message, run):
     assert message in line
 
 
+@pytest.mark.slow
 def test_hints_improve_what_a_model_does_with_them(run):
     result, shown = run("--model dull.keras --hints 40")
     assert result.exit_code == 0, result.output
@@ -236,6 +240,7 @@ def test_hints_improve_what_a_model_does_with_them(run):
     assert row["ab at hinted places"] == f"{ours['ab_at_hints']:.2f}"
 
 
+@pytest.mark.slow
 def test_hints_show_true_colours_and_depend_on_the_name_alone(photos, tmp_path):
     truth = color.rgb_to_lab(reading.read_rgb(photos / "c d.webp"))  # 64x64 already
 

@@ -83,6 +83,7 @@ def by_cost():
             yield pytest.param(name, suffix, precision, marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize(("name", "suffix", "precision"), list(by_cost()))
 def test_every_model_goes_through_every_format(

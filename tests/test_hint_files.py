@@ -125,6 +125,7 @@ def test_painted_hints_are_no_photos(photos):
     assert list(finding.find_pictures(photos)) == ["a.png", "sub/b.png"]
 
 
+@pytest.mark.slow
 def test_hints_are_found_by_name_and_reported(photos, hinted, tmp_path):
     write(tmp_path / "hints" / "sub" / "b.hints.json")
     report = tmp_path / "done.jsonl"
@@ -143,6 +144,7 @@ def test_hints_are_found_by_name_and_reported(photos, hinted, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_hinted_place_gets_the_colour_in_gamut_at_its_lightness(photos, hinted):
     colorizer = Colorizer(KerasNetwork(saved.open_model(hinted)))
     grey = reading.read_rgb(photos / "a.png")
@@ -152,6 +154,7 @@ def test_a_hinted_place_gets_the_colour_in_gamut_at_its_lightness(photos, hinted
     assert np.hypot(*(lab - asked)[1:]) < 6
 
 
+@pytest.mark.slow
 def test_copies_with_other_hints_or_saturation_are_made_again(photos, hinted, tmp_path):
     one, out = photos / "a.png", tmp_path / "out"
     flags = (one, out, "--model", hinted)

@@ -92,6 +92,7 @@ def test_output_is_float32_under_mixed_precision(name):
     assert model(lightness(32, 32)).dtype == tf.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -160,6 +161,7 @@ def photos_and_vectors(model):
     return photos, np.asarray(surgery.embedder(model)(photos))
 
 
+@pytest.mark.slow
 def test_what_the_classifier_sees_decides_the_colour():
     keras.utils.set_random_seed(0)
     model = models.find("fusion").build(width=2 * TINY)
@@ -214,6 +216,7 @@ def test_gamma_is_more_vivid_the_lower_its_temperature():
     assert chroma[0] > 1.1 * chroma[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "encoder, last", [("efficientnet-lite0", 15), ("efficientnet-lite2", 20)]
 )
@@ -249,6 +252,7 @@ def test_a_sure_hint_is_the_answer_at_its_place():
     )
 
 
+@pytest.mark.slow
 def test_without_hints_it_begins_as_the_network_that_takes_none(tmp_path):
     model, plain = hinted_gamma(), models.find("gamma").build(width=TINY)
     plain.save(tmp_path / "plain.keras")

@@ -179,6 +179,7 @@ def told(client, photo, **changes):
     return json.loads(client.own("POST", path, json.dumps(changes)))
 
 
+@pytest.mark.slow
 def test_what_the_page_is_told_is_what_predict_hears(client, tmp_path, draw):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -557,6 +558,7 @@ def test_what_is_wrong_is_told_in_a_line(tmp_path, monkeypatch):
     assert "pip install 'keras-colorize[page]'" in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_opened_ends_the_command(tmp_path):
     folder = tmp_path / "temporary"
     folder.mkdir()

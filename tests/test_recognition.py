@@ -7,6 +7,7 @@ from colorize.models import backbones
 pytestmark = pytest.mark.numeric
 
 
+@pytest.mark.slow
 def test_classes_are_those_of_the_classifier(draw):
     rgb = np.stack([draw(256, 256, seed) for seed in range(4)])
     features, classes = recognition.recogniser()(rgb)

@@ -40,6 +40,7 @@ def reported(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_onnx_runtime_gives_what_keras_gives(draw):
     onnx = runtimes.open_network(run_folder.SHIPPED, runtime="onnx")
     keras = runtimes.open_network(run_folder.SHIPPED, "float32", runtime="keras")

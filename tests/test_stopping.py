@@ -159,6 +159,7 @@ def tear(stop):
 ONE, EACH = {"steps_per_epoch": 1}, {"epochs": 1, "checkpoint_every": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("do", "flags"), [(ask, {}), (tear, {}), (ask, ONE), (tear, ONE), (tear, EACH)]
 )

@@ -94,6 +94,7 @@ def test_what_the_network_was_told_half_sure_is_not_pasted_in():
     np.testing.assert_allclose(ab[:8, :, 0], -3, atol=0.1)
 
 
+@pytest.mark.slow
 def test_python_gives_several_colourings_and_the_first_is_the_usual_one(hinted, draw):
     colorizer = Colorizer(KerasNetwork(hinted))
     rgb = draw(64, 96)

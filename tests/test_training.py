@@ -95,6 +95,7 @@ def test_a_run_folder_holds_all_that_was_promised(photos, tmp_path):
     assert sum(isinstance(e, Step) for e in happened) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 def test_the_best_model_by_validation_is_the_one_kept(photos, tmp_path):
     run = tmp_path / "run"
@@ -110,6 +111,7 @@ def test_the_best_model_by_validation_is_the_one_kept(photos, tmp_path):
     assert measured.figures["val_loss"] == pytest.approx(best, rel=1e-4)
 
 
+@pytest.mark.slow
 # After 3 steps the first epoch is over but not yet validated.
 @pytest.mark.numeric
 @pytest.mark.parametrize("steps", [3, 4])
@@ -133,6 +135,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(steps, photos, tmp_pat
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_can_be_prolonged(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, epochs=2))
@@ -150,6 +153,7 @@ def altered(run, **changes):
     np.savez(path, progress=json.dumps([values, *names]), **arrays)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_between_a_step_and_its_seconds_goes_on(photos, tmp_path):
     """Runs of before may have such a checkpoint: with a step, and no seconds."""
     run = tmp_path / "run"
@@ -174,6 +178,7 @@ def test_a_checkpoint_that_lacks_a_field_is_refused_in_one_line(photos, tmp_path
 OLD_RUN = Path(__file__).with_name("old_run")
 
 
+@pytest.mark.slow
 def test_a_run_of_before_the_package_had_folders_goes_on(photos, tmp_path):
     """`old_run` was stopped by commit 8127aaf after 4 of 9 steps."""
     run = tmp_path / "run"
@@ -200,6 +205,7 @@ def test_a_run_of_before_the_package_had_folders_goes_on(photos, tmp_path):
         assert float(row["val_ab_rmse"]) == pytest.approx(error, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_in_which_another_process_trains_is_refused(photos, tmp_path):
     run = tmp_path / "run"
     going = events(photos, run)
@@ -209,6 +215,7 @@ def test_a_run_in_which_another_process_trains_is_refused(photos, tmp_path):
     assert sum(isinstance(e, Epoch) for e in going) == 4
 
 
+@pytest.mark.slow
 def test_checkpoints_come_every_so_many_steps_and_as_epochs_end(photos, tmp_path):
     run = tmp_path / "run"
     happened = []
@@ -233,6 +240,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(photos, tmp_
     assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
 
 
+@pytest.mark.slow
 def test_float16_scales_its_loss_and_says_by_how_much(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, precision="mixed_float16"))
@@ -283,6 +291,7 @@ def test_a_critic_learns_beside_the_network_and_is_no_part_of_the_model(
         np.testing.assert_array_equal(again[name], saved[name])
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 def test_averaged_weights_are_what_is_validated_and_saved(photos, tmp_path):
     run = tmp_path / "run"
@@ -300,6 +309,7 @@ def test_resuming_nothing_says_so(photos, tmp_path):
         list(events(photos, tmp_path / "run", resume=True))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_it_and_harms_nothing(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, epochs=1))
@@ -312,6 +322,7 @@ def test_a_loss_that_is_not_finite_stops_it_and_harms_nothing(photos, tmp_path):
     assert len(history(run)) == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_went_astray_at_once_can_be_resumed(photos, tmp_path):
     run = tmp_path / "run"
     with pytest.raises(ColorizeError, match="--resume --out .* --learning-rate"):
@@ -343,6 +354,7 @@ def test_validation_comes_as_often_as_asked_and_at_the_end(photos, tmp_path):
     assert [bool(row["val_loss"]) for row in history(run)] == [False, False, True, True]
 
 
+@pytest.mark.slow
 def test_the_whole_folder_can_be_one_batch(photos, tmp_path):
     flags = {"val": "train", "batch_size": "all", "steps_per_epoch": None, "epochs": 2}
     steps = [
@@ -361,6 +373,7 @@ def test_training_stops_when_its_time_is_up(photos, tmp_path):
     assert model_files.open_model(run)
 
 
+@pytest.mark.slow
 def test_an_epoch_cut_short_by_the_clock_is_gone_on_with(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, minutes=1e-9, epochs=2, steps_per_epoch=4))
@@ -408,6 +421,7 @@ def test_cached_embeddings_train_as_fresh_ones_do_and_are_made_once(
         list(going)
 
 
+@pytest.mark.slow
 def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path):
     flags = {"model": "colornet", "epochs": 1, "precision": "mixed_bfloat16"}
     happened = list(events(photos, tmp_path / "run", **flags))
@@ -417,6 +431,7 @@ def test_a_model_is_saved_in_float32_whatever_trained_it(photos, tmp_path):
     assert policies == {"float32"}
 
 
+@pytest.mark.slow
 def test_fine_tuning_leaves_what_is_frozen_and_says_what_is(photos, tmp_path):
     base, tuned = tmp_path / "base", tmp_path / "tuned"
     list(events(photos, base))
@@ -434,6 +449,7 @@ def test_fine_tuning_leaves_what_is_frozen_and_says_what_is(photos, tmp_path):
     assert changed == [not yes for yes in frozen]
 
 
+@pytest.mark.slow
 def test_layers_for_hints_begin_fresh_where_the_weights_have_none(photos, tmp_path):
     base = tmp_path / "base.keras"
     model_files.save_model(models.find("gamma").build(width=8), base)
@@ -449,6 +465,7 @@ def test_layers_for_hints_begin_fresh_where_the_weights_have_none(photos, tmp_pa
     assert all(" loaded " in line for line in table.splitlines()[1:] if line not in new)
 
 
+@pytest.mark.slow
 def test_weights_of_another_width_are_refused_layer_by_layer(photos, tmp_path):
     list(events(photos, tmp_path / "base", epochs=1))
     with pytest.raises(ColorizeError, match="these layers differ: .*3x3x1x4.*3x3x1x8"):
@@ -491,6 +508,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_what_was_saved_before_stays(
     photos, small_disk, tmp_path
 ):

@@ -486,6 +486,7 @@ def half():
     return keras.Sequential([keras.Input((None, None, 1)), last])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [stock_unet, compiled, sequential, half])
 def test_what_others_made_of_stock_layers_opens_and_colours(build, tmp_path, draw):
     model = build()
