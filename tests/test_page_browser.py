@@ -12,7 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import WAIT, serving, wait_until
+from conftest import WAIT, serving
 from PIL import Image
 
 from colorize import color, upsampling
@@ -299,7 +299,10 @@ def test_a_colour_is_told_by_a_click_and_taken_back(page, photos, tmp_path):
 
     def becomes(other):
         """Wait until the photo is shown as it was, or otherwise than it was."""
-        wait_until(lambda: np.array_equal(pixels(page, "after"), plain) != other)
+        deadline = time.monotonic() + WAIT
+        while np.array_equal(pixels(page, "after"), plain) == other:
+            assert time.monotonic() < deadline, "the photo stays as it was"
+            page.wait_for_timeout(200)
 
     box = page.locator("#after").bounding_box()
     page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 0.5 * box["height"])

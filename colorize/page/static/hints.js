@@ -11,6 +11,7 @@ let ask, post, current, told, complain, base, levelAt; // of page.js
 let selected = -1; // the dot whose colour is chosen
 let place = null; // a place without a colour yet: {x, y}
 const past = new Map(), future = new Map(); // what was told before, by photo
+const unsent = new Map(); // points and colourings that the server does not know yet
 let sending = false;
 
 export function wireHints(page) {
@@ -54,33 +55,33 @@ function travel(from, to) {
 }
 
 function change(photo, changes) {
-  Object.assign(photo, changes, { unsent: true });
+  Object.assign(photo, changes);
+  unsent.set(photo.id, state(photo));
   showHints();
-  send(photo);
+  send();
 }
 
-/** Sends the latest; what changes meanwhile is sent next. */
-async function send(photo) {
+/** Sends the latest of each photo; what changes meanwhile is sent next. */
+async function send() {
   if (sending) return;
   sending = true;
-  try {
-    while (photo.unsent) {
-      photo.unsent = false;
-      const body = state(photo);
-      const answer = await (await post(`/photos/${photo.id}/hints`, body)).json();
-      if (!photo.unsent) told(answer);
+  while (unsent.size) {
+    const [[id, body]] = unsent;
+    try {
+      const answer = await (await post(`/photos/${id}/hints`, body)).json();
+      if (unsent.get(id) !== body) continue;
+      unsent.delete(id);
+      told(answer);
+    } catch (error) {
+      unsent.delete(id);
+      complain(error.message);
     }
-  } catch (error) {
-    photo.unsent = false;
-    complain(error.message);
   }
   sending = false;
 }
 
-/** Points and colouring that the server does not know yet are not taken back. */
-export const keepUnsent = (before, photo) =>
-  before?.unsent || sending ? Object.assign(photo, before && state(before),
-    { unsent: before?.unsent }) : photo;
+/** What the server does not know yet is not taken back. */
+export const keepUnsent = (photo) => Object.assign(photo, unsent.get(photo.id));
 
 // -- The photo
 

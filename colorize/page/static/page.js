@@ -145,8 +145,7 @@ async function poll() {
     const state = await (await ask("")).json();
     // Settings that are on their way are not taken back.
     for (const photo of state.photos) Object.assign(photo, wanted.get(photo.id));
-    photos = state.photos.map((photo) =>
-      keepUnsent(photos.find((before) => before.id === photo.id), photo));
+    photos = state.photos.map(keepUnsent);
     able = state;
     loading = state.loading;
     if (element("notice").dataset.away) {
