@@ -26,7 +26,7 @@ page: $(READY) ## Open the page that colours photos in the browser
 # oneDNN held to AVX2 with its operations on, which is on no processor so by itself,
 # is not tried: TensorFlow 2.21 then computes wrong gradients of ColorNet.
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
-NUMERIC := $(PYTEST) -m numeric $(FLAGS)
+NUMERIC := $(PYTEST) -m 'numeric and not slow'
 
 test: $(READY) ## Run the tests
 	$(PYTEST) --durations=10

@@ -162,7 +162,6 @@ def test_how_it_looks_has_a_finite_gradient_whatever_the_colour(see, lab):
         assert np.isfinite(gradient).all()
 
 
-@pytest.mark.slow
 def test_a_picture_comes_to_look_right_by_steps_down_its_gradient(see, lab):
     ab = np.zeros_like(lab[..., 1:])
     first, gradient = look(see, lab, ab)
@@ -190,7 +189,6 @@ def test_a_critic_learns_to_tell_repaintings_and_is_right_by_one_at_the_least():
     assert losses.hinge([photos, nothing], [grey, nothing]).numpy().tolist() == [1, 1]
 
 
-@pytest.mark.slow
 def test_what_the_critic_takes_for_a_photo_has_the_lower_loss(see, lab):
     judge = critic(see(lab[..., :1], lab[..., 1:]))
     optimizer = keras.optimizers.Adam(0.001)
