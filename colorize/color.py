@@ -232,8 +232,8 @@ _FINE = 65535  # steps of linear light: a 20th of an 8-bit level where sRGB is s
 
 @functools.cache
 def _encoded_8bit() -> np.ndarray:
-    """Return the 8-bit sRGB level of every step of linear light."""
-    return to_uint8(_encode(np.arange(_FINE + 1) / _FINE, np))
+    """Return the 8-bit sRGB level of the middle of every step of linear light."""
+    return to_uint8(_encode((np.arange(_FINE + 1) + 0.5) / _FINE, np))
 
 
 def to_depth(levels: np.ndarray, bits: int) -> np.ndarray:
@@ -286,8 +286,8 @@ def levels_of_light(linear: np.ndarray, bits: int) -> np.ndarray:
     """Return the sRGB levels of linear light, which is clipped to [0, 1]."""
     if bits == 16:
         return np.rint(65535 * _encode(linear, np)).astype(np.uint16)
-    steps = np.clip(linear, 0, 1) * np.float32(_FINE) + np.float32(0.5)
-    return np.take(_encoded_8bit(), steps.astype(np.intp))
+    steps = (linear * np.float32(_FINE)).astype(np.intp)
+    return np.take(_encoded_8bit(), steps, mode="clip")
 
 
 def _linear(y: np.ndarray, f: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -120,6 +120,23 @@ class Decoded:
     digest: bytes
 
 
+def corner(
+    whole: tuple[int, ...], size: tuple[int, int], shares: np.ndarray
+) -> tuple[int, int]:
+    """Return the first row and column of a crop.
+
+    Args:
+        whole: (height, width) of the picture.
+        size: (height, width) of the crop.
+        shares: (2,) in [0, 1): where it lies between the first and the last possible.
+    """
+    top, left = (
+        int((large - small + 1) * share)
+        for large, small, share in zip(whole, size, shares, strict=True)
+    )
+    return top, left
+
+
 def decode(data: bytes, box: tuple[int, int]) -> Decoded:
     """Decode a picture file's bytes to cover a box of (height, width).
 
@@ -324,9 +341,9 @@ class PictureCache:
         """
         height, width = size
         crops = np.empty((len(records), height, width, 3), np.uint8)
-        for crop, record, (v, h) in zip(crops, records, corners, strict=True):
-            top = int((record["height"] - height + 1) * v)
-            left = int((record["width"] - width + 1) * h)
+        for crop, record, shares in zip(crops, records, corners, strict=True):
+            whole = int(record["height"]), int(record["width"])
+            top, left = corner(whole, size, shares)
             row = 3 * int(record["width"])
             # Read, not mapped: mapped pages would count as this process's memory.
             data = files.read_at(

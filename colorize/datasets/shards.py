@@ -317,12 +317,12 @@ class Stream:
         ahead = 2 * (os.cpu_count() or 1)
         waiting: collections.deque[tuple[Place, Future[cache.Decoded | None]]]
         waiting = collections.deque()
-        useless = Place(-1)  # where none of use has been found since
+        last_useful = Place(-1)  # where none of use has been found since
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for member in self._all_mine():
-                if useless.passes < 0:
-                    useless = member.place
-                if member.place.passes > useless.passes + 1:
+                if last_useful.passes < 0:
+                    last_useful = member.place
+                if member.place.passes > last_useful.passes + 1:
                     raise ColorizeError(
                         "no shard has a picture to learn from: all are nearly grey, "
                         "too small, or damaged"
@@ -332,7 +332,7 @@ class Stream:
                 while len(waiting) > ahead:
                     place, future = waiting.popleft()
                     if (picture := future.result()) is not None:
-                        useless = place
+                        last_useful = place
                         yield place, picture.pixels
 
     def _shuffled(self) -> Iterator[tuple[Place, np.ndarray]]:
@@ -400,7 +400,6 @@ class Held:
 
 def _crop(pixels: np.ndarray, corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return the part of a picture that `PictureCache.read` would."""
-    (height, width), (v, h) = size, corner
-    top = int((pixels.shape[0] - height + 1) * v)
-    left = int((pixels.shape[1] - width + 1) * h)
+    height, width = size
+    top, left = cache.corner(pixels.shape[:2], size, corner)
     return pixels[top : top + height, left : left + width]

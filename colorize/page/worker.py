@@ -115,10 +115,11 @@ class Worker:
         with self._changed:
             if photo in self._queue:
                 self._queue.remove(photo)
+                self._changed.notify_all()
 
     def wait_for(self, photo: Photo, seconds: float) -> None:
         """Return when nothing is to be done with a photo, or after so many seconds."""
-        busy = ("queued", "reading", "colouring")
+        busy = ("reading", "colouring")
         with self._changed:
             self._changed.wait_for(
                 lambda: photo not in self._queue and photo.state not in busy, seconds

@@ -13,6 +13,7 @@ let place = null; // a place without a colour yet: {x, y}
 const past = new Map(), future = new Map(); // what was told before, by photo
 const unsent = new Map(); // points and colourings that the server does not know yet
 let sending = false;
+let questions = 0; // about likely colours: only the last one's answer counts
 
 export function wireHints(page) {
   ({ ask, post, current, told, complain, base, levelAt } = page);
@@ -135,11 +136,13 @@ function choose(index) {
 /** Which colours are likely there; the likeliest first. */
 async function suggest({ x, y }) {
   const photo = current();
+  const asked = ++questions;
   const swatches = element("swatches");
   swatches.replaceChildren();
   try {
     const answer = await ask(`/photos/${photo.id}/likely?x=${x}&y=${y}`);
     const { colours } = await answer.json();
+    if (asked !== questions) return; // another place was asked about meanwhile
     swatches.replaceChildren(...colours.map((colour, index) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -210,7 +213,12 @@ function newDot(point, index) {
     dot.style.left = `${100 * (event.clientX - box.left) / box.width}%`;
     dot.style.top = `${100 * (event.clientY - box.top) / box.height}%`;
   });
+  dot.addEventListener("pointercancel", () => {
+    box = null;
+    showHints();
+  });
   dot.addEventListener("pointerup", (event) => {
+    if (!box) return;
     const x = (event.clientX - box.left) / box.width;
     const y = (event.clientY - box.top) / box.height;
     const far = Math.hypot((x - point.x) * box.width, (y - point.y) * box.height);
