@@ -18,7 +18,6 @@ from colorize.datasets.cache import PictureCache
 from colorize.pictures import sheets
 
 BEGUN = time.monotonic()
-
 Draw = Callable[..., np.ndarray]
 WAIT = 300.0  # seconds: for what comes at once, on a machine that has other work
 
@@ -94,7 +93,11 @@ def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def photos(tmp_path: Path, draw: Draw) -> Path:
     """A folder tree of colourful pictures: see PHOTOS."""
-    folder = tmp_path / "photos"
+    return draw_photos(tmp_path / "photos", draw)
+
+
+def draw_photos(folder: Path, draw: Draw) -> Path:
+    """Draw PHOTOS into a folder."""
     for seed, (name, size) in enumerate(PHOTOS.items()):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw(*size, seed)).save(folder / name)

@@ -183,11 +183,13 @@ def inception():
     return models.find("fusion").build(embedding=INCEPTION, embedding_weights="none")
 
 
+@pytest.mark.slow
 def test_inception_has_the_parameters_of_the_original(inception):
     assert inception.get_layer("classifier").count_params() == 55_873_736
     assert surgery.head(inception).count_params() == 6_541_202
 
 
+@pytest.mark.slow
 def test_inception_sees_a_grey_picture_of_299_in_minus_one_to_one(inception):
     classifier = inception.get_layer("classifier")
     body = classifier.get_layer("inception_resnet_v2")
@@ -203,11 +205,13 @@ def test_inception_sees_a_grey_picture_of_299_in_minus_one_to_one(inception):
     assert np.array_equal(scaled[..., 0], scaled[..., 2])
 
 
+@pytest.mark.slow
 def test_inception_is_one_line_of_the_summary(inception):
     table = surgery.summary(inception, "new", "none")
     assert re.search("inception_resnet_v2 +449 layers +none +frozen", table), table
 
 
+@pytest.mark.slow
 def test_inception_gives_probabilities(inception):
     vector = np.asarray(surgery.embedder(inception)(np.full((2, 32, 32, 1), 50.0)))
     assert vector.shape == (2, 1000)

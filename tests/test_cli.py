@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,8 +76,7 @@ def test_train_predict_and_evaluate_follow_each_other(photos, tmp_path):
     resumed = run("train", "--resume", "--epochs", "3")
     assert resumed.exit_code == 0, resumed.output
     assert "going on after step 4" in resumed.stderr
-    second = run("train", photos, "--model", "beta", *TINY)
-    assert second.stdout.strip() == os.path.join("runs", "beta-2")
+    assert run_folder.new_run("beta") == Path("runs") / "beta-2"
 
 
 @pytest.mark.slow
@@ -422,6 +422,7 @@ def check_stopped(photos, stderr):
     assert predicted.exit_code == 0, predicted.output
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes, whatever is sent")
 def test_a_training_ended_by_sigterm_can_be_used(photos, tmp_path):
     command = [sys.executable, "-m", "colorize", "train", str(photos), *ENDLESS]
@@ -436,6 +437,7 @@ def test_a_training_ended_by_sigterm_can_be_used(photos, tmp_path):
     check_stopped(photos, stderr)
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_a_training_stopped_by_ctrl_c_can_be_used(photos, tmp_path):
     def interrupt():
         wait_for_epochs(tmp_path)
@@ -538,6 +540,7 @@ def test_resuming_goes_on_with_the_cache_of_the_run_and_says_with_what(
     assert "nowhere: no run to resume in it" in error(other)
 
 
+@pytest.mark.usefixtures("without_curves")
 def test_a_training_says_what_it_will_take_and_as_json_what_it_came_to(photos):
     flags = ["--epochs", "1", "--steps-per-epoch", "1", "--json"]
     result = run("train", photos, *TINY, *flags)

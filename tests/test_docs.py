@@ -18,6 +18,7 @@ TEXTS = [*DOCUMENTS, *sorted(ROOT.glob("configs/**/*.toml"))]
 OTHERS = {
     *("--no-deps", "--editable", "--constraint"),  # pip
     *("--nodes", "--ntasks-per-node", "--gpus-per-node"),  # srun
+    "--shards",  # benchmarks/growth.py
     "--protocol",  # gone, says the changelog
 }
 

@@ -162,6 +162,7 @@ def test_one_size_on_request(suffix, saved, tmp_path, draw):
         export.export(saved("alpha"), path, fixed=(32, 47))
 
 
+@pytest.mark.slow
 def test_int8_is_calibrated_on_the_pictures_of_a_folder_that_can_be_read(
     saved, tmp_path, photos
 ):

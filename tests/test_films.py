@@ -360,7 +360,9 @@ def test_a_reference_is_told_of_every_key_frame(pan, tmp_path, draw, monkeypatch
     assert asked == ["colour.png"] * 5  # of 48 frames, 12 apart at most
 
 
-@pytest.mark.parametrize("after", [1, 17, 60, 89])
+@pytest.mark.parametrize(
+    "after", [17, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 60, 89))]
+)
 def test_what_was_stopped_goes_on_to_the_same_film(
     after, draw_film, tmp_path, monkeypatch
 ):

@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import WAIT, wait_until
+from conftest import WAIT, draw_photos, wait_until
 
 from colorize import config, models, run_folder
 from colorize.cli import cli
 from colorize.errors import ColorizeError
 from colorize.models import saved as model_files
 from colorize.models import surgery
+from colorize.pictures import sheets
 from colorize.runtimes import precision
 from colorize.training import devices, loop, optimizers
 from colorize.training import history as histories
@@ -53,6 +54,23 @@ def events(photos, run, *, cache=None, resume=False, init=None, **flags):
         resume=resume,
         init=init,
     )
+
+
+@pytest.fixture(scope="module")
+def two_epochs(tmp_path_factory, draw):
+    """A run of two epochs, with a checkpoint at each; to be copied, not trained in."""
+    folder = tmp_path_factory.mktemp("two-epochs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sheets, "curves", lambda panels, path, **options: path.touch())
+        photos = draw_photos(folder / "photos", draw)
+        list(events(photos, folder / "run", epochs=2, checkpoint_every=3))
+    return folder / "run"
+
+
+@pytest.fixture
+def trained(two_epochs, tmp_path):
+    """A run of its own, as after two epochs of three steps."""
+    return Path(shutil.copytree(two_epochs, tmp_path / "run"))
 
 
 def state(run):
@@ -136,11 +154,9 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(steps, photos, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_run_can_be_prolonged(photos, tmp_path):
-    run = tmp_path / "run"
-    list(events(photos, run, epochs=2))
-    list(events(photos, run, epochs=3, resume=True))
-    assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
+def test_a_run_can_be_prolonged(photos, trained):
+    list(events(photos, trained, epochs=3, resume=True))
+    assert [row["epoch"] for row in history(trained)] == ["1", "2", "3"]
 
 
 def altered(run, **changes):
@@ -166,12 +182,10 @@ def test_a_run_stopped_between_a_step_and_its_seconds_goes_on(photos, tmp_path):
     assert [bool(row["images_per_second"]) for row in history(run)] == [False, True]
 
 
-def test_a_checkpoint_that_lacks_a_field_is_refused_in_one_line(photos, tmp_path):
-    run = tmp_path / "run"
-    list(events(photos, run, epochs=1))
-    altered(run, epoch_mistakes=None)
+def test_a_checkpoint_that_lacks_a_field_is_refused_in_one_line(photos, trained):
+    altered(trained, epoch_mistakes=None)
     with pytest.raises(ColorizeError, match="it lacks epoch_mistakes; .* --init") as e:
-        list(events(photos, run, epochs=2, resume=True))
+        list(events(photos, trained, epochs=3, resume=True))
     assert "\n" not in str(e.value)
 
 
@@ -228,16 +242,14 @@ def test_checkpoints_come_every_so_many_steps_and_as_epochs_end(photos, tmp_path
     assert happened[-1] == [8, 10]
 
 
-def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(photos, tmp_path):
-    run = tmp_path / "run"
-    list(events(photos, run, epochs=2, checkpoint_every=3))
-    last = run / "checkpoint" / "step-000000006.npz"
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_is_used(photos, trained):
+    last = trained / "checkpoint" / "step-000000006.npz"
     last.write_bytes(last.read_bytes()[:-9])
-    happened = list(events(photos, run, epochs=3, resume=True))
+    happened = list(events(photos, trained, epochs=3, resume=True))
     notes = [e.text for e in happened if isinstance(e, Note)]
     assert any("step-000000006.npz is damaged" in text for text in notes)
     assert "going on after step 3" in notes
-    assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
+    assert [row["epoch"] for row in history(trained)] == ["1", "2", "3"]
 
 
 @pytest.mark.slow
@@ -310,16 +322,14 @@ def test_resuming_nothing_says_so(photos, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_not_finite_stops_it_and_harms_nothing(photos, tmp_path):
-    run = tmp_path / "run"
-    list(events(photos, run, epochs=1))
-    before = weights(run)
+def test_a_loss_that_is_not_finite_stops_it_and_harms_nothing(photos, trained):
+    before = weights(trained)
     with pytest.raises(ColorizeError, match="--learning-rate"):
-        list(events(photos, run, learning_rate=1e38, resume=True))
-    for mine, theirs in zip(before, weights(run), strict=True):
+        list(events(photos, trained, learning_rate=1e38, resume=True))
+    for mine, theirs in zip(before, weights(trained), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    list(events(photos, run, epochs=2, resume=True))
-    assert len(history(run)) == 2
+    list(events(photos, trained, epochs=3, resume=True))
+    assert len(history(trained)) == 3
 
 
 @pytest.mark.slow
@@ -331,12 +341,13 @@ def test_a_run_that_went_astray_at_once_can_be_resumed(photos, tmp_path):
     assert len(history(run)) == 1
 
 
-@pytest.mark.parametrize("flags", [{"steps_per_epoch": 1}, {"batch_size": 4}])
-def test_a_run_goes_on_with_other_settings(flags, photos, tmp_path):
-    run = tmp_path / "run"
-    list(events(photos, run, epochs=2))
-    list(events(photos, run, epochs=3, resume=True, **flags))
-    assert [row["epoch"] for row in history(run)] == ["1", "2", "3"]
+@pytest.mark.parametrize(
+    "flags",
+    [{"steps_per_epoch": 1}, pytest.param({"batch_size": 4}, marks=pytest.mark.slow)],
+)
+def test_a_run_goes_on_with_other_settings(flags, photos, trained):
+    list(events(photos, trained, epochs=3, resume=True, **flags))
+    assert [row["epoch"] for row in history(trained)] == ["1", "2", "3"]
 
 
 def test_memorising_is_called_so(photos, tmp_path):
@@ -348,6 +359,7 @@ def test_memorising_is_called_so(photos, tmp_path):
     assert "validation" not in epoch.describe()
 
 
+@pytest.mark.slow
 def test_validation_comes_as_often_as_asked_and_at_the_end(photos, tmp_path):
     run = tmp_path / "run"
     list(events(photos, run, val_every=3))

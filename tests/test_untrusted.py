@@ -501,7 +501,13 @@ def test_what_others_made_of_stock_layers_opens_and_colours(build, tmp_path, dra
     )
 
 
-@pytest.mark.parametrize("name", ["fusion", "gamma", "colornet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "colornet",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("fusion", "gamma")),
+    ],
+)
 def test_our_own_opens_in_whatever_precision_it_was_saved(name, tmp_path):
     model = models.find(name).build(width=4, policy="mixed_float16")
     model.save(tmp_path / "model.keras")
