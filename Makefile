@@ -28,9 +28,8 @@ page: $(READY) ## Open the page that colours photos in the browser
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 NUMERIC := $(PYTEST) -m 'numeric and not slow'
 
-# A process for each core, and a thread in each.
 test: $(READY) ## Run the tests
-	TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(PYTEST) --durations=10
+	$(PYTEST) --durations=10
 
 slow: $(READY) ## Run all tests, the slow ones too
 	$(PYTEST) --durations=30 $(or $(FLAGS),-m 'slow or not slow')

@@ -121,6 +121,39 @@ def test_weights_that_came_along_damaged_are_refused(photos, tmp_path, monkeypat
     assert "gamma.keras: damaged; install colorize anew" in error(result)
 
 
+# What each verb need not wait for, until it has found what it is to work on.
+QUICK = ("tensorflow", "keras", "skimage", "scipy", "matplotlib", "onnxruntime", "h5py")
+NONE_BUT_CLICK = (*QUICK, "numpy", "PIL", "pyvips", "tifffile", "tqdm")
+
+
+@pytest.mark.parametrize(
+    ("line", "left_out"),
+    [
+        *((f"{verb} --help", NONE_BUT_CLICK) for verb in cli.list_commands(None)),
+        ("--version", NONE_BUT_CLICK),
+        ("models", NONE_BUT_CLICK),
+        ("cache", QUICK),
+        ("predict photos/z out --dry-run", QUICK),
+        ("predict photos out", ("tensorflow", "keras", "skimage", "scipy", "h5py")),
+        ("train nowhere", QUICK),
+        ("evaluate nowhere", NONE_BUT_CLICK[:-1]),
+        ("export nowhere here.onnx", QUICK),
+        ("blend nowhere elsewhere mean.keras", QUICK),
+        ("serve --model nowhere", QUICK),
+    ],
+)
+def test_a_verb_imports_what_it_needs_and_no_more(line, left_out, photos, tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "colorize", *line.split()],
+        capture_output=True,
+        text=True,
+    )
+    lines = re.findall(r"^import time:.*\| +([\w.]+)$", ran.stderr, re.MULTILINE)
+    imported = {name.partition(".")[0] for name in lines}
+    assert "colorize" in imported
+    assert not imported & set(left_out), ran.stderr[-300:]
+
+
 def test_help_and_wrong_usage_do_not_import_tensorflow(tmp_path):
     code = """
 import sys

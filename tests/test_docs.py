@@ -12,7 +12,7 @@ from colorize.cli import cli
 from colorize.datasets import shards
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")])
 TEXTS = [*DOCUMENTS, *sorted(ROOT.glob("configs/**/*.toml"))]
 # Flags in documents that belong to other programs.
 OTHERS = {

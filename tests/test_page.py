@@ -4,6 +4,7 @@ import http.client
 import io
 import itertools
 import json
+import os
 import re
 import shutil
 import signal
@@ -54,8 +55,9 @@ class Client:
     def own(self, method, path="", body=None, status=200):
         return self.ask(method, f"/api/sessions/{self.token}{path}", body, status)
 
-    def upload(self, name, data, status=200):
+    def upload(self, name, data, status=200, folder=""):
         path = f"/photos?name={quote(name, safe='')}&size={len(data)}"
+        path += f"&folder={quote(folder, safe='')}"
         return json.loads(self.own("POST", path, data, status))
 
     def photos(self):
@@ -68,7 +70,7 @@ class Client:
         def settled():
             photos.clear()
             photos.update(self.photos())
-            return {p["state"] for p in photos.values()} <= {"ready", "failed"}
+            return {p["state"] for p in photos.values()} <= {"ready", "left", "failed"}
 
         wait_until(settled)
         return photos
@@ -115,11 +117,17 @@ def source(tmp_path, draw):
     with tifffile.TiffWriter(folder / "pages.tif") as tiff:
         for seed in (3, 4):
             tiff.write(draw(40, 90, seed)[..., 0], photometric="minisblack")
-    Image.fromarray(draw(50, 60, 5)).save(folder / "photo.gif")
+    Image.fromarray(draw(50, 60, 5)).convert("L").save(folder / "photo.gif")
     (folder / "cut off.jpg").write_bytes((folder / "turned.jpg").read_bytes()[:-300])
     (folder / "notes.png").write_text("not a picture")
     Image.new("1", (20_000, 16_000)).save(folder / "vast.png")
     return folder
+
+
+def colorized(name):
+    """What the page calls the copy of a photo."""
+    stem, suffix = os.path.splitext(name)
+    return f"{stem}.colorized{suffix}"
 
 
 def predicted(source, out, *flags):
@@ -147,11 +155,12 @@ def test_what_comes_out_is_what_predict_writes(client, source, tmp_path):
     assert failed["vast.png"] == "320 megapixels, more than the 300 allowed"
     assert failed == {n: x["reason"] for n, x in lines.items() if x["reason"]}
 
-    with zipfile.ZipFile(io.BytesIO(client.own("GET", "/photos.zip"))) as archive:
+    content = client.own("GET", "/photos.zip?report=1")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
         written = {name: archive.read(name) for name in archive.namelist()}
     report = written.pop("report.jsonl").decode()
-    assert written == copies
+    assert written == {colorized(name): copy for name, copy in copies.items()}
     for answer in map(json.loads, report.splitlines()):
         line = lines[answer["name"]]
         for key in ("input", "output", "seconds"):
@@ -393,14 +402,15 @@ def test_settings_that_make_no_sense_are_refused(client, settings):
 
 def test_names_never_become_paths(client, running, draw):
     file = io.BytesIO()
-    Image.fromarray(draw(32, 48)).save(file, "JPEG")
+    Image.fromarray(draw(32, 48)).convert("L").save(file, "JPEG")
     names = ["../../x.jpg", "/etc/x.jpg", "C:\\windows\\x.jpg", "x.jpg/..", "nul.jpg"]
     for name in names:
         client.upload(name, file.getvalue())
     client.settled()
     with zipfile.ZipFile(io.BytesIO(client.own("GET", "/photos.zip"))) as archive:
-        value = [name for name in archive.namelist() if name != "report.jsonl"]
-    assert value == ["x.jpg", "x (2).jpg", "x (3).jpg", "photo.jpg", "_nul.jpg"]
+        value = archive.namelist()
+    stems = ["x", "x (2)", "x (3)", "photo", "_nul"]
+    assert value == [f"{stem}.colorized.jpg" for stem in stems]
     on_disk = [p.name for p in running[1].rglob("*") if p.is_file()]
     assert on_disk
     assert all(re.fullmatch(r"[0-9a-f-]+(\.[a-z]+)?", name) for name in on_disk)
@@ -431,11 +441,47 @@ def test_names_are_shown_on_a_line_and_saved_on_any_system(name, shown, file):
 
 def test_a_photo_without_a_suffix_gets_that_of_its_content(client, draw):
     file = io.BytesIO()
-    Image.fromarray(draw(32, 40)).save(file, "WEBP")
+    Image.fromarray(draw(32, 40)[..., :1].repeat(3, -1)).save(file, "WEBP")
     client.upload("scan", file.getvalue())
     client.settled()
     with zipfile.ZipFile(io.BytesIO(client.own("GET", "/photos.zip"))) as archive:
-        assert archive.namelist() == ["scan.webp", "report.jsonl"]
+        assert archive.namelist() == ["scan.colorized.webp"]
+
+
+def test_a_photo_in_colour_is_left_until_it_is_asked_for(client, draw):
+    file = io.BytesIO()
+    Image.fromarray(draw(60, 80, 5)).save(file, "PNG")
+    photo = client.upload("holiday.png", file.getvalue())
+    assert client.settled()["holiday.png"]["state"] == "left"
+    client.own("POST", f"/photos/{photo['id']}/copy", status=409)
+    client.own("GET", "/photos.zip", status=409)
+    client.change(photo, size=160)
+    assert client.settled()["holiday.png"]["state"] == "left"
+
+    client.change(photo, anyway=True)
+    asked = client.settled()["holiday.png"]
+    assert (asked["state"], asked["version"]) == ("ready", 1)
+    assert client.copy(asked)
+
+
+def test_folders_are_kept_and_lead_nowhere_else(client, draw):
+    file = io.BytesIO()
+    Image.fromarray(draw(32, 48)).convert("L").save(file, "JPEG")
+    folders = ["album/1950", "album/1950", "../../etc", "C:\\win", "", "a/" * 99]
+    for folder in folders:
+        client.upload("x.jpg", file.getvalue(), folder=folder)
+    client.settled()
+    with zipfile.ZipFile(io.BytesIO(client.own("GET", "/photos.zip"))) as archive:
+        names = archive.namelist()
+    copy = "x.colorized.jpg"
+    assert names == [
+        f"album/1950/{copy}",
+        "album/1950/x (2).colorized.jpg",
+        f"etc/{copy}",
+        f"C_/win/{copy}",
+        copy,
+        f"{'a/' * 8}{copy}",
+    ]
 
 
 def test_an_upload_that_breaks_off_harms_nobody(client, running):
@@ -455,7 +501,7 @@ def test_an_upload_that_breaks_off_harms_nobody(client, running):
 
 def test_a_closed_page_leaves_nothing_and_harms_no_other(client, running, draw):
     file = io.BytesIO()
-    Image.fromarray(draw(200, 300)).save(file, "PNG")
+    Image.fromarray(draw(200, 300)).convert("L").save(file, "PNG")
     other = Client(running[0])
     before = set(running[1].rglob("*"))
     for client_of in (other, client, other):
@@ -495,7 +541,7 @@ def test_a_download_ends_well_though_its_page_is_closed(client, running):
     with begin() as asking:
         client.close()
         answer = b"".join(iter(lambda: asking.recv(2**20), b""))
-    assert answer.count(b"PK\x03\x04") == 5
+    assert answer.count(b"PK\x03\x04") == 4
     wait_until(lambda: {p for p in running[1].rglob("*") if p.is_file()} == before)
     client.close = lambda: None
 

@@ -91,7 +91,8 @@ def photos(tmp_path, draw):
     exif[0x010F] = "Camera"
     grey.save(folder / "a.jpg", exif=exif)
     (folder / "<img src=x onerror=alert(1)>.jpg").write_bytes(b"\xff\xd8\xff broken")
-    Image.fromarray(draw(200, 120, 2)).save(folder / "c.tif", compression="tiff_lzw")
+    grey = Image.fromarray(draw(200, 120, 2)).convert("L")
+    grey.save(folder / "c.tif", compression="tiff_lzw")
     return folder
 
 
@@ -180,23 +181,27 @@ def test_three_photos_from_dropping_to_downloading(page, photos, tmp_path):
     copies = predicted(photos, tmp_path / "strong", "--saturation", "1.5")
     with open(got.value.path(), "rb") as file:
         written = file.read()
-    assert got.value.suggested_filename == "a.jpg"
+    assert got.value.suggested_filename == "a.colorized.jpg"
     assert timeless(written) == copies["a.jpg"]
     # What was shown is what was written, but for the JPEG.
     shown = np.asarray(Image.open(io.BytesIO(written))).astype(int)
     assert np.abs(shown - strong).mean() < 1.5
 
-    # Detail asks the network again.
-    set_range(page, "Detail", 160)
+    # To look more or less closely asks the network again.
+    set_range(page, "How closely it looks", 160)
     with page.expect_response(re.compile("preview")):
         pass
+    page.get_by_label("with a report").check()
     with page.expect_download() as got:
         page.get_by_role("button", name="Download all").click()
     files = unzipped(got.value)
     report = files.pop("report.jsonl").decode()
     small = predicted(photos, tmp_path / "s", "--saturation", "1.5", "--size", "160")
     usual = predicted(photos, tmp_path / "usual")
-    assert files == {"a.jpg": small["a.jpg"], "c.tif": usual["c.tif"]}
+    assert files == {
+        "a.colorized.jpg": small["a.jpg"],
+        "c.colorized.tif": usual["c.tif"],
+    }
     result = [json.loads(line) for line in report.splitlines()]
     assert [line["outcome"] for line in result] == ["failed", "coloured", "coloured"]
     assert {line["size"] for line in result[1:]} == {160, 256}
@@ -208,6 +213,24 @@ def test_three_photos_from_dropping_to_downloading(page, photos, tmp_path):
 
     items.filter(has_text="a.jpg").get_by_label("Remove a.jpg").click()
     expect(items).to_have_count(2)
+
+
+def test_a_photo_in_colour_is_left_as_it_is_unless_asked(page, photos, draw):
+    Image.fromarray(draw(200, 300, 5)).save(photos / "holiday.jpg")
+    page.locator("#files").set_input_files([photos / "a.jpg", photos / "holiday.jpg"])
+    expect(status(page)).to_contain_text("1 of 2 ready, 1 in colour already")
+    item = page.get_by_role("listitem").filter(has_text="holiday.jpg")
+    expect(item).to_contain_text("in colour already: left as it is")
+    item.get_by_role("button").first.click()
+    expect(page.get_by_role("button", name="Download", exact=True)).to_be_hidden()
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Download all").click()
+    assert list(unzipped(got.value)) == ["a.colorized.jpg"]
+
+    page.get_by_role("button", name="Colour it anyway").click()
+    expect(status(page)).to_contain_text("2 of 2 ready")
+    expect(page.get_by_role("button", name="Download", exact=True)).to_be_enabled()
+    expect(page.get_by_role("button", name="Colour it anyway")).to_be_hidden()
 
 
 def test_the_browser_paints_what_this_package_paints(page, draw):
@@ -419,5 +442,6 @@ def test_a_server_that_has_gone_is_told(tmp_path, chromium):
         process.terminate()
         process.wait(WAIT)
         expect(page.get_by_role("alert")).to_contain_text("cannot reach colorize")
+        expect(page.locator("#drop")).to_have_js_property("inert", True)
         page.close()
     assert not any(folder.glob("colorize-page-*"))

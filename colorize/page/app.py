@@ -171,6 +171,7 @@ class _Page:
                 "takes_hints": self.worker.takes_hints,
                 "colourings": COLOURINGS if self.worker.suggests else 1,
                 "photos": photos,
+                "writing": session.writing,
             }
         )
 
@@ -186,6 +187,7 @@ class _Page:
             "saturation": photo.saturation,
             "points": photo.points,
             "colouring": photo.colouring,
+            "anyway": photo.anyway,
             "version": result.version if result else 0,
             "width": result.job.width if result else 0,
             "height": result.job.height if result else 0,
@@ -194,9 +196,14 @@ class _Page:
         }
 
     async def upload(self, request: Request) -> Response:
-        """Take a photo: the body is the file, the query has its name and size."""
+        """Take a photo: the body is the file, the query has its name and size.
+
+        And the folder that it was dropped with, if any.
+        """
         session = self._session(request)
-        name = request.query_params.get("name", "")
+        name, dropped_with = (
+            request.query_params.get(key, "") for key in ("name", "folder")
+        )
         if len(session.photos) + session.uploading >= self.limits.photos:
             raise HTTPException(
                 429,
@@ -210,7 +217,7 @@ class _Page:
                 request.headers.get("content-length", ""),
             )
         ]
-        photo = uploads.new_photo(name, session.folder)
+        photo = uploads.new_photo(name, session.folder, dropped_with)
         free = shutil.disk_usage(self.sessions.folder).free
         if max(declared) > self.limits.bytes:
             photo.fail(self._too_large())
@@ -261,7 +268,10 @@ class _Page:
                 files.discard(photo.upload)
 
     async def change(self, request: Request) -> Response:
-        """Set the saturation of a photo, or its size, which colours it again."""
+        """Set the saturation of a photo, or its size, which colours it again.
+
+        Or have it coloured `anyway`, though it is in colour.
+        """
         _, photo = self._photo(request)
         changes = await _short_json(request)
         saturation = changes.get("saturation", photo.saturation)
@@ -276,6 +286,10 @@ class _Page:
         ):
             raise HTTPException(400, "size must be from {} to {}".format(*SIZES))
         photo.saturation = float(saturation)
+        if changes.get("anyway") is True and not photo.anyway:
+            photo.anyway = True
+            if photo.state == "left":
+                self.worker.put(photo, first=True)
         if size != photo.size and photo.state != "failed":
             photo.size = size
             self.worker.put(photo, first=True)
@@ -297,8 +311,8 @@ class _Page:
             colouring, 0, COLOURINGS - 1
         ):
             raise HTTPException(400, f"colouring must be from 0 to {COLOURINGS - 1}")
-        if photo.state == "failed":
-            raise HTTPException(409, "This photo cannot be coloured.")
+        if photo.state in ("failed", "left"):
+            raise HTTPException(409, "This photo is not coloured.")
         if points and not self.worker.takes_hints:
             raise HTTPException(409, "This network cannot be told colours.")
         if colouring and not self.worker.suggests:
@@ -383,57 +397,81 @@ class _Page:
         if photo.copy is None or not photo.copy.exists():
             raise HTTPException(409, "Press Download again.")
         (name,) = uploads.copy_names([photo])
+        name = name.rpartition("/")[-1]
         return FileResponse(
             photo.copy, media_type="application/octet-stream", filename=name
         )
 
     async def download_all(self, request: Request) -> Response:
-        """Send a ZIP file of all that is coloured, and a report of everything."""
+        """Send a ZIP file of all that is coloured.
+
+        With `?report=1` there is a report of everything in it.
+        """
         session = self._session(request)
         photos = list(session.photos.values())
         if not any(photo.state == "ready" for photo in photos):
             raise HTTPException(409, "No photo is coloured yet.")
         return _Pieces(
-            self._zip(session, photos),
+            self._zip(session, photos, request.query_params.get("report") == "1"),
             media_type="application/zip",
             headers={"content-disposition": 'attachment; filename="colorized.zip"'},
         )
 
-    def _zip(self, session: Session, photos: list[Photo]) -> Generator[bytes]:
+    def _zip(
+        self, session: Session, photos: list[Photo], with_report: bool
+    ) -> Generator[bytes]:
         """Yield a ZIP file, piece by piece, as each copy is written."""
         sink = _Sink()
         lines: list[str] = []
         names = uploads.copy_names(photos)
+        ready = sum(photo.state == "ready" for photo in photos)
+        written = 0
+        try:
+            with (
+                self.sessions.using(session),
+                zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive,
+            ):
+                for photo, name in zip(photos, names, strict=True):
+                    if photo.state != "ready":
+                        lines.append(_line(self.worker.report(photo), photo.name, ""))
+                        continue
+                    session.writing = (written, ready)
+                    done = self.worker.write_copy(photo)
+                    written += 1
+                    if done.outcome == "failed":
+                        lines.append(_line(done, photo.name, ""))
+                        continue
+                    lines.append(_line(done, photo.name, name))
+                    yield from _member(archive, name, done.output, sink)
+                if with_report:
+                    archive.writestr(_entry("report.jsonl"), "".join(lines))
+            yield sink.take()
+        finally:
+            session.writing = None
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Return what a ZIP file says of a file of now, for its owner to change."""
+    entry = zipfile.ZipInfo(name, time.localtime()[:6])
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _member(
+    archive: zipfile.ZipFile, name: str, path: Path, sink: "_Sink"
+) -> Generator[bytes]:
+    """Move a file into a ZIP file; yield what that adds to it."""
+    try:
         with (
-            self.sessions.using(session),
-            zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive,
+            open(path, "rb") as file,
+            archive.open(_entry(name), "w", force_zip64=True) as member,
         ):
-            for photo, name in zip(photos, names, strict=True):
-                if photo.state != "ready":
-                    lines.append(_line(self.worker.report(photo), photo.name, ""))
-                    continue
-                done = self.worker.write_copy(photo)
-                if done.outcome == "failed":
-                    lines.append(_line(done, photo.name, ""))
-                    continue
-                lines.append(_line(done, photo.name, name))
-                entry = zipfile.ZipInfo(name, time.localtime()[:6])
-                entry.external_attr = 0o644 << 16
-                try:
-                    with (
-                        open(done.output, "rb") as file,
-                        archive.open(entry, "w", force_zip64=True) as member,
-                    ):
-                        while block := file.read(_BLOCK):
-                            member.write(block)
-                            yield sink.take()
-                finally:
-                    files.discard(done.output)
+            while block := file.read(_BLOCK):
+                member.write(block)
                 yield sink.take()
-            entry = zipfile.ZipInfo("report.jsonl", time.localtime()[:6])
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, "".join(lines))
-        yield sink.take()
+    finally:
+        files.discard(path)
+    yield sink.take()
 
 
 class _Pieces(StreamingResponse):

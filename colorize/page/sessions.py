@@ -26,6 +26,7 @@ from colorize.prediction.job import Job
 AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
 # one in the background speak once a minute only
 MOST_SESSIONS = 50
+_DEPTH = 8  # of folders that are kept
 _NAME = 150  # characters of a name that are kept
 _FORBIDDEN = '<>:"/\\|?*'  # by one system or another, in names of files
 _RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
@@ -85,14 +86,16 @@ class Photo:
     Attributes:
         id: random; its files are called by that.
         name: that its owner gave it, to be shown.
+        folder: that it was dropped with, as in `album/1950`, or "".
         upload: its file.
         size: short side shown to the network, in pixels; None for the network's usual.
         saturation: what ab is multiplied by.
         points: hints as the page has them, fields of `hints.Point`.
         colouring: which of several is wanted, from 0, the usual one.
-        state: what is happening to it.
+        anyway: whether it is coloured though it is in colour already.
+        state: what is happening to it; `left` as it is, being in colour already.
         reason: what went wrong.
-        failure: what became of it, where that was a failure.
+        failure: what became of it, where it was not coloured.
         warnings: what could not be kept, as far as that is known.
         result: its colours.
         copy: the coloured file that was asked for last.
@@ -102,11 +105,15 @@ class Photo:
     id: str
     name: str
     upload: Path
+    folder: str = ""
     size: int | None = None
     saturation: float = 1.0
     points: Sequence[Mapping[str, Any]] = ()
     colouring: int = 0
-    state: Literal["queued", "reading", "colouring", "ready", "failed"] = "queued"
+    anyway: bool = False
+    state: Literal["queued", "reading", "colouring", "ready", "left", "failed"] = (
+        "queued"
+    )
     reason: str = ""
     failure: Job | None = None
     warnings: tuple[str, ...] = ()
@@ -139,17 +146,28 @@ class Photo:
             self.state, self.failure = "failed", job
 
 
-def new_photo(name: str, folder: Path) -> Photo:
-    """Return a photo to be uploaded into a folder."""
+def new_photo(name: str, folder: Path, dropped_with: str = "") -> Photo:
+    """Return a photo to be uploaded into a folder.
+
+    Args:
+        name: that its owner gave it.
+        folder: for its files here.
+        dropped_with: the folder that its owner has it in.
+    """
     id = secrets.token_hex(8)
     suffix = os.path.splitext(name)[1]
     # The name decides on the format of the copy, and never leads to another file.
     suffix = suffix if formats.by_suffix(suffix) else ""
-    return Photo(id, shown_name(name), folder / f"{id}{suffix}")
+    parts = dropped_with.replace("\\", "/").split("/")[:_DEPTH]
+    shown = "/".join(file_name(part) for part in parts if part.strip(" ."))
+    return Photo(id, shown_name(name), folder / f"{id}{suffix}", shown)
 
 
 def copy_names(photos: Sequence[Photo]) -> list[str]:
-    """Return names for the copies of photos, no two alike."""
+    """Return paths for the copies of photos, such as `album/photo.colorized.jpg`.
+
+    No two are alike.
+    """
     taken: set[str] = set()
     names = []
     for photo in photos:
@@ -157,9 +175,11 @@ def copy_names(photos: Sequence[Photo]) -> list[str]:
         if formats.canonical(Path(name).suffix) != formats.canonical(photo.suffix):
             name += photo.suffix
         stem, suffix = os.path.splitext(name)
+        stem = f"{photo.folder}/{stem}" if photo.folder else stem
+        name = f"{stem}.colorized{suffix}"
         number = 2
         while name.casefold() in taken:
-            name = f"{stem} ({number}){suffix}"
+            name = f"{stem} ({number}).colorized{suffix}"
             number += 1
         taken.add(name.casefold())
         names.append(name)
@@ -168,10 +188,15 @@ def copy_names(photos: Sequence[Photo]) -> list[str]:
 
 @dataclass(eq=False)
 class Session:
-    """What one page has uploaded."""
+    """What one page has uploaded.
+
+    Attributes:
+        writing: how many copies of all are in the ZIP file that is being sent.
+    """
 
     token: str
     folder: Path
+    writing: tuple[int, int] | None = None
     photos: dict[str, Photo] = field(default_factory=dict)
     heard: float = field(default_factory=time.monotonic)
     closed: bool = False

@@ -213,6 +213,7 @@ class Worker:
         before, hints, colouring = photo.result, _hints(photo), photo.colouring
         job = _job(photo, photo.file(photo.suffix), colouring)
         settings = self._settings(size, photo.saturation, hints)
+        settings = dataclasses.replace(settings, skip_colour=not photo.anyway)
         begun = time.monotonic()
         try:
             job, picture = steps.open_input(job, settings)
@@ -222,6 +223,9 @@ class Worker:
             else:
                 small = steps.read(picture, size)
                 job = steps.judge_colour(job, picture, settings)
+                if not job.planned:
+                    photo.state, photo.failure = "left", job
+                    return
                 original = preview.original(picture.pages[0], preview.SIDE)
             photo.state = "colouring"
             with self._running:

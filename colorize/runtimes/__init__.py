@@ -190,10 +190,9 @@ def open_network(
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ColorizeError(f"{path}: {size:,} bytes; at most {MAX_BYTES:,} are read")
     try:
-        opener = importlib.import_module(f"{__name__}.{module}")
+        return importlib.import_module(f"{__name__}.{module}").open_network(path)
     except ModuleNotFoundError as e:
         raise ColorizeError(f"{path}: needs {package}: pip install {package}") from e
-    return opener.open_network(path)
 
 
 def takes_hints(inputs: Sequence[int], outputs: Sequence[int]) -> bool:

@@ -1,13 +1,13 @@
 """Networks in ONNX files, run by onnxruntime on the CPU."""
 
+import functools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 
 from colorize.errors import ColorizeError, first_line
 from colorize.runtimes import (
@@ -20,7 +20,21 @@ from colorize.runtimes import (
     takes_hints,
 )
 
-onnxruntime.disable_telemetry_events()  # on Windows, where nothing else stops them
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+@functools.cache
+def library() -> Any:
+    """Return onnxruntime, imported when a network is run first.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # on Windows, where nothing else stops them
+    return onnxruntime
 
 
 def open_network(path: Path) -> "OnnxNetwork":
@@ -29,12 +43,13 @@ def open_network(path: Path) -> "OnnxNetwork":
     Raises:
         ColorizeError: it is not one.
     """
+    library()
     data = path.read_bytes()
     # How tensors name files of their own; loaded from memory, those of any folder.
     if b"location" in data:
         raise ColorizeError(f"{path}: refers to other files, which are not read")
     try:
-        session = onnxruntime.InferenceSession(
+        session = library().InferenceSession(
             data,
             session_options(),
             providers=["CPUExecutionProvider"],
@@ -50,9 +65,9 @@ def open_network(path: Path) -> "OnnxNetwork":
         ) from e
 
 
-def session_options() -> onnxruntime.SessionOptions:
+def session_options() -> "onnxruntime.SessionOptions":
     """Return the settings that every network is run with."""
-    options = onnxruntime.SessionOptions()
+    options: onnxruntime.SessionOptions = library().SessionOptions()
     options.log_severity_level = 3  # errors
     # Threads that wait by spinning would take the cores from those that paint.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -75,7 +90,7 @@ class OnnxNetwork:
     runtime = "onnx"
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, described: Description
+        self, session: "onnxruntime.InferenceSession", described: Description
     ) -> None:
         inputs = sorted(session.get_inputs(), key=_channels)
         outputs = {tensor.name: tensor for tensor in session.get_outputs()}

@@ -8,15 +8,17 @@ import functools
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 
 from colorize import run_folder
 from colorize.errors import ColorizeError
 from colorize.runtimes import OTHER_OUTPUTS, Description
-from colorize.runtimes.onnx import OnnxNetwork, session_options
+from colorize.runtimes.onnx import OnnxNetwork, library, session_options
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 INPUTS = ("lightness", "hints")
 OUTPUTS = ("ab", *OTHER_OUTPUTS)
@@ -49,17 +51,18 @@ class ShippedNetwork(OnnxNetwork):
         self._file, self._places = file, described["weights"]
 
     @functools.cached_property
-    def _session(self) -> onnxruntime.InferenceSession:
+    def _session(self) -> "onnxruntime.InferenceSession":
         with zipfile.ZipFile(self._file) as archive:
             weights = archive.read(run_folder.MODEL_WEIGHTS)
         # ONNX Runtime does not copy them: kept as long as it.
         self._weights = [_placed(weights, place) for place in self._places.values()]
-        values = map(onnxruntime.OrtValue.ortvalue_from_numpy, self._weights)
+        values = map(library().OrtValue.ortvalue_from_numpy, self._weights)
         options = session_options()
         options.add_external_initializers(list(self._places), list(values))
-        return onnxruntime.InferenceSession(
+        session: onnxruntime.InferenceSession = library().InferenceSession(
             GRAPH.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
+        return session
 
 
 def _placed(weights: bytes, place: dict[str, Any]) -> np.ndarray:

@@ -15,6 +15,7 @@ let photos = []; // as the server told last
 let chosen = null; // id of the photo that is shown
 let shown = null; // its preview: {id, version, preview}
 let sending = []; // files that wait for their upload
+const folders = new WeakMap(); // that files were dropped with
 let uploading = false;
 let ended = false;
 const rows = new Map(); // what the list has of each photo, by id
@@ -28,7 +29,8 @@ async function ask(path, options = {}) {
   try {
     response = await fetch(base + path, options);
   } catch {
-    throw new Error("The page cannot reach colorize: was it closed?");
+    throw new Error("The page cannot reach colorize. Was it closed? Start it again with:"
+      + " colorize serve");
   }
   if (response.ok) return response;
   let reason = response.statusText;
@@ -45,6 +47,11 @@ const post = (path, data) =>
 
 function complain(text) {
   element("notice").textContent = text;
+}
+
+/** Whether anything can be pressed: not while there is nobody to answer. */
+function offer(yes) {
+  for (const id of ["drop", "work"]) element(id).inert = !yes;
 }
 
 function end(text) {
@@ -67,7 +74,8 @@ async function add(files) {
   while (sending.length && !ended) {
     const file = sending.shift();
     const large = file.size > limits.most_bytes;
-    const query = `name=${encodeURIComponent(file.name)}&size=${file.size}`;
+    const query = `name=${encodeURIComponent(file.name)}&size=${file.size}`
+      + `&folder=${encodeURIComponent(folders.get(file) ?? "")}`;
     try {
       const options = { method: "POST", body: large ? null : file };
       merge(await (await ask(`/photos?${query}`, options)).json());
@@ -89,6 +97,10 @@ async function add(files) {
 /** Of a folder, what is a picture by its name; others are counted. */
 function addFolder(files) {
   const visible = files.filter((file) => !file.name.startsWith("."));
+  for (const file of visible) {
+    const path = file.webkitRelativePath; // of a folder that was chosen
+    if (path) folders.set(file, path.split("/").slice(0, -1).join("/"));
+  }
   const pictures = visible.filter((file) => PICTURE.test(file.name));
   add(pictures);
   const others = visible.length - pictures.length;
@@ -119,7 +131,13 @@ async function filesIn(folder) {
     if (!some.length) break;
     for (const entry of some) {
       if (entry.name.startsWith(".")) continue;
-      found.push(...(entry.isDirectory ? await filesIn(entry) : [await fileOf(entry)]));
+      if (entry.isDirectory) {
+        found.push(...await filesIn(entry));
+        continue;
+      }
+      const file = await fileOf(entry);
+      folders.set(file, folder.fullPath.slice(1));
+      found.push(file);
     }
   }
   return found;
@@ -151,6 +169,7 @@ async function poll() {
     if (element("notice").dataset.away) {
       complain("");
       delete element("notice").dataset.away;
+      offer(true);
     }
     show();
   } catch (error) {
@@ -159,6 +178,7 @@ async function poll() {
     } else if (!ended) {
       complain(error.message);
       element("notice").dataset.away = "yes";
+      offer(error.status !== undefined);
     }
   }
   asking = false;
@@ -167,7 +187,7 @@ async function poll() {
 
 function soon() {
   clearTimeout(timer);
-  const busy = loading || uploading || photos.some(isWaiting);
+  const busy = loading || uploading || able.writing || photos.some(isWaiting);
   if (!ended) timer = setTimeout(poll, busy ? BUSY : IDLE);
 }
 
@@ -180,6 +200,7 @@ function words(photo) {
     case "reading": return "reading …";
     case "colouring": return "colouring …";
     case "failed": return `failed: ${photo.reason}`;
+    case "left": return "in colour already: left as it is";
     default: return photo.reason ? `ready, but: ${photo.reason}` : "ready";
   }
 }
@@ -211,14 +232,22 @@ function show() {
 function showSummary() {
   const ready = photos.filter((photo) => photo.state === "ready").length;
   const failed = photos.filter((photo) => photo.state === "failed").length;
+  const left = photos.filter((photo) => photo.state === "left").length;
   const bar = element("progress");
   bar.max = Math.max(1, photos.length + sending.length);
-  bar.value = ready + failed;
+  bar.value = ready + failed + left;
   element("all").disabled = ended || !ready;
   const parts = [];
   if (photos.length) parts.push(`${ready} of ${bar.max} ready`);
   if (failed) parts.push(`${failed} failed`);
-  const opening = loading ? "The network is being opened, which takes a few seconds." : "";
+  if (left) parts.push(`${left} in colour already`);
+  if (able.writing) {
+    const [done, all] = able.writing;
+    bar.max = Math.max(1, all);
+    bar.value = done;
+    parts.push(`copy ${done} of ${all} written`);
+  }
+  const opening = loading ? "colorize is getting ready, which takes a few seconds." : "";
   say([parts.length ? `${parts.join(", ")}.` : "", opening].filter(Boolean).join(" "));
 }
 
@@ -332,6 +361,7 @@ function showViewer() {
   const quiet = painted && photo.state === "ready" && !photo.reason;
   element("waiting").textContent = quiet ? "" : words(photo);
   element("controls").hidden = !photo.version;
+  element("anyway").hidden = photo.state !== "left";
   element("download").disabled = ended || photo.state !== "ready";
   showSettings(photo);
   showHints(able.takes_hints, able.colourings);
@@ -420,6 +450,11 @@ async function send() {
 }
 
 function wireSettings() {
+  element("anyway").addEventListener("click", () => {
+    const photo = current();
+    wanted.set(photo.id, { ...wanted.get(photo.id), anyway: true });
+    sendLater(0);
+  });
   element("saturation").addEventListener("input", (event) => {
     const photo = current();
     if (!photo) return;
@@ -447,7 +482,7 @@ function wireSettings() {
     const own = current();
     if (!own) return;
     for (const photo of photos) {
-      if (photo.state === "failed") continue;
+      if (!photo.version) continue;
       wanted.set(photo.id, { saturation: own.saturation, size: own.size });
       Object.assign(photo, wanted.get(photo.id));
       paintThumbnail(photo.id);
@@ -514,7 +549,8 @@ async function download() {
 async function downloadAll() {
   try {
     await send();
-    save("/photos.zip");
+    save(`/photos.zip${element("report").checked ? "?report=1" : ""}`);
+    setTimeout(poll, BUSY);
     for (const photo of photos) if (photo.state === "ready") saved.add(photo.id);
   } catch (error) {
     complain(error.message);
