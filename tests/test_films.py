@@ -535,6 +535,26 @@ def test_a_box_of_photos_and_films_is_one_job(draw_film, tmp_path, draw, tiny_ru
     assert "skipped" in again.stderr
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_film_made_with_other_settings_is_made_again(
+    suffix, draw_film, tmp_path, tiny_run
+):
+    film = draw_film("film" + suffix, frames=3, size=(64, 64))
+    command = ["predict", str(film), "out", "--model", str(tiny_run("alpha"))]
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        for saturation in ("1", "1", "0.5", "0.5"):
+            result = CliRunner().invoke(cli, [*command, "--saturation", saturation])
+            assert result.exit_code == 0, result.output
+            said.append(result.stderr)
+        (tmp_path / "out" / film.name).write_bytes(b"no film")
+        result = CliRunner().invoke(cli, [*command, "--saturation", "1"])
+    assert ["skipped" in text for text in said] == [False, True, False, True]
+    assert "made again: it was made with saturation 1" in said[2]
+    assert result.exit_code == 1 and "--overwrite replaces it" in result.stderr
+
+
 def test_without_its_packages_a_film_says_what_to_install(monkeypatch):
     monkeypatch.setattr(films.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Exception, match=r"pip install 'keras-colorize\[film\]'"):

@@ -21,7 +21,7 @@ from colorize.films.telling import Timeline
 from colorize.hints import Hints, Point
 from colorize.pictures.metadata import Provenance
 from colorize.prediction import steps
-from colorize.prediction.job import Job, Settings
+from colorize.prediction.job import Job, Settings, differences, with_told
 from colorize.references import Reference
 
 _WORK = 192  # short side, in pixels, that motion and colours are worked out at
@@ -77,12 +77,37 @@ def color(
         if job.output.exists() and job.output.samefile(job.input):
             return replace(job, outcome="failed", reason="its output is itself")
         if job.output.exists() and not settings.overwrite:
-            return replace(job, outcome="skipped")
+            before = _made_otherwise(job, settings)
+            if not before:
+                return replace(job, outcome="skipped")
+            job = job.warned(f"made again: it was made with {before}")
         return _colored(colorizer, job, settings, film_settings, codec, count, begun)
     except Exception as e:
         if isinstance(e, OSError) and files.is_full(e):
             raise
         return job.failed_by(e, begun)
+
+
+def _made_otherwise(job: Job, settings: Settings) -> str:
+    """Return with what the film there was made, where that is not what is asked for.
+
+    Raises:
+        ColorizeError: it is no film.
+    """
+    made = settings.provenance
+    try:
+        before = joining.made_with(job.output)
+    except ColorizeError as e:
+        raise ColorizeError(
+            f"{job.output} is there and not whole; --overwrite replaces it"
+        ) from e
+    if made is None or before is None:
+        return ""
+    hints, reference = (
+        steps.find_hints(job, settings),
+        steps.find_reference(job, settings),
+    )
+    return differences(before, with_told(made, hints, reference).parameters)
 
 
 def _named(job: Job, codec: str, film_settings: FilmSettings) -> Job:

@@ -13,6 +13,8 @@ from colorize.errors import ColorizeError
 from colorize.films import codecs, segments
 from colorize.films.sources import opened, pictures_of
 
+_BETWEEN = " / "  # what the original says, and what the copy adds
+
 
 def join(
     pieces: Sequence[Path],
@@ -82,13 +84,22 @@ def _copied(container: Any, original: Any, lost: list[str]) -> dict[int, Any]:
     return streams
 
 
+def made_with(path: Path) -> str | None:
+    """Return what a film says of the making of its colours; None if nothing."""
+    with opened(path) as container:
+        metadata = {name.lower(): text for name, text in container.metadata.items()}
+    last = metadata.get("comment", "").rpartition(_BETWEEN)[2]
+    maker, _, parameters = last.partition(": ")
+    return parameters if maker.startswith("colorize ") else None
+
+
 def _metadata(metadata: dict[str, str], comment: str) -> dict[str, str]:
     """Return what a film says of itself, with a comment, less its old container's."""
     for key in ("major_brand", "minor_version", "compatible_brands", "encoder"):
         metadata.pop(key, None)
     if comment:
         before = metadata.get("comment", "")
-        metadata["comment"] = f"{before} / {comment}" if before else comment
+        metadata["comment"] = f"{before}{_BETWEEN}{comment}" if before else comment
     return metadata
 
 

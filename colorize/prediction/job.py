@@ -200,8 +200,16 @@ def with_told(
 def _changed(output: Path, parameters: str) -> str:
     """Return with what a copy was made, where that is not what is asked for now."""
     before = reading.made_with(output)
-    if before is None:
-        return ""
+    return "" if before is None else differences(before, parameters)
+
+
+def differences(before: str, parameters: str) -> str:
+    """Return what of the making of a copy is not as it is asked for now, in words.
+
+    Args:
+        before: what the copy says of its making.
+        parameters: what it would say now.
+    """
     was, now = (
         dict(part.partition("=")[::2] for part in text.split())
         for text in (before, parameters)
