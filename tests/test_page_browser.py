@@ -221,6 +221,8 @@ def test_a_photo_in_colour_is_left_as_it_is_unless_asked(page, photos, draw):
     expect(status(page)).to_contain_text("1 of 2 ready, 1 in colour already")
     item = page.get_by_role("listitem").filter(has_text="holiday.jpg")
     expect(item).to_contain_text("in colour already: left as it is")
+    other = page.get_by_role("listitem").filter(has_text="a.jpg")
+    assert item.bounding_box()["x"] == other.bounding_box()["x"]
     item.get_by_role("button").first.click()
     expect(page.get_by_role("button", name="Download", exact=True)).to_be_hidden()
     with page.expect_download() as got:
@@ -375,6 +377,11 @@ def test_picture_and_what_changes_it_are_in_sight_together(page, photos, size):
     page.get_by_role("button", name="a.jpg ready").click()
     for id in ("stage", "download", "saturation"):
         expect(page.locator(f"#{id}")).to_be_in_viewport(ratio=0.99)
+    stage, controls = (
+        page.locator(f"#{id}").bounding_box() for id in ("stage", "controls")
+    )
+    beside = controls["x"] >= stage["x"] + stage["width"]
+    assert beside == (width > 1000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
