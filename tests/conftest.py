@@ -131,6 +131,17 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return tiny_run
 
 
+@pytest.fixture(scope="session")
+def hinted_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that takes hints, of random weights: to be read only."""
+    from colorize import models
+    from colorize.models import saved
+
+    path = tmp_path_factory.mktemp("model") / "hinted.keras"
+    saved.save_model(models.find("gamma").build(width=4, hints=True), path)
+    return path
+
+
 @pytest.fixture
 def open_cache(tmp_path: Path) -> Iterator[Callable[..., PictureCache]]:
     """`open_cache(box)`: a cache in `tmp_path`, closed when the test ends."""

@@ -134,7 +134,7 @@ NONE_BUT_CLICK = (*QUICK, "numpy", "PIL", "pyvips", "tifffile", "tqdm")
         ("models", NONE_BUT_CLICK),
         ("cache", QUICK),
         ("predict photos/z out --dry-run", QUICK),
-        ("predict photos out", ("tensorflow", "keras", "skimage", "scipy", "h5py")),
+        ("predict photos/z out", ("tensorflow", "keras", "skimage", "scipy", "h5py")),
         ("train nowhere", QUICK),
         ("evaluate nowhere", NONE_BUT_CLICK[:-1]),
         ("export nowhere here.onnx", QUICK),

@@ -19,12 +19,9 @@ from colorize.runtimes.keras import KerasNetwork
 RED = {"x": 0.25, "y": 0.5, "color": "#c03030", "radius": 0.1}
 
 
-@pytest.fixture(scope="module")
-def hinted(tmp_path_factory):
-    """A model that takes hints, of random weights."""
-    path = tmp_path_factory.mktemp("model") / "hinted.keras"
-    saved.save_model(models.find("gamma").build(width=4, hints=True), path)
-    return path
+@pytest.fixture
+def hinted(hinted_file):
+    return hinted_file
 
 
 @pytest.fixture

@@ -235,9 +235,9 @@ def test_a_colorizer_without_hints_refuses_them(saved_without):
 
 FORMATS = [
     (".onnx", "float32"),
-    (".onnx", "float16"),
+    pytest.param(".onnx", "float16", marks=pytest.mark.slow),
     (".tflite", "float32"),
-    (".tflite", "float16"),
+    pytest.param(".tflite", "float16", marks=pytest.mark.slow),
     (".tflite", "int8"),
 ]
 

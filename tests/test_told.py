@@ -7,25 +7,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from colorize import color, models, references, variants
+from colorize import color, references, variants
 from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.models import saved
 from colorize.pictures import reading
 from colorize.runtimes.keras import KerasNetwork
-
-
-@pytest.fixture(scope="module")
-def hinted():
-    """A network that takes hints, of random weights."""
-    return models.find("gamma").build(width=4, hints=True)
-
-
-@pytest.fixture(scope="module")
-def file(hinted, tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "hinted.keras"
-    saved.save_model(hinted, path)
-    return path
 
 
 @pytest.fixture
@@ -95,8 +82,10 @@ def test_what_the_network_was_told_half_sure_is_not_pasted_in():
 
 
 @pytest.mark.slow
-def test_python_gives_several_colourings_and_the_first_is_the_usual_one(hinted, draw):
-    colorizer = Colorizer(KerasNetwork(hinted))
+def test_python_gives_several_colourings_and_the_first_is_the_usual_one(
+    hinted_file, draw
+):
+    colorizer = Colorizer(KerasNetwork(saved.open_model(hinted_file)))
     rgb = draw(64, 96)
     several = colorizer.colorize(rgb, size=64, variants=3, reference=draw(64, 64))
     assert len(several) == 3
@@ -108,10 +97,10 @@ def test_python_gives_several_colourings_and_the_first_is_the_usual_one(hinted, 
 
 @pytest.mark.slow
 def test_variants_are_numbered_and_the_first_is_what_predict_writes(
-    file, photo, tmp_path
+    hinted_file, photo, tmp_path
 ):
     out = tmp_path / "out"
-    flags = ("--model", file, "--no-provenance")
+    flags = ("--model", hinted_file, "--no-provenance")
     result = predict(photo, out, *flags, "--variants", 2)
     assert not result.exit_code, result.output
     assert {p.name for p in out.glob("*.png")} == {"a.1.png", "a.2.png"}
@@ -122,10 +111,10 @@ def test_variants_are_numbered_and_the_first_is_what_predict_writes(
 
 @pytest.mark.slow
 def test_a_reference_is_reported_and_another_one_makes_a_copy_again(
-    file, photo, reference, tmp_path
+    hinted_file, photo, reference, tmp_path
 ):
     out, report = tmp_path / "out", tmp_path / "report.jsonl"
-    command = (photo, out, "--model", file)
+    command = (photo, out, "--model", hinted_file)
     assert not predict(*command).exit_code
     likely = (*command, "--reference", reference, "--report", report)
     for outcome in ("coloured", "skipped"):
@@ -137,8 +126,8 @@ def test_a_reference_is_reported_and_another_one_makes_a_copy_again(
     assert "made again: it was made with reference" in predict(*command).output
 
 
-def test_references_that_cannot_be_taken_are_named(file, photo, tmp_path):
-    flags = ("--model", file, "--reference")
+def test_references_that_cannot_be_taken_are_named(hinted_file, photo, tmp_path):
+    flags = ("--model", hinted_file, "--reference")
     for path, words in ((tmp_path / "none.png", "no such file"), (photo, "colour")):
         result = predict(photo, tmp_path / "out", *flags, path)
         assert result.exit_code and words in result.output
