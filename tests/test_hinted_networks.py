@@ -235,9 +235,9 @@ def test_a_colorizer_without_hints_refuses_them(saved_without):
 
 FORMATS = [
     (".onnx", "float32"),
-    pytest.param(".onnx", "float16", marks=pytest.mark.slow),
+    (".onnx", "float16"),
     (".tflite", "float32"),
-    pytest.param(".tflite", "float16", marks=pytest.mark.slow),
+    (".tflite", "float16"),
     (".tflite", "int8"),
 ]
 
