@@ -18,6 +18,7 @@ from colorize.datasets.cache import PictureCache
 from colorize.pictures import sheets
 
 BEGUN = time.monotonic()
+
 Draw = Callable[..., np.ndarray]
 WAIT = 300.0  # seconds: for what comes at once, on a machine that has other work
 
@@ -87,6 +88,11 @@ def draw() -> Draw:
 @pytest.fixture
 def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves are not drawn: a short training would spend a third of its time on it."""
+    leave_out_curves(monkeypatch)
+
+
+def leave_out_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no curves, but leave an empty file where they would be."""
     monkeypatch.setattr(sheets, "curves", lambda panels, path, **options: path.touch())
 
 

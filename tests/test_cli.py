@@ -142,12 +142,13 @@ NONE_BUT_CLICK = (*QUICK, "numpy", "PIL", "pyvips", "tifffile", "tqdm")
         ("serve --model nowhere", QUICK),
     ],
 )
-def test_a_verb_imports_what_it_needs_and_no_more(line, left_out, photos, tmp_path):
+def test_a_verb_imports_what_it_needs_and_no_more(line, left_out, photos):
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "colorize", *line.split()],
         capture_output=True,
         text=True,
     )
+    assert "Traceback" not in ran.stderr
     lines = re.findall(r"^import time:.*\| +([\w.]+)$", ran.stderr, re.MULTILINE)
     imported = {name.partition(".")[0] for name in lines}
     assert "colorize" in imported

@@ -20,11 +20,6 @@ RED = {"x": 0.25, "y": 0.5, "color": "#c03030", "radius": 0.1}
 
 
 @pytest.fixture
-def hinted(hinted_file):
-    return hinted_file
-
-
-@pytest.fixture
 def photos(tmp_path, draw):
     """Two grey photos, one of them in a folder in the folder."""
     for name in ("a.png", "sub/b.png"):
@@ -123,15 +118,15 @@ def test_painted_hints_are_no_photos(photos):
 
 
 @pytest.mark.slow
-def test_hints_are_found_by_name_and_reported(photos, hinted, tmp_path):
+def test_hints_are_found_by_name_and_reported(photos, hinted_file, tmp_path):
     write(tmp_path / "hints" / "sub" / "b.hints.json")
     report = tmp_path / "done.jsonl"
     result = (photos, tmp_path / "told", "--hints", tmp_path / "hints")
-    done = predict(*result, "--model", hinted, "--report", report)
+    done = predict(*result, "--model", hinted_file, "--report", report)
     assert done.exit_code == 0, done.output
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert [line["hints"] for line in lines] == [[], ["b.hints.json"]]
-    predict(photos, tmp_path / "plain", "--model", hinted)
+    predict(photos, tmp_path / "plain", "--model", hinted_file)
     for name, same in (("a.png", True), ("sub/b.png", False)):
         both = [reading.read_rgb(tmp_path / out / name) for out in ("told", "plain")]
         assert np.array_equal(*both) == same
@@ -142,8 +137,8 @@ def test_hints_are_found_by_name_and_reported(photos, hinted, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_hinted_place_gets_the_colour_in_gamut_at_its_lightness(photos, hinted):
-    colorizer = Colorizer(KerasNetwork(saved.open_model(hinted)))
+def test_a_hinted_place_gets_the_colour_in_gamut_at_its_lightness(photos, hinted_file):
+    colorizer = Colorizer(KerasNetwork(saved.open_model(hinted_file)))
     grey = reading.read_rgb(photos / "a.png")
     coloured = colorizer.colorize(grey, size=64, hints=[RED])
     lab = color.rgb_to_lab(coloured)[32, 24]
@@ -152,9 +147,11 @@ def test_a_hinted_place_gets_the_colour_in_gamut_at_its_lightness(photos, hinted
 
 
 @pytest.mark.slow
-def test_copies_with_other_hints_or_saturation_are_made_again(photos, hinted, tmp_path):
+def test_copies_with_other_hints_or_saturation_are_made_again(
+    photos, hinted_file, tmp_path
+):
     one, out = photos / "a.png", tmp_path / "out"
-    flags = (one, out, "--model", hinted)
+    flags = (one, out, "--model", hinted_file)
 
     def outcome(*more):
         done = predict(*flags, *more)
@@ -170,23 +167,26 @@ def test_copies_with_other_hints_or_saturation_are_made_again(photos, hinted, tm
     assert outcome("--no-provenance") == (False, True)  # it cannot say so
 
 
-def test_one_wrong_file_of_hints_costs_one_picture(photos, hinted, tmp_path):
+def test_one_wrong_file_of_hints_costs_one_picture(photos, hinted_file, tmp_path):
     (tmp_path / "hints").mkdir()
     (tmp_path / "hints" / "a.hints.json").write_text("nothing")
     layer = Image.new("RGBA", (64, 96), (200, 0, 0, 255))  # its picture is 96x64
     (tmp_path / "hints" / "sub").mkdir()
     layer.save(tmp_path / "hints" / "sub" / "b.hints.png")
     out = tmp_path / "out"
-    done = predict(photos, out, "--model", hinted, "--hints", tmp_path / "hints")
+    done = predict(photos, out, "--model", hinted_file, "--hints", tmp_path / "hints")
     assert done.exit_code == 1
     assert "a.png: failed: a.hints.json: no file of hints" in done.output
     assert "sub/b.png: failed: b.hints.png: 64x96 has another aspect" in done.output
     assert not list(out.rglob("*.png"))
 
 
-def test_hints_that_fit_nothing_are_wrong_usage(photos, hinted, tmp_path):
+def test_hints_that_fit_nothing_are_wrong_usage(photos, hinted_file, tmp_path):
     for arguments, reason in (
-        ((photos, "out", "--model", hinted, "--hint", "0,0=red"), "single picture"),
+        (
+            (photos, "out", "--model", hinted_file, "--hint", "0,0=red"),
+            "single picture",
+        ),
         ((photos / "a.png", "out", "--hints", photos / "no"), "no such file or folder"),
         ((photos, "out", "--hints", write(tmp_path / "a.hints.json")), "one picture"),
     ):

@@ -275,6 +275,15 @@ def test_files_and_a_folder_dropped_and_one_too_large(page, photos, tmp_path):
     expect(page.get_by_role("alert")).to_have_text(
         "Left out, being no pictures by their names: 1"
     )
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Download all").click()
+    names = sorted(os.path.splitext(name)[0] for name in unzipped(got.value))
+    assert names == [
+        "a.colorized",
+        "photos/a.colorized",
+        "photos/c.colorized",
+        "photos/inner/d.colorized",
+    ]
 
 
 def test_photos_dropped_before_the_session_is_there_wait_for_it(page, photos):

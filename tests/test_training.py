@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import WAIT, draw_photos, wait_until
+from conftest import WAIT, draw_photos, leave_out_curves, wait_until
 
 from colorize import config, models, run_folder
 from colorize.cli import cli
 from colorize.errors import ColorizeError
 from colorize.models import saved as model_files
 from colorize.models import surgery
-from colorize.pictures import sheets
 from colorize.runtimes import precision
 from colorize.training import devices, loop, optimizers
 from colorize.training import history as histories
@@ -61,7 +60,7 @@ def two_epochs(tmp_path_factory, draw):
     """A run of two epochs, with a checkpoint at each; to be copied, not trained in."""
     folder = tmp_path_factory.mktemp("two-epochs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sheets, "curves", lambda panels, path, **options: path.touch())
+        leave_out_curves(patch)
         photos = draw_photos(folder / "photos", draw)
         list(events(photos, folder / "run", epochs=2, checkpoint_every=3))
     return folder / "run"

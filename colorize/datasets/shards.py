@@ -317,7 +317,7 @@ class Stream:
         ahead = 2 * (os.cpu_count() or 1)
         waiting: collections.deque[tuple[Place, Future[cache.Decoded | None]]]
         waiting = collections.deque()
-        last_useful = Place(-1)  # where none of use has been found since
+        last_useful = Place(-1)  # of the last picture of use, or where reading began
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for member in self._all_mine():
                 if last_useful.passes < 0:

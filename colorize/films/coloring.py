@@ -21,7 +21,7 @@ from colorize.films.telling import Timeline
 from colorize.hints import Hints, Point
 from colorize.pictures.metadata import Provenance
 from colorize.prediction import steps
-from colorize.prediction.job import Job, Settings, differences, with_told
+from colorize.prediction.job import Job, Settings, differences
 from colorize.references import Reference
 
 _WORK = 192  # short side, in pixels, that motion and colours are worked out at
@@ -94,20 +94,15 @@ def _made_otherwise(job: Job, settings: Settings) -> str:
     Raises:
         ColorizeError: it is no film.
     """
-    made = settings.provenance
     try:
         before = joining.made_with(job.output)
     except ColorizeError as e:
         raise ColorizeError(
             f"{job.output} is there and not whole; --overwrite replaces it"
         ) from e
-    if made is None or before is None:
+    if before is None or settings.provenance is None:
         return ""
-    hints, reference = (
-        steps.find_hints(job, settings),
-        steps.find_reference(job, settings),
-    )
-    return differences(before, with_told(made, hints, reference).parameters)
+    return differences(before, steps.parameters_of(job, settings))
 
 
 def _named(job: Job, codec: str, film_settings: FilmSettings) -> Job:

@@ -187,7 +187,6 @@ class _Page:
             "saturation": photo.saturation,
             "points": photo.points,
             "colouring": photo.colouring,
-            "anyway": photo.anyway,
             "version": result.version if result else 0,
             "width": result.job.width if result else 0,
             "height": result.job.height if result else 0,

@@ -123,6 +123,23 @@ def find_reference(job: Job, settings: Settings) -> references.Reference | None:
     return references.find(settings.reference, job.name)
 
 
+def parameters_of(job: Job, settings: Settings) -> str:
+    """Return what the copy of a job is to say of its making; "" for nothing.
+
+    Raises:
+        ColorizeError: a file is not one of hints, or no colour picture to refer to.
+    """
+    if settings.provenance is None:
+        return ""
+    made = with_told(
+        settings.provenance,
+        find_hints(job, settings),
+        find_reference(job, settings),
+        variant_word(job.variant, settings.variants),
+    )
+    return made.parameters
+
+
 def compare_with_output(job: Job, settings: Settings) -> Job:
     """Return a job, skipped or failed where its output is there and is not to change.
 
@@ -130,15 +147,7 @@ def compare_with_output(job: Job, settings: Settings) -> Job:
         ColorizeError: a file is not one of hints.
         OSError: the output or its folder cannot be looked at.
     """
-    parameters = ""
-    if settings.provenance is not None and job.output.exists():
-        made = with_told(
-            settings.provenance,
-            find_hints(job, settings),
-            find_reference(job, settings),
-            variant_word(job.variant, settings.variants),
-        )
-        parameters = made.parameters
+    parameters = parameters_of(job, settings) if job.output.exists() else ""
     return job.compared_with_output(overwrite=settings.overwrite, parameters=parameters)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @functools.cache
 def library() -> Any:
-    """Return onnxruntime, imported when a network is run first.
+    """Return onnxruntime, imported when it is first needed.
 
     Raises:
         ModuleNotFoundError: it is not installed.
@@ -43,13 +43,13 @@ def open_network(path: Path) -> "OnnxNetwork":
     Raises:
         ColorizeError: it is not one.
     """
-    library()
+    onnx = library()  # whose lack is no fault of the file
     data = path.read_bytes()
     # How tensors name files of their own; loaded from memory, those of any folder.
     if b"location" in data:
         raise ColorizeError(f"{path}: refers to other files, which are not read")
     try:
-        session = library().InferenceSession(
+        session = onnx.InferenceSession(
             data,
             session_options(),
             providers=["CPUExecutionProvider"],

@@ -15,7 +15,7 @@ let photos = []; // as the server told last
 let chosen = null; // id of the photo that is shown
 let shown = null; // its preview: {id, version, preview}
 let sending = []; // files that wait for their upload
-const folders = new WeakMap(); // that files were dropped with
+const foldersOf = new WeakMap(); // the folders that files were dropped with
 let uploading = false;
 let ended = false;
 const rows = new Map(); // what the list has of each photo, by id
@@ -75,7 +75,7 @@ async function add(files) {
     const file = sending.shift();
     const large = file.size > limits.most_bytes;
     const query = `name=${encodeURIComponent(file.name)}&size=${file.size}`
-      + `&folder=${encodeURIComponent(folders.get(file) ?? "")}`;
+      + `&folder=${encodeURIComponent(foldersOf.get(file) ?? "")}`;
     try {
       const options = { method: "POST", body: large ? null : file };
       merge(await (await ask(`/photos?${query}`, options)).json());
@@ -99,7 +99,7 @@ function addFolder(files) {
   const visible = files.filter((file) => !file.name.startsWith("."));
   for (const file of visible) {
     const path = file.webkitRelativePath; // of a folder that was chosen
-    if (path) folders.set(file, path.split("/").slice(0, -1).join("/"));
+    if (path) foldersOf.set(file, path.split("/").slice(0, -1).join("/"));
   }
   const pictures = visible.filter((file) => PICTURE.test(file.name));
   add(pictures);
@@ -136,7 +136,7 @@ async function filesIn(folder) {
         continue;
       }
       const file = await fileOf(entry);
-      folders.set(file, folder.fullPath.slice(1));
+      foldersOf.set(file, folder.fullPath.slice(1));
       found.push(file);
     }
   }
@@ -482,7 +482,7 @@ function wireSettings() {
     const own = current();
     if (!own) return;
     for (const photo of photos) {
-      if (!photo.version) continue;
+      if (photo.state === "failed") continue;
       wanted.set(photo.id, { saturation: own.saturation, size: own.size });
       Object.assign(photo, wanted.get(photo.id));
       paintThumbnail(photo.id);
