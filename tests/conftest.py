@@ -167,15 +167,17 @@ def serving(folder: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[s
     """The page as the command serves it: its address, and the process.
 
     Args:
-        folder: for its temporary files, and `stderr`, what it has said.
+        folder: for its temporary files, `data`, which stays, and `stderr`, what it has
+            said.
         flags: of the command.
     """
     temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
+    data = dict.fromkeys(("XDG_DATA_HOME", "LOCALAPPDATA", "HOME"), str(folder / "data"))
     with open(folder.parent / f"{folder.name}.stderr", "w", encoding="utf-8") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "colorize", "serve", "--no-open", "--port", "0"]
             + [*flags],
-            env={**os.environ, **temporary},
+            env={**os.environ, **temporary, **data},
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,

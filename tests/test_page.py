@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 import zipfile
 from importlib import resources
 from urllib.parse import quote, urlsplit
@@ -23,12 +24,12 @@ from PIL import Image
 
 from colorize import color
 from colorize.cli import cli
-from colorize.page import guard, preview, sessions
+from colorize.page import guard, keeping, photos, preview, sessions
 from colorize.pictures import reading
 from colorize.prediction import pipeline
 
 FLAGS = ("--precision", "float32", "--no-provenance")  # which would tell the time
-LIMITS = ("--max-uploads", "7", "--max-upload-mb", "0.3")
+LIMITS = ("--no-keep", "--max-uploads", "7", "--max-upload-mb", "0.3")
 
 
 class Client:
@@ -258,7 +259,7 @@ def test_hints_that_make_no_sense_are_refused(client, hints, status):
 
 
 def test_what_is_looked_at_comes_next(draw, tmp_path):
-    from colorize.page.sessions import new_photo
+    from colorize.page.photos import new_photo
     from colorize.page.worker import Worker
 
     worker = Worker(
@@ -434,9 +435,9 @@ def test_names_never_become_paths(client, running, draw):
     ],
 )
 def test_names_are_shown_on_a_line_and_saved_on_any_system(name, shown, file):
-    assert sessions.shown_name(name) == shown
-    assert sessions.file_name(name) == file
-    assert len(sessions.shown_name(name * 500)) <= 150
+    assert photos.shown_name(name) == shown
+    assert photos.file_name(name) == file
+    assert len(photos.shown_name(name * 500)) <= 150
 
 
 def test_a_photo_without_a_suffix_gets_that_of_its_content(client, draw):
@@ -572,7 +573,7 @@ def test_silence_closes_a_page_unless_it_is_being_sent_something():
 def test_a_signal_ends_the_command_and_deletes_all_files(tmp_path, number, code):
     folder = tmp_path / "temporary"
     folder.mkdir()
-    with serving(folder) as (url, process):
+    with serving(folder, "--no-keep") as (url, process):
         client = Client(url)
         client.upload("photo.jpg", b"anything")
         assert any(p.is_file() for p in folder.rglob("*"))
@@ -584,6 +585,123 @@ def test_a_signal_ends_the_command_and_deletes_all_files(tmp_path, number, code)
     said = (tmp_path / "temporary.stderr").read_text()
     assert "Traceback" not in said
     assert "its files are deleted" in said or number != signal.SIGTERM
+
+
+# -- Photos that stay
+
+
+def png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).convert("L").save(file, "PNG")
+    return file.getvalue()
+
+
+def returned(host, token):
+    """The same browser as before: whether its visit is there still."""
+    client = Client.__new__(Client)
+    client.host = host
+    answer = json.loads(client.ask("POST", f"/api/sessions?token={token}"))
+    client.token = answer["token"]
+    return client, answer["returned"]
+
+
+def test_a_restart_of_the_command_finds_photos_and_what_was_chosen(tmp_path, draw):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    point = {"x": 0.25, "y": 0.5, "color": "#3b5f8a"}
+    with serving(folder, *FLAGS) as (url, process):
+        client = Client(url)
+        for seed, name in enumerate(("second.png", "first.png", "gone.png")):
+            client.upload(name, png(draw(60, 80, seed)), folder="album")
+        client.upload("notes.png", b"not a picture")
+        first = client.settled()
+        client.change(first["first.png"], saturation=1.5, size=160)
+        hints = json.dumps({"points": [point], "colouring": 1})
+        client.own("POST", f"/photos/{first['second.png']['id']}/hints", hints)
+        client.own("POST", f"/photos/{first['gone.png']['id']}/remove", status=204)
+        before = client.settled()
+        copies = [client.copy(before[name]) for name in ("first.png", "second.png")]
+        process.terminate()  # and of a kill only what can be made again is left
+        assert process.wait(WAIT) == 143
+    assert "its photos are here" in (tmp_path / "temporary.stderr").read_text()
+    (visit,) = (folder / "data" / "colorize" / "page").iterdir()
+    assert client.token not in str(list(visit.rglob("*")))  # nobody reads it there
+    assert len(list(visit.iterdir())) == 6  # of three photos: upload and settings
+    (visit / f"{before['first.png']['id']}-12.preview").write_bytes(b"killed")
+    (visit / "0123456789abcdef.png").write_bytes(b"half an upload")
+    with serving(folder, *FLAGS) as (url, _):
+        stranger = Client(url)
+        assert stranger.photos() == {}
+        again, there = returned(stranger.host, client.token)
+        assert there and again.token == client.token
+        after = again.settled()
+        assert list(after) == ["second.png", "first.png", "notes.png"]
+        for name, photo in after.items():
+            for what in ("saturation", "size", "points", "colouring", "state"):
+                assert photo[what] == before[name][what], (name, what)
+        assert [again.copy(after[n]) for n in ("first.png", "second.png")] == copies
+        again.close()  # of a page, not of the visit
+        assert returned(again.host, again.token)[1]
+        names = {path.name for path in visit.iterdir()}
+        assert "0123456789abcdef.png" not in names
+        again.own("POST", "/remove", status=204)
+        assert again.photos() == {} and not any(visit.iterdir())
+
+
+def test_another_command_removes_what_stayed(tmp_path, draw, monkeypatch):
+    root = tmp_path / "data" / "colorize" / "page"
+    monkeypatch.setattr(keeping, "data_folder", lambda: root)
+    with sessions.Sessions(root) as running:
+        session = running.new()
+        photo = photos.new_photo("a.png", session.folder)
+        photo.upload.write_bytes(png(draw(20, 20)))
+        running.note(photo)
+        assert root.stat().st_mode & 0o777 == 0o700
+        answer = run("--forget")
+        assert answer.exit_code == 0 and "removed 1 photo:" in answer.stderr
+        assert not root.exists()
+        assert running.find(session.token) is None
+    assert "removed 0 photos" in run("--forget").stderr
+
+
+def test_what_stays_is_capped_at_the_cost_of_visits_that_are_over(tmp_path):
+    now = time.time()
+    ended = []
+    for name in ("older", "old", "open"):
+        with sessions.Sessions(tmp_path, 10_000) as earlier:
+            session = earlier.new()
+            photo = photos.new_photo(f"{name}.png", session.folder)
+            photo.upload.write_bytes(bytes(4000))
+            session.photos[photo.id] = photo
+            earlier.note(photo)
+            ended.append(session)
+    for age, session in zip((9000, 8000, 0), ended, strict=True):
+        os.utime(session.folder, (now - age, now - age))
+    older, old, _ = (session.folder for session in ended)
+    with sessions.Sessions(tmp_path, 10_000) as running:
+        assert running.room_for(5000) == (True, 2)
+        assert not older.exists() and not old.exists()
+        # An open page keeps its own, and is told that there is no room.
+        assert running.room_for(6000) == (False, 0)
+        assert len(running.find(ended[2].token).photos) == 1
+
+
+@pytest.mark.parametrize(
+    "note", [b"", b"[]", b"{}", b'{"version": 2}', b'{"version": 1, "file": "x.png"}']
+)
+def test_a_note_that_makes_no_sense_harms_no_other_photo(tmp_path, note):
+    with sessions.Sessions(tmp_path) as running:
+        session = running.new()
+        for name in ("good.png", "bad.png"):
+            photo = photos.new_photo(name, session.folder)
+            photo.upload.write_bytes(b"x")
+            session.photos[photo.id] = photo
+            running.note(photo)
+        (session.folder / f"{photo.id}.json").write_bytes(note)
+    with sessions.Sessions(tmp_path) as running:
+        (photo,) = running.find(session.token).photos.values()
+    assert photo.name == "good.png"
+    assert running.find("../../somewhere/else/than/there/") is None
 
 
 def run(*arguments):

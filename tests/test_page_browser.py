@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 import zipfile
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -425,39 +426,86 @@ def test_it_is_readable_on_a_phone(page, photos, scheme):
     assert not [pair for pair in contrasts if pair[1] < 4.5]
 
 
-def test_closing_a_page_deletes_its_files_and_no_others(
-    page, running, photos, chromium
+@pytest.mark.slow
+def test_closing_a_page_deletes_its_files_where_nothing_stays(
+    tmp_path, photos, chromium
 ):
-    url, folder, _ = running
-    other = chromium.new_page()
-    other.goto(url)
-    for one in (page, other):
-        one.locator("#files").set_input_files([photos / "a.jpg"])
-        expect(status(one)).to_contain_text("1 of 1 ready")
-    (root,) = folder.glob("colorize-page-*")
-    before = set(root.iterdir())
-    other.close(run_before_unload=False)
-    deadline = time.monotonic() + WAIT
-    while len(set(root.iterdir())) != len(before) - 1:
-        assert time.monotonic() < deadline, "its files are there still"
-        page.wait_for_timeout(50)  # which lets the browser go on
-    with page.expect_download() as got:
-        page.get_by_role("button", name="Download", exact=True).click()
-    assert got.value.path().stat().st_size
-    # A page that is unloaded asks first, unless everything was downloaded.
-    page.goto(url)
-
-
-def test_a_server_that_has_gone_is_told(tmp_path, chromium):
     folder = tmp_path / "temporary"
     folder.mkdir()
-    with serving(folder) as (url, process):
-        page = chromium.new_page()
+    with serving(folder, *FLAGS, "--no-keep") as (url, _):
+        page, other = chromium.new_page(), chromium.new_page()
+        for one in (page, other):
+            one.goto(url)
+            expect(one.get_by_text("deleted when this page is closed")).to_be_visible()
+            one.locator("#files").set_input_files([photos / "a.jpg"])
+            expect(status(one)).to_contain_text("1 of 1 ready")
+        (root,) = folder.glob("colorize-page-*")
+        before = set(root.iterdir())
+        other.close(run_before_unload=False)
+        deadline = time.monotonic() + WAIT
+        while len(set(root.iterdir())) != len(before) - 1:
+            assert time.monotonic() < deadline, "its files are there still"
+            page.wait_for_timeout(50)  # which lets the browser go on
+        with page.expect_download() as got:
+            page.get_by_role("button", name="Download", exact=True).click()
+        assert got.value.path().stat().st_size
+        # A page that is unloaded asks first, unless everything was downloaded.
         page.goto(url)
-        expect(page.get_by_text("Choose photos")).to_be_visible()
+        page.close()
+
+
+def test_photos_are_there_after_a_reload_and_in_a_second_tab(page, photos, chromium):
+    page.locator("#files").set_input_files([photos / "a.jpg", photos / "c.tif"])
+    expect(status(page)).to_contain_text("2 of 2 ready")
+    page.get_by_role("button", name="c.tif ready").click()
+    with page.expect_response(re.compile("/settings$")):
+        set_range(page, "Saturation", 1.5)
+    before = pixels(page, "after")
+    page.reload()
+    expect(status(page)).to_contain_text("2 of 2 ready")
+    expect(page.get_by_text("until you remove them")).to_be_visible()
+    page.get_by_role("button", name="c.tif ready").click()
+    expect(page.get_by_label("Saturation", exact=True)).to_have_value("1.5")
+    expect(page.locator("#stage")).not_to_have_class(re.compile("empty"))
+    assert np.array_equal(pixels(page, "after"), before)
+    # A tab of the same browser has the same; another browser has not.
+    tab = page.context.new_page()
+    tab.goto(page.url)
+    expect(status(tab)).to_contain_text("2 of 2 ready")
+    stranger = chromium.new_page()
+    stranger.goto(page.url)
+    expect(stranger.get_by_text("until you remove them")).to_be_visible()
+    expect(stranger.locator("#photos li")).to_have_count(0)
+    stranger.close()
+    tab.once("dialog", lambda dialog: dialog.accept())
+    tab.get_by_role("button", name="Remove all").click()
+    expect(page.locator("#photos li")).to_have_count(0)
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_a_command_that_has_gone_is_told_and_started_again_goes_on(
+    tmp_path, photos, chromium
+):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    context = chromium.new_context()
+    context.set_default_timeout(1000 * WAIT)
+    page = context.new_page()
+    with serving(folder, *FLAGS) as (url, process):
+        page.goto(url)
+        page.locator("#files").set_input_files([photos / "a.jpg"])
+        expect(status(page)).to_contain_text("1 of 1 ready")
         process.terminate()
         process.wait(WAIT)
         expect(page.get_by_role("alert")).to_contain_text("cannot reach colorize")
-        expect(page.locator("#drop")).to_have_js_property("inert", True)
-        page.close()
-    assert not any(folder.glob("colorize-page-*"))
+        for part in ("#drop", "#work"):
+            expect(page.locator(part)).to_have_js_property("inert", True)
+    port = urlsplit(url).port
+    with serving(folder, *FLAGS, "--port", str(port)):
+        expect(page.get_by_role("alert")).to_be_empty()
+        expect(page.locator("#work")).to_have_js_property("inert", False)
+        expect(status(page)).to_contain_text("1 of 1 ready")
+        with page.expect_download() as got:
+            page.get_by_role("button", name="Download", exact=True).click()
+        assert got.value.suggested_filename == "a.colorized.jpg"
+    context.close()

@@ -61,6 +61,21 @@ _PORT = 8765
     show_default=True,
     help="Refuse larger files.",
 )
+@click.option(
+    "--keep/--no-keep",
+    "stays",
+    default=None,
+    help="Whether photos stay until they are removed, over a reload and a restart; "
+    "--no-keep deletes them with their page. [default: --keep, --no-keep with --host]",
+)
+@click.option(
+    "--keep-gb",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Of disk for photos that stay; visits of longest ago go first.",
+)
+@click.option("--forget", is_flag=True, help="Remove all photos that stayed; then end.")
 @runtime_option
 @precision_option
 @max_megapixels_option
@@ -72,20 +87,26 @@ def serve(
     opening: bool,
     max_uploads: int,
     max_upload_mb: float,
+    stays: bool | None,
+    keep_gb: float,
+    forget: bool,
     **options: Any,
 ) -> None:
     """Open a page in the browser: drop photos, compare, download.
 
     What comes out is what `colorize predict` writes. The page is for this computer
-    alone and loads nothing from elsewhere; photos stay here, in a temporary folder that
-    is deleted when the page or the command ends. End it by Ctrl-C.
+    alone and loads nothing from elsewhere. Photos stay here, in a folder of yours,
+    until you remove them on the page or by --forget. End it by Ctrl-C.
 
     \b
     colorize serve
+    colorize serve --no-keep       # delete the photos when the page is closed
     colorize serve --port 0 --no-open --model runs/beta
     """  # noqa: D301
     with explained():
-        check_finite({**options, "max_upload_mb": max_upload_mb})
+        check_finite({**options, "max_upload_mb": max_upload_mb, "keep_gb": keep_gb})
+        if forget:
+            return _forget()
         model = model_path(named)
         try:
             import starlette  # noqa: F401
@@ -95,9 +116,27 @@ def serve(
                 f"the page needs {e.name}: pip install 'keras-colorize[page]'"
             ) from e
         listening = _listen(host, port)
-    signals.on_hang_up(lambda: signal.raise_signal(signal.SIGTERM))  # the files go, too
-    with explained(lambda: "the page is closed, and its files are deleted"):
-        _serve(model, listening, host, opening, (max_uploads, max_upload_mb), options)
+        if stays is None:
+            from colorize.page import guard
+
+            stays = guard.is_loopback(listening.getsockname()[0])
+    signals.on_hang_up(lambda: signal.raise_signal(signal.SIGTERM))  # files go, too
+    ending = "its photos are here when it is started again"
+    with explained(
+        lambda: f"the page is closed, and {ending if stays else 'its files are deleted'}"
+    ):
+        most = keep_gb if stays else None
+        limits = (max_uploads, max_upload_mb, most)
+        _serve(model, listening, host, opening, limits, options)
+
+
+def _forget() -> None:
+    """Remove all photos that stayed, and say so."""
+    from colorize.page import keeping
+
+    root = keeping.data_folder()
+    number = keeping.forget(root)
+    say(f"removed {number} photo{'' if number == 1 else 's'}: {root}")
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -128,17 +167,20 @@ def _serve(
     listening: socket.socket,
     host: str,
     opening: bool,
-    limits: tuple[int, float],
+    limits: tuple[int, float, float | None],
     options: dict[str, Any],
 ) -> None:
     """Answer until a signal ends it.
+
+    Args:
+        limits: photos of a page, MB of each, and GB of those that stay, if they do.
 
     Raises:
         ColorizeError: the model cannot be opened.
     """
     import uvicorn
 
-    from colorize.page import app, guard
+    from colorize.page import app, guard, keeping
     from colorize.page.sessions import Sessions
     from colorize.page.worker import Worker
 
@@ -146,8 +188,14 @@ def _serve(
     shown = guard.EVERYWHERE.get(address, host)
     url = f"http://{guard.in_url(shown)}:{port}/"
     worker = Worker(model, say=say, **options)
-    most, megabytes = limits
-    with Sessions(on_remove=worker.drop) as sessions:
+    most, megabytes, gigabytes = limits
+    root = None if gigabytes is None else keeping.data_folder()
+    with Sessions(
+        root,
+        int(1e9 * (gigabytes or 0)),
+        on_return=worker.put,
+        on_remove=worker.drop,
+    ) as sessions:
         built = app.build(worker, sessions, app.Limits(most, int(megabytes * 1e6)))
         server = uvicorn.Server(
             uvicorn.Config(

@@ -1,10 +1,10 @@
 """A page on one's own computer: what `colorize predict` does, without a terminal.
 
-`guard` says who may ask, `app` answers over HTTP, `sessions` keeps what a page has
-uploaded, `worker` colours it, `preview` is what the browser paints by itself, and
-`static/` is the page. TensorFlow is imported by the worker's thread only, so the page
-is there at once.
+`guard` says who may ask, `app` answers over HTTP, `photos` is one upload, `sessions`
+says whose it is and for how long, `keeping` what stays of it on disk, `worker` colours
+it, `preview` is what the browser paints by itself, and `static/` is the page. TensorFlow
+is imported by the worker's thread only, so the page is there at once.
 
-Files import in this order: guard, preview, sessions, worker, app.
+Files import in this order: guard, preview, photos, keeping, sessions, worker, app.
 May import: all but cli.
 """

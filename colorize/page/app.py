@@ -35,8 +35,9 @@ from starlette.staticfiles import StaticFiles
 from colorize import files
 from colorize import hints as hinting
 from colorize.errors import ColorizeError
-from colorize.page import sessions as uploads
-from colorize.page.sessions import Photo, Session, Sessions
+from colorize.page import photos as naming
+from colorize.page.photos import Photo
+from colorize.page.sessions import Session, Sessions
 from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, Worker
 
 _BLOCK = 2**20  # bytes that are written or sent at once
@@ -75,6 +76,7 @@ def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
         Route(f"{session}/close", page.close, methods=["POST"]),
         Route(f"{session}/photos", page.upload, methods=["POST"]),
         Route(f"{session}/photos.zip", page.download_all),
+        Route(f"{session}/remove", page.remove_all, methods=["POST"]),
         Route(f"{photo}/settings", page.change, methods=["POST"]),
         Route(f"{photo}/hints", page.tell, methods=["POST"]),
         Route(f"{photo}/hints", page.hints_file),
@@ -126,7 +128,7 @@ class _Page:
         if session is None:
             raise HTTPException(
                 410,
-                "This page was closed, or away for too long, and its photos were "
+                "This page was closed, or away for too long, or its photos were "
                 "deleted. Reload it to begin anew.",
             )
         return session
@@ -139,14 +141,19 @@ class _Page:
         return session, photo
 
     async def open(self, request: Request) -> Response:
-        """Begin a session."""
+        """Begin a session, or go on with the one of `?token=`, if it is there still."""
+        token = request.query_params.get("token", "")
         try:
-            session = self.sessions.new()
+            session = await run_in_threadpool(self.sessions.find, token)
+            returned = session is not None
+            session = session or await run_in_threadpool(self.sessions.new)
         except ColorizeError as e:
             raise HTTPException(503, str(e)) from e
         return JSONResponse(
             {
                 "token": session.token,
+                "returned": returned,
+                "stays": self.sessions.stay,
                 "most_photos": self.limits.photos,
                 "most_bytes": self.limits.bytes,
                 "sizes": SIZES,
@@ -155,7 +162,7 @@ class _Page:
         )
 
     async def close(self, request: Request) -> Response:
-        """End a session; its files are deleted."""
+        """End the session of a page that is closed, unless its photos stay."""
         session = self.sessions.find(request.path_params["token"])
         if session is not None:
             await run_in_threadpool(self.sessions.close, session)
@@ -216,13 +223,15 @@ class _Page:
                 request.headers.get("content-length", ""),
             )
         ]
-        photo = uploads.new_photo(name, session.folder, dropped_with)
-        free = shutil.disk_usage(self.sessions.folder).free
+        photo = naming.new_photo(name, session.folder, dropped_with)
+        gone = 0
         if max(declared) > self.limits.bytes:
             photo.fail(self._too_large())
-        elif max(declared) + _SPARE > free:
-            photo.fail("no room for it on the disk of the computer")
         else:
+            reason, gone = await run_in_threadpool(self._room_for, max(declared))
+            if reason:
+                photo.fail(reason)
+        if photo.state == "queued":
             session.uploading += 1
             try:
                 with self.sessions.using(session):
@@ -233,8 +242,26 @@ class _Page:
             raise HTTPException(410, "This page was closed.")
         session.photos[photo.id] = photo
         if photo.state == "queued":
+            await self._note(photo)
             self.worker.put(photo)
-        return JSONResponse(self._state_of(photo))
+        return JSONResponse({**self._state_of(photo), "gone": gone})
+
+    def _room_for(self, size: int) -> tuple[str, int]:
+        """Return why there is no room for a file, and how many photos had to go."""
+        if size + _SPARE > shutil.disk_usage(self.sessions.folder).free:
+            return "no room for it on the disk of the computer", 0
+        room, gone = self.sessions.room_for(size)
+        most = f"{self.sessions.most_bytes / 1e9:g} GB"
+        reason = f"no room: {most} are in use (--keep-gb); download and remove some"
+        return "" if room else reason, gone
+
+    async def _note(self, photo: Photo) -> None:
+        """Write down what is chosen for a photo."""
+        try:
+            await run_in_threadpool(self.sessions.note, photo)
+        except OSError as e:
+            reason = "the disk is full" if files.is_full(e) else e.strerror
+            raise HTTPException(507, f"This cannot be kept: {reason}.") from e
 
     def _too_large(self) -> str:
         return f"larger than the {self.limits.bytes / 1e6:g} MB allowed"
@@ -292,6 +319,7 @@ class _Page:
         if size != photo.size and photo.state != "failed":
             photo.size = size
             self.worker.put(photo, first=True)
+        await self._note(photo)
         return JSONResponse(self._state_of(photo))
 
     async def tell(self, request: Request) -> Response:
@@ -318,6 +346,7 @@ class _Page:
             raise HTTPException(409, "This network has one colouring only.")
         photo.points, photo.colouring = points, colouring
         self.worker.put(photo, first=True)
+        await self._note(photo)
         await run_in_threadpool(self.worker.wait_for, photo, _PATIENCE)
         return JSONResponse(self._state_of(photo))
 
@@ -325,7 +354,7 @@ class _Page:
         """Send the hints of a photo as the file that `predict --hints` finds."""
         _, photo = self._photo(request)
         content = {"version": hinting.VERSION, "points": list(photo.points)}
-        stem = os.path.splitext(uploads.file_name(photo.name))[0]
+        stem = os.path.splitext(naming.file_name(photo.name))[0]
         name = quote(f"{stem}{hinting.JSON}")
         return JSONResponse(
             content,
@@ -348,6 +377,13 @@ class _Page:
         """Delete a photo."""
         session, photo = self._photo(request)
         await run_in_threadpool(self.sessions.remove, session, photo)
+        return Response(status_code=204)
+
+    async def remove_all(self, request: Request) -> Response:
+        """Delete all photos of a session."""
+        session = self._session(request)
+        for photo in list(session.photos.values()):
+            await run_in_threadpool(self.sessions.remove, session, photo)
         return Response(status_code=204)
 
     async def preview(self, request: Request) -> Response:
@@ -395,7 +431,7 @@ class _Page:
         session, photo = self._photo(request)
         if photo.copy is None or not photo.copy.exists():
             raise HTTPException(409, "Press Download again.")
-        (name,) = uploads.copy_names([photo])
+        (name,) = naming.copy_names([photo])
         name = name.rpartition("/")[-1]
         return FileResponse(
             photo.copy, media_type="application/octet-stream", filename=name
@@ -422,7 +458,7 @@ class _Page:
         """Yield a ZIP file, piece by piece, as each copy is written."""
         sink = _Sink()
         lines: list[str] = []
-        names = uploads.copy_names(photos)
+        names = naming.copy_names(photos)
         ready = sum(photo.state == "ready" for photo in photos)
         written = 0
         try:

@@ -1,194 +1,36 @@
-"""What the open pages have uploaded, and when it goes.
+"""Who is there: the visits of browsers, their photos, and when they go.
 
-Each page has a session: a random token, and a folder of its own. It ends when the page
-is closed, when nothing has been heard of the page for a while, or with the server.
+A visit belongs to who has its secret, a random token. Where photos stay, the browser
+keeps the token, and finds them again after a reload, in a second tab or when the command
+is started again. Otherwise a visit ends when its page is closed, when nothing has been
+heard of it for a while, or with the server, and its files go.
 """
 
 import contextlib
-import os
+import re
 import secrets
 import signal
 import tempfile
 import threading
 import time
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from colorize import files, signals
 from colorize.errors import ColorizeError
-from colorize.hints import Hints
-from colorize.pictures import finding, formats
-from colorize.prediction.job import Job
+from colorize.page import keeping
+from colorize.page.keeping import AWAY
+from colorize.page.photos import Photo
 
-AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
-# one in the background speak once a minute only
 MOST_SESSIONS = 50
-_DEPTH = 8  # of folders that are kept
-_NAME = 150  # characters of a name that are kept
-_FORBIDDEN = '<>:"/\\|?*'  # by one system or another, in names of files
-_RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
-    f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10)
-}
-
-
-def shown_name(name: str) -> str:
-    """Return the name of an uploaded file to be shown: its last part, on one line."""
-    last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    # Neither control characters nor those that turn the direction of text around.
-    text = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cs"))
-    text = "".join(c for c in text if not 0x202A <= ord(c) <= 0x202E)
-    text = "".join(c for c in text if not 0x2066 <= ord(c) <= 0x2069).strip()
-    stem, suffix = os.path.splitext(text)
-    return stem[: _NAME - len(suffix[:10])] + suffix[:10] or "photo"
-
-
-def file_name(name: str) -> str:
-    """Return the same as a file can be called on any system."""
-    text = "".join("_" if c in _FORBIDDEN else c for c in shown_name(name))
-    text = text.strip(" .") or "photo"
-    return f"_{text}" if text.split(".")[0].upper() in _RESERVED else text
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the network says of a photo.
-
-    Attributes:
-        job: what became of the photo so far.
-        size: short side asked for, in pixels.
-        ab: file of the small ab of its pages.
-        small: file of what the network saw, and of the photo made smaller.
-        preview: file of what the browser paints.
-        thumbnail: the same, smaller.
-        version: counts how often the photo was coloured.
-        hints: that the network was told.
-        colouring: which of several it is, from 0, the usual one.
-    """
-
-    job: Job
-    size: int
-    ab: Path
-    small: Path
-    preview: Path
-    thumbnail: Path
-    version: int
-    hints: Hints | None = None
-    colouring: int = 0
-
-
-@dataclass(eq=False)
-class Photo:
-    """One uploaded picture.
-
-    Attributes:
-        id: random; its files are called by that.
-        name: that its owner gave it, to be shown.
-        folder: that it was dropped with, as in `album/1950`, or "".
-        upload: its file.
-        size: short side shown to the network, in pixels; None for the network's usual.
-        saturation: what ab is multiplied by.
-        points: hints as the page has them, fields of `hints.Point`.
-        colouring: which of several is wanted, from 0, the usual one.
-        anyway: whether it is coloured though it is in colour already.
-        state: what is happening to it; `left` as it is, being in colour already.
-        reason: what went wrong.
-        failure: what became of it, where it was not coloured.
-        warnings: what could not be kept, as far as that is known.
-        result: its colours.
-        copy: the coloured file that was asked for last.
-        removed: whether its files are deleted.
-    """
-
-    id: str
-    name: str
-    upload: Path
-    folder: str = ""
-    size: int | None = None
-    saturation: float = 1.0
-    points: Sequence[Mapping[str, Any]] = ()
-    colouring: int = 0
-    anyway: bool = False
-    state: Literal["queued", "reading", "colouring", "ready", "left", "failed"] = (
-        "queued"
-    )
-    reason: str = ""
-    failure: Job | None = None
-    warnings: tuple[str, ...] = ()
-    result: Result | None = None
-    copy: Path | None = None
-    removed: bool = False
-
-    def file(self, what: str) -> Path:
-        """Return the path of a new file of its own."""
-        return self.upload.parent / f"{self.id}-{secrets.token_hex(4)}{what}"
-
-    @property
-    def suffix(self) -> str:
-        """Return that of its copy, which `colorize predict` would give it."""
-        folder, name = self.upload.parent, self.upload.name
-        return os.path.splitext(finding.output_names([name], "", folder)[0])[1]
-
-    def delete(self) -> None:
-        """Delete all its files."""
-        for path in self.upload.parent.glob(f"{self.id}*"):
-            files.discard(path)
-
-    def fail(self, reason: str, job: Job | None = None) -> None:
-        """Note what went wrong; colours from before stay as they are."""
-        self.reason = reason
-        if self.result is not None:
-            self.state, self.size = "ready", self.result.size
-            self.colouring = self.result.colouring
-        else:
-            self.state, self.failure = "failed", job
-
-
-def new_photo(name: str, folder: Path, dropped_with: str = "") -> Photo:
-    """Return a photo to be uploaded into a folder.
-
-    Args:
-        name: that its owner gave it.
-        folder: for its files here.
-        dropped_with: the folder that its owner has it in.
-    """
-    id = secrets.token_hex(8)
-    suffix = os.path.splitext(name)[1]
-    # The name decides on the format of the copy, and never leads to another file.
-    suffix = suffix if formats.by_suffix(suffix) else ""
-    parts = dropped_with.replace("\\", "/").split("/")[:_DEPTH]
-    shown = "/".join(file_name(part) for part in parts if part.strip(" ."))
-    return Photo(id, shown_name(name), folder / f"{id}{suffix}", shown)
-
-
-def copy_names(photos: Sequence[Photo]) -> list[str]:
-    """Return paths for the copies of photos, such as `album/photo.colorized.jpg`.
-
-    No two are alike.
-    """
-    taken: set[str] = set()
-    names = []
-    for photo in photos:
-        name = file_name(photo.name)
-        if formats.canonical(Path(name).suffix) != formats.canonical(photo.suffix):
-            name += photo.suffix
-        stem, suffix = os.path.splitext(name)
-        stem = f"{photo.folder}/{stem}" if photo.folder else stem
-        name = f"{stem}.colorized{suffix}"
-        number = 2
-        while name.casefold() in taken:
-            name = f"{stem} ({number}).colorized{suffix}"
-            number += 1
-        taken.add(name.casefold())
-        names.append(name)
-    return names
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 @dataclass(eq=False)
 class Session:
-    """What one page has uploaded.
+    """What one visit has uploaded.
 
     Attributes:
         writing: how many copies of all are in the ZIP file that is being sent.
@@ -208,14 +50,31 @@ class Sessions:
     """All of them, below one folder that nobody else can read.
 
     Args:
+        root: where photos stay; None for a temporary folder, which is deleted.
+        most_bytes: that may lie there.
+        on_return: called with each photo that was there already.
         on_remove: called with each photo that goes.
 
     Attributes:
         folder: theirs.
+        stay: whether photos outlive their page and this command.
     """
 
-    def __init__(self, on_remove: Callable[[Photo], Any] = lambda photo: None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="colorize-page-"))
+    def __init__(
+        self,
+        root: Path | None = None,
+        most_bytes: int = 10**10,
+        *,
+        on_return: Callable[[Photo], Any] = lambda photo: None,
+        on_remove: Callable[[Photo], Any] = lambda photo: None,
+    ) -> None:
+        self.stay = root is not None
+        if root is not None:
+            self.folder = keeping.opened(root)
+        else:
+            self.folder = Path(tempfile.mkdtemp(prefix="colorize-page-"))
+        self.most_bytes = most_bytes
+        self._on_return = on_return
         self._on_remove = on_remove
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -224,11 +83,12 @@ class Sessions:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Delete everything, whatever signal comes meanwhile."""
+        """Delete what is not to stay, whatever signal comes meanwhile."""
         before = [signal.signal(number, signal.SIG_IGN) for number in signals.ENDING]
         for session in list(self._open.values()):
-            self.close(session)
-        files.discard_folder(self.folder)
+            self._end(session)
+        if not self.stay:
+            files.discard_folder(self.folder)
         for number, handler in zip(signals.ENDING, before, strict=True):
             signal.signal(number, handler)
 
@@ -239,21 +99,57 @@ class Sessions:
             ColorizeError: there are too many.
         """
         token = secrets.token_urlsafe(24)
+        session = Session(token, keeping.folder_of(token, self.folder))
+        self._make_place()
         with self._lock:
-            if len(self._open) >= MOST_SESSIONS:
-                raise ColorizeError(
-                    f"{MOST_SESSIONS} pages are open already; close one and try again"
-                )
-            session = Session(token, self.folder / secrets.token_hex(8))
             session.folder.mkdir(mode=0o700)
             self._open[token] = session
         return session
 
+    def _make_place(self) -> None:
+        """Let one go that nothing has been heard of, if there are many."""
+        with self._lock:
+            if len(self._open) < MOST_SESSIONS:
+                return
+            silent = min(self._open.values(), key=lambda session: session.heard)
+        if not self.stay or time.monotonic() - silent.heard < AWAY or silent.users:
+            raise ColorizeError(
+                f"{MOST_SESSIONS} pages are open already; close one and try again"
+            )
+        self._end(silent)
+
     def find(self, token: str) -> Session | None:
-        """Return the one with a token, which has been heard of now."""
+        """Return the one with a token, which has been heard of now.
+
+        It may be of an earlier run of the command.
+        """
+        if not _TOKEN.fullmatch(token):
+            return None
         session = self._open.get(token)
+        if session is None and self.stay:
+            session = self._returned(token)
+        elif session is not None and not session.folder.exists():  # deleted by another
+            self._end(session)
+            return None
         if session is not None:
             session.heard = time.monotonic()
+            keeping.touch(session.folder)
+        return session
+
+    def _returned(self, token: str) -> Session | None:
+        """Open one again whose photos are there still."""
+        folder = keeping.folder_of(token, self.folder)
+        if not folder.is_dir():
+            return None
+        self._make_place()
+        with self._lock:
+            if token in self._open:
+                return self._open[token]
+            session = Session(token, folder)
+            session.photos = {photo.id: photo for photo in keeping.photos_in(folder)}
+            self._open[token] = session
+        for photo in session.photos.values():
+            self._on_return(photo)
         return session
 
     @contextlib.contextmanager
@@ -268,6 +164,39 @@ class Sessions:
                 session.users -= 1
             self._clean(session)
 
+    def note(self, photo: Photo) -> None:
+        """Write down what is chosen for a photo, if it is to stay.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self.stay and not photo.removed:
+            keeping.note(photo)
+
+    def room_for(self, size: int) -> tuple[bool, int]:
+        """Make room for a file, at the cost of visits whose page is not open.
+
+        Args:
+            size: of the file, in bytes.
+
+        Returns:
+            Whether there is room, and how many photos had to go.
+        """
+        if not self.stay:
+            return True, 0
+        gone = 0
+        lacking = keeping.bytes_in(self.folder) + size - self.most_bytes
+        for folder in keeping.unused(self.folder) if lacking > 0 else ():
+            gone += keeping.count(folder)
+            lacking -= keeping.bytes_in(folder)
+            for session in list(self._open.values()):
+                if session.folder == folder:
+                    self._end(session)
+            files.discard_folder(folder)
+            if lacking <= 0:
+                break
+        return lacking <= 0, gone
+
     def remove(self, session: Session, photo: Photo) -> None:
         """Delete a photo."""
         session.photos.pop(photo.id, None)
@@ -276,7 +205,12 @@ class Sessions:
         photo.delete()
 
     def close(self, session: Session) -> None:
-        """End a session; its files go as soon as nobody uses them."""
+        """End the session of a page that is closed, unless its photos stay."""
+        if not self.stay:
+            self._end(session)
+
+    def _end(self, session: Session) -> None:
+        """End a session; files that do not stay go as soon as nobody uses them."""
         with self._lock:
             self._open.pop(session.token, None)
             session.closed = True
@@ -285,9 +219,14 @@ class Sessions:
         self._clean(session)
 
     def _clean(self, session: Session) -> None:
-        if session.closed and not session.users:
-            for photo in list(session.photos.values()):
+        if not session.closed or session.users:
+            return
+        for photo in list(session.photos.values()):
+            if self.stay:
+                keeping.clean(photo)
+            else:
                 photo.removed = True
+        if not (self.stay and session.photos):
             files.discard_folder(session.folder)
 
     def close_silent(self, away: float = AWAY) -> None:

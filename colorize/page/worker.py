@@ -20,7 +20,7 @@ from colorize import hints as hinting
 from colorize.errors import ColorizeError
 from colorize.hints import Hints
 from colorize.page import preview
-from colorize.page.sessions import Photo, Result
+from colorize.page.photos import Photo, Result
 from colorize.pictures import reading
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Origin, Settings

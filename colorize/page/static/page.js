@@ -71,6 +71,7 @@ async function add(files) {
   uploading = true;
   await opened;
   const refused = [];
+  let gone = 0; // photos of earlier visits, to make room
   while (sending.length && !ended) {
     const file = sending.shift();
     const large = file.size > limits.most_bytes;
@@ -78,7 +79,9 @@ async function add(files) {
       + `&folder=${encodeURIComponent(foldersOf.get(file) ?? "")}`;
     try {
       const options = { method: "POST", body: large ? null : file };
-      merge(await (await ask(`/photos?${query}`, options)).json());
+      const told = await (await ask(`/photos?${query}`, options)).json();
+      merge(told);
+      gone += told.gone;
     } catch (error) {
       if (error.status === 410) end(error.message);
       refused.push(`${file.name}: ${error.message}`);
@@ -89,6 +92,8 @@ async function add(files) {
   if (refused.length && !ended) {
     const rest = refused.length > 5 ? `\nand ${refused.length - 5} more` : "";
     complain(`Not taken:\n${refused.slice(0, 5).join("\n")}${rest}`);
+  } else if (gone) {
+    complain(`To make room, ${gone} photos of earlier visits were removed.`);
   }
   show();
   soon();
@@ -227,6 +232,7 @@ function show() {
   }
   showSummary();
   showViewer();
+  remember();
 }
 
 function showSummary() {
@@ -327,6 +333,20 @@ async function removePhoto(id) {
   // The focus goes on to what took its place.
   const next = photos[Math.min(place, photos.length - 1)];
   (next ? rows.get(next.id).open : element("files")).focus();
+}
+
+async function removeAll() {
+  const count = photos.length;
+  if (!confirm(`Remove all ${count} photos, and what was chosen for them?`)) return;
+  try {
+    await post("/remove");
+  } catch (error) {
+    return complain(error.message);
+  }
+  wanted.clear();
+  photos = [];
+  show();
+  element("files").focus();
 }
 
 // -- The photo that is shown
@@ -580,12 +600,40 @@ function wireDropping() {
   }
 }
 
-async function openSession() {
+// Whose photos these are: a secret that this browser has, and how many there were.
+const KEY = "colorize";
+
+function remembered() {
   try {
-    limits = await (await ask("/api/sessions", { method: "POST" })).json();
+    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+  } catch { // forbidden, or not ours
+    return {};
+  }
+}
+
+function remember() {
+  if (!limits.stays) return;
+  try {
+    const visit = { token: limits.token, photos: photos.length };
+    localStorage.setItem(KEY, JSON.stringify(visit));
+  } catch { /* forbidden: another tab will not find them */ }
+}
+
+async function openSession() {
+  const before = remembered();
+  try {
+    const query = before.token ? `?token=${encodeURIComponent(before.token)}` : "";
+    limits = await (await ask(`/api/sessions${query}`, { method: "POST" })).json();
     base = `/api/sessions/${limits.token}`;
   } catch (error) {
     return end(error.message);
+  }
+  if (limits.stays) {
+    element("fate").textContent = "until you remove them";
+    if (!limits.returned && before.photos) {
+      complain("The photos of last time are no longer here: they were removed, or went"
+        + " to make room for others.");
+    }
   }
   [element("detail").min, element("detail").max] = limits.sizes;
   [element("saturation").min, element("saturation").max] = limits.saturations;
@@ -599,15 +647,17 @@ function begin() {
   wireSettings();
   element("download").addEventListener("click", download);
   element("all").addEventListener("click", downloadAll);
+  element("empty").addEventListener("click", removeAll);
   addEventListener("beforeunload", (event) => {
     const unsaved = photos.some((p) => p.state === "ready" && !saved.has(p.id));
-    if (!ended && (unsaved || photos.some(isWaiting))) event.preventDefault();
+    const lost = !limits.stays && (unsaved || photos.some(isWaiting));
+    if (!ended && (lost || uploading)) event.preventDefault();
   });
   addEventListener("pagehide", () => {
-    if (base) navigator.sendBeacon(`${base}/close`);
+    if (base && !limits.stays) navigator.sendBeacon(`${base}/close`);
   });
   addEventListener("pageshow", (event) => {
-    if (event.persisted) location.reload(); // its photos have been deleted
+    if (event.persisted) location.reload(); // it may have been closed meanwhile
   });
   opened.then(poll);
 }

@@ -1,0 +1,176 @@
+"""One uploaded photo: its names, what is asked for it, and what became of it."""
+
+import os
+import secrets
+import time
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from colorize import files
+from colorize.hints import Hints
+from colorize.pictures import finding, formats
+from colorize.prediction.job import Job
+
+_DEPTH = 8  # of folders that are kept
+_NAME = 150  # characters of a name that are kept
+_FORBIDDEN = '<>:"/\\|?*'  # by one system or another, in names of files
+_RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
+    f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10)
+}
+
+
+def shown_name(name: str) -> str:
+    """Return the name of an uploaded file to be shown: its last part, on one line."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    # Neither control characters nor those that turn the direction of text around.
+    text = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cs"))
+    text = "".join(c for c in text if not 0x202A <= ord(c) <= 0x202E)
+    text = "".join(c for c in text if not 0x2066 <= ord(c) <= 0x2069).strip()
+    stem, suffix = os.path.splitext(text)
+    return stem[: _NAME - len(suffix[:10])] + suffix[:10] or "photo"
+
+
+def file_name(name: str) -> str:
+    """Return the same as a file can be called on any system."""
+    text = "".join("_" if c in _FORBIDDEN else c for c in shown_name(name))
+    text = text.strip(" .") or "photo"
+    return f"_{text}" if text.split(".")[0].upper() in _RESERVED else text
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the network says of a photo.
+
+    Attributes:
+        job: what became of the photo so far.
+        size: short side asked for, in pixels.
+        ab: file of the small ab of its pages.
+        small: file of what the network saw, and of the photo made smaller.
+        preview: file of what the browser paints.
+        thumbnail: the same, smaller.
+        version: counts how often the photo was coloured.
+        hints: that the network was told.
+        colouring: which of several it is, from 0, the usual one.
+    """
+
+    job: Job
+    size: int
+    ab: Path
+    small: Path
+    preview: Path
+    thumbnail: Path
+    version: int
+    hints: Hints | None = None
+    colouring: int = 0
+
+
+@dataclass(eq=False)
+class Photo:
+    """One uploaded picture.
+
+    Attributes:
+        id: random; its files are called by that.
+        name: that its owner gave it, to be shown.
+        folder: that it was dropped with, as in `album/1950`, or "".
+        upload: its file.
+        added: when it was uploaded, in seconds since 1970.
+        size: short side shown to the network, in pixels; None for the network's usual.
+        saturation: what ab is multiplied by.
+        points: hints as the page has them, fields of `hints.Point`.
+        colouring: which of several is wanted, from 0, the usual one.
+        anyway: whether it is coloured though it is in colour already.
+        state: what is happening to it; `left` as it is, being in colour already.
+        reason: what went wrong.
+        failure: what became of it, where it was not coloured.
+        warnings: what could not be kept, as far as that is known.
+        result: its colours.
+        copy: the coloured file that was asked for last.
+        removed: whether its files are deleted.
+    """
+
+    id: str
+    name: str
+    upload: Path
+    folder: str = ""
+    added: float = field(default_factory=time.time)
+    size: int | None = None
+    saturation: float = 1.0
+    points: Sequence[Mapping[str, Any]] = ()
+    colouring: int = 0
+    anyway: bool = False
+    state: Literal["queued", "reading", "colouring", "ready", "left", "failed"] = (
+        "queued"
+    )
+    reason: str = ""
+    failure: Job | None = None
+    warnings: tuple[str, ...] = ()
+    result: Result | None = None
+    copy: Path | None = None
+    removed: bool = False
+
+    def file(self, what: str) -> Path:
+        """Return the path of a new file of its own."""
+        return self.upload.parent / f"{self.id}-{secrets.token_hex(4)}{what}"
+
+    @property
+    def suffix(self) -> str:
+        """Return that of its copy, which `colorize predict` would give it."""
+        folder, name = self.upload.parent, self.upload.name
+        return os.path.splitext(finding.output_names([name], "", folder)[0])[1]
+
+    def delete(self) -> None:
+        """Delete all its files."""
+        for path in self.upload.parent.glob(f"{self.id}*"):
+            files.discard(path)
+
+    def fail(self, reason: str, job: Job | None = None) -> None:
+        """Note what went wrong; colours from before stay as they are."""
+        self.reason = reason
+        if self.result is not None:
+            self.state, self.size = "ready", self.result.size
+            self.colouring = self.result.colouring
+        else:
+            self.state, self.failure = "failed", job
+
+
+def new_photo(name: str, folder: Path, dropped_with: str = "") -> Photo:
+    """Return a photo to be uploaded into a folder.
+
+    Args:
+        name: that its owner gave it.
+        folder: for its files here.
+        dropped_with: the folder that its owner has it in.
+    """
+    id = secrets.token_hex(8)
+    suffix = os.path.splitext(name)[1]
+    # The name decides on the format of the copy, and never leads to another file.
+    suffix = suffix if formats.by_suffix(suffix) else ""
+    parts = dropped_with.replace("\\", "/").split("/")[:_DEPTH]
+    shown = "/".join(file_name(part) for part in parts if part.strip(" ."))
+    return Photo(id, shown_name(name), folder / f"{id}{suffix}", shown)
+
+
+def copy_names(photos: Sequence[Photo]) -> list[str]:
+    """Return paths for the copies of photos, such as `album/photo.colorized.jpg`.
+
+    No two are alike.
+    """
+    taken: set[str] = set()
+    names = []
+    for photo in photos:
+        name = file_name(photo.name)
+        if formats.canonical(Path(name).suffix) != formats.canonical(photo.suffix):
+            name += photo.suffix
+        stem, suffix = os.path.splitext(name)
+        stem = f"{photo.folder}/{stem}" if photo.folder else stem
+        name = f"{stem}.colorized{suffix}"
+        number = 2
+        while name.casefold() in taken:
+            name = f"{stem} ({number}).colorized{suffix}"
+            number += 1
+        taken.add(name.casefold())
+        names.append(name)
+    return names
