@@ -172,7 +172,8 @@ def serving(folder: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[s
         flags: of the command.
     """
     temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
-    data = dict.fromkeys(("XDG_DATA_HOME", "LOCALAPPDATA", "HOME"), str(folder / "data"))
+    homes = ("XDG_DATA_HOME", "LOCALAPPDATA", "HOME")
+    data = dict.fromkeys(homes, str(folder / "data"))
     with open(folder.parent / f"{folder.name}.stderr", "w", encoding="utf-8") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "colorize", "serve", "--no-open", "--port", "0"]

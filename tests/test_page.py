@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from conftest import WAIT, serving, wait_until
 from PIL import Image
 
-from colorize import color
+from colorize import color, upsampling
 from colorize.cli import cli
 from colorize.page import guard, keeping, photos, preview, sessions
 from colorize.pictures import reading
@@ -282,6 +282,42 @@ def test_the_preview_is_the_picture_made_smaller(draw):
     assert np.abs(shown - np.asarray(expected).astype(int)).mean() < 2
     packed = preview.pack(shown, np.zeros((90, 120, 2), np.float32))
     assert len(packed) == 20 + 75 * 100 * (8 + 1 + 3)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_part_is_cut_to_the_pixel_and_made_smaller(draw, depth):
+    levels = draw(90, 200, 2)[..., 0].astype(f"u{depth // 8}")
+    page = reading.page_of(levels << (depth - 8))
+    pixels, box = preview.part(page, (0.101, 0.5, 0.2, 0.899), width=19)
+    assert box == (20 / 200, 45 / 90, 40 / 200, 81 / 90)
+    whole = color.to_depth(page.load(), 8)
+    assert np.array_equal(pixels, whole[45:81, 20:40])
+    smaller, box = preview.part(page, (0, 0, 1, 1), width=40)
+    assert box == (0, 0, 1, 1) and smaller.shape == (18, 40, 1)
+    ab = np.random.default_rng(0).normal(0, 20, (9, 20, 2)).astype(np.float32)
+    ((_, whole),) = upsampling.strips(ab, (90, 200), rows=90)
+    of_part = preview.ab_of(ab, (0.1, 0.5, 0.2, 0.9), (36, 20))
+    np.testing.assert_allclose(of_part, whole[45:81, 20:40], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "left=0&top=0&right=1&bottom=1",
+        "left=0&top=0&right=1&bottom=1&width=0",
+        "left=0&top=0&right=1&bottom=1&width=99999999999999999999",
+        "left=0&top=0&right=1&bottom=1&width=²",
+        "left=0&top=0&right=nan&bottom=1&width=9",
+        "left=0.5&top=0&right=0.5&bottom=1&width=9",
+        "left=-1&top=0&right=1&bottom=1&width=9",
+    ],
+)
+def test_parts_that_make_no_sense_are_refused(client, query, draw):
+    photo = client.upload("a.png", png(draw(20, 30)))
+    client.settled()
+    path = f"/photos/{photo['id']}/part?{quote(query, safe='=&')}"
+    assert "error" in json.loads(client.own("GET", path, status=400))
 
 
 def test_the_page_paints_by_the_constants_of_this_package():

@@ -161,7 +161,7 @@ def test_three_photos_from_dropping_to_downloading(page, photos, tmp_path):
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     expect(split).to_have_attribute("aria-valuetext", "1 % as it was, 99 % in colour")
-    clip = page.locator("#after").evaluate("e => getComputedStyle(e).clipPath")
+    clip = page.locator("#coloured").evaluate("e => getComputedStyle(e).clipPath")
     assert clip == "inset(0px 0px 0px 1%)"
 
     # The saturation is painted here, at once: the server is told of it, no more.
@@ -376,6 +376,73 @@ def test_a_colour_is_told_by_a_click_and_taken_back(page, photos, tmp_path):
     becomes(other=True)
     page.get_by_role("button", name="Reset").click()
     becomes(other=False)
+
+
+def test_a_photo_is_seen_pixel_by_pixel_and_told_there(page, tmp_path, draw):
+    """Zoomed by the wheel, keys and buttons, panned by dragging and by arrows."""
+    grey = Image.fromarray(draw(1600, 2400, 5)).convert("L")
+    grey.save(tmp_path / "large.png")
+    page.locator("#files").set_input_files([tmp_path / "large.png"])
+    expect(status(page)).to_contain_text("1 of 1 ready")
+    expect(page.locator("#before-part")).to_be_hidden()
+    whole = page.locator("#stage").bounding_box()
+    with page.expect_response(re.compile("/part")):
+        page.get_by_role("button", name="100 %").click()
+    expect(page.locator("#zoom-value")).to_have_text("100 %")
+    expect(page.locator("#after-part")).to_be_visible()
+    assert page.locator("#stage").bounding_box() == whole
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Download", exact=True).click()
+    copy = np.asarray(Image.open(got.value.path())).astype(int)
+
+    def part():
+        """Where the sharp part lies in the photo, and what it shows."""
+        left, top = (
+            float(
+                page.evaluate(f"document.getElementById('after-part').style.{side}")[
+                    :-1
+                ]
+            )
+            for side in ("left", "top")
+        )
+        shown = pixels(page, "after-part").astype(int)
+        column, row = round(left / 100 * 2400), round(top / 100 * 1600)
+        return row, column, shown
+
+    row, column, shown = part()
+    height, width, _ = shown.shape
+    assert abs(row + height / 2 - 800) < 3 and abs(column + width / 2 - 1200) < 3
+    same = copy[row : row + height, column : column + width]
+    assert np.abs(shown - same).max() <= 1  # the last bit of a float
+    # Dragging moves it, and the divider stays where it is.
+    x, y = whole["x"] + whole["width"] * 0.75, whole["y"] + whole["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 100, y + 50, steps=4)
+    with page.expect_response(re.compile("/part")):
+        page.mouse.up()
+    expect(page.locator("#split")).to_have_value("50")
+    deadline = time.monotonic() + WAIT
+    while part()[:2] != (row - 50, column - 100):
+        assert time.monotonic() < deadline, part()[:2]
+        page.wait_for_timeout(50)
+    # A click tells the colour of the place that is under it.
+    page.mouse.click(x, y)
+    page.get_by_role("button", name="Likely colour 1").click()
+    dot = page.get_by_role("button", name=re.compile("^Colour 1, "))
+    box = dot.bounding_box()
+    assert abs(box["x"] + box["width"] / 2 - x) < 1.5
+    assert abs(box["y"] + box["height"] / 2 - y) < 1.5 and box["width"] < 40
+    page.evaluate("document.activeElement.blur()")
+    before = page.evaluate("document.getElementById('view').style.transform")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.getElementById('view').style.transform") != before
+    page.keyboard.press("0")
+    expect(page.get_by_role("button", name="Whole photo")).to_be_disabled()
+    expect(page.locator("#after-part")).to_be_hidden()
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -300)
+    expect(page.get_by_role("button", name="Whole photo")).to_be_enabled()
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (375, 812)])

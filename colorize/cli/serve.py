@@ -121,10 +121,8 @@ def serve(
 
             stays = guard.is_loopback(listening.getsockname()[0])
     signals.on_hang_up(lambda: signal.raise_signal(signal.SIGTERM))  # files go, too
-    ending = "its photos are here when it is started again"
-    with explained(
-        lambda: f"the page is closed, and {ending if stays else 'its files are deleted'}"
-    ):
+    stay, go = "its photos are here when it is started again", "its files are deleted"
+    with explained(lambda: f"the page is closed, and {stay if stays else go}"):
         most = keep_gb if stays else None
         limits = (max_uploads, max_upload_mb, most)
         _serve(model, listening, host, opening, limits, options)
@@ -172,8 +170,7 @@ def _serve(
 ) -> None:
     """Answer until a signal ends it.
 
-    Args:
-        limits: photos of a page, MB of each, and GB of those that stay, if they do.
+    `limits` are photos of a page, MB of each, and GB of those that stay, if they do.
 
     Raises:
         ColorizeError: the model cannot be opened.

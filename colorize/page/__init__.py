@@ -2,8 +2,8 @@
 
 `guard` says who may ask, `app` answers over HTTP, `photos` is one upload, `sessions`
 says whose it is and for how long, `keeping` what stays of it on disk, `worker` colours
-it, `preview` is what the browser paints by itself, and `static/` is the page. TensorFlow
-is imported by the worker's thread only, so the page is there at once.
+it, `preview` is what the browser paints by itself, and `static/` is the page.
+TensorFlow is imported by the worker's thread only, so the page is there at once.
 
 Files import in this order: guard, preview, photos, keeping, sessions, worker, app.
 May import: all but cli.

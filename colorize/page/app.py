@@ -84,6 +84,7 @@ def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
         Route(f"{photo}/remove", page.remove, methods=["POST"]),
         Route(f"{photo}/preview", page.preview),
         Route(f"{photo}/thumbnail", page.thumbnail),
+        Route(f"{photo}/part", page.part),
         Route(f"{photo}/copy", page.write_copy, methods=["POST"]),
         Route(f"{photo}/copy", page.download),
         Mount("/", static),
@@ -144,15 +145,14 @@ class _Page:
         """Begin a session, or go on with the one of `?token=`, if it is there still."""
         token = request.query_params.get("token", "")
         try:
-            session = await run_in_threadpool(self.sessions.find, token)
-            returned = session is not None
-            session = session or await run_in_threadpool(self.sessions.new)
+            before = await run_in_threadpool(self.sessions.find, token)
+            session = before or await run_in_threadpool(self.sessions.new)
         except ColorizeError as e:
             raise HTTPException(503, str(e)) from e
         return JSONResponse(
             {
                 "token": session.token,
-                "returned": returned,
+                "returned": before is not None,
                 "stays": self.sessions.stay,
                 "most_photos": self.limits.photos,
                 "most_bytes": self.limits.bytes,
@@ -364,12 +364,7 @@ class _Page:
     async def likely(self, request: Request) -> Response:
         """Say which colours are likely at a place of a photo."""
         _, photo = self._photo(request)
-        try:
-            x, y = (float(request.query_params[name]) for name in ("x", "y"))
-        except (KeyError, ValueError) as e:
-            raise HTTPException(400, "x and y must be numbers") from e
-        if not (_is_number(x, 0, 1) and _is_number(y, 0, 1)):
-            raise HTTPException(400, "x and y must be from 0 to 1")
+        x, y = _shares(request, "x", "y")
         colours = await run_in_threadpool(self.worker.suggested, photo, x, y)
         return JSONResponse({"colours": colours})
 
@@ -395,6 +390,34 @@ class _Page:
         """Send the same for the list."""
         _, photo = self._photo(request)
         return await self._sent(photo.result.thumbnail if photo.result else None)
+
+    async def part(self, request: Request) -> Response:
+        """Send what the browser paints a part of a photo from, to be looked at closely.
+
+        The query has its box, and the width that it is shown at; the answer says in a
+        header which box it is of, as only whole pixels are sent.
+        """
+        _, photo = self._photo(request)
+        box = _shares(request, "left", "top", "right", "bottom")
+        if not (box[0] < box[2] and box[1] < box[3]):
+            raise HTTPException(400, "the box is empty")
+        width = request.query_params.get("width", "")
+        if not (width.isascii() and width.isdigit() and 0 < int(width[:9]) <= 10_000):
+            raise HTTPException(400, "width must be from 1 to 10000")
+        try:
+            left, top, right, bottom = box
+            body, exact = await run_in_threadpool(
+                self.worker.part, photo, (left, top, right, bottom), int(width)
+            )
+        except ColorizeError as e:
+            raise HTTPException(409, str(e)) from e
+        except FileNotFoundError as e:  # it has just been coloured again, or removed
+            raise HTTPException(409, "This photo is not coloured yet.") from e
+        return Response(
+            body,
+            media_type="application/octet-stream",
+            headers={"x-box": " ".join(map(str, exact))},
+        )
 
     async def _sent(self, path: Path | None) -> Response:
         try:
@@ -568,6 +591,17 @@ def _is_number(value: Any, least: float, most: float) -> bool:
         and math.isfinite(value)
         and least <= value <= most
     )
+
+
+def _shares(request: Request, *names: str) -> list[float]:
+    """Return shares that a request's query has, from 0 to 1."""
+    try:
+        shares = [float(request.query_params[name]) for name in names]
+    except (KeyError, ValueError) as e:
+        raise HTTPException(400, f"{', '.join(names)} must be numbers") from e
+    if not all(_is_number(share, 0, 1) for share in shares):
+        raise HTTPException(400, f"{', '.join(names)} must be from 0 to 1")
+    return shares
 
 
 async def _short_json(request: Request, most: int = _SHORT) -> dict[str, Any]:

@@ -5,7 +5,6 @@ folder cannot become that browser. Of each photo there is the upload and `ID.jso
 beside whatever else is made of it, which can be made again.
 """
 
-import dataclasses
 import hashlib
 import json
 import os

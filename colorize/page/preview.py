@@ -15,6 +15,8 @@ from colorize.pictures import reading
 
 SIDE = 1200  # pixels of the longer side at most, to be compared by eye
 THUMBNAIL = 160  # the same, in the list
+MOST_PIXELS = 4_000_000  # of a part, to be looked at closely
+Box = tuple[float, float, float, float]  # left, top, right, bottom: shares of the sides
 
 
 def original(page: reading.Page, side: int) -> np.ndarray:
@@ -44,6 +46,66 @@ def original(page: reading.Page, side: int) -> np.ndarray:
     whole.thumbnail((side, side), Image.Resampling.LANCZOS)
     pixels = np.asarray(whole)
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def part(page: reading.Page, box: Box, width: int) -> tuple[np.ndarray, Box]:
+    """Return a part of a page as it is in its file, without its transparency.
+
+    Args:
+        page: the picture.
+        box: what is wanted.
+        width: in pixels, that it is shown at; it may come up to twice as wide.
+
+    Returns:
+        (h, w, 1 or 3) uint8, and the box that it is of, to the pixel.
+    """
+    sides = np.array([page.width, page.height])
+    left, top = np.floor(np.array(box[:2]) * sides).astype(int).clip(0, sides - 1)
+    right, bottom = np.ceil(np.array(box[2:]) * sides).astype(int).clip(1, sides)
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    rows = []
+    for covered, strip in page.strips(reading.ROWS):
+        first, last = max(top, covered.start), min(bottom, covered.stop)
+        if first < last:
+            pixels = strip[first - covered.start : last - covered.start, left:right]
+            rows.append(color.to_depth(pixels[..., : pixels.shape[-1] - page.alpha], 8))
+        if covered.stop >= bottom:
+            break
+    pixels = np.concatenate(rows)
+    factor = max(1, (right - left) // width)
+    while (pixels.shape[0] // factor) * (pixels.shape[1] // factor) > MOST_PIXELS:
+        factor += 1
+    if factor > 1:
+        flat = np.ascontiguousarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
+        reduced = np.asarray(Image.fromarray(flat).reduce(factor))
+        pixels = reduced.reshape(*reduced.shape[:2], -1)
+    shares = (left / sides[0], top / sides[1], right / sides[0], bottom / sides[1])
+    return pixels, shares
+
+
+def ab_of(ab: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
+    """Return the ab of a part of a picture, as `upsampling` makes it of the whole.
+
+    Args:
+        ab: (h, w, 2) of the whole, in Lab units.
+        box: of the part.
+        size: (height, width) of the part.
+
+    Returns:
+        (height, width, 2) float32.
+    """
+    rows, columns, _ = ab.shape
+    left, top, right, bottom = box
+    around = (left * columns, top * rows, right * columns, bottom * rows)
+    planes = [
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(ab[..., i], np.float32)).resize(
+                size[::-1], Image.Resampling.BICUBIC, box=around
+            )
+        )
+        for i in (0, 1)
+    ]
+    return np.stack(planes, axis=-1)
 
 
 def pack(pixels: np.ndarray, ab: np.ndarray) -> bytes:

@@ -306,6 +306,33 @@ class Worker:
         with files.atomic(job.output) as part, open(part, "w+b") as file:
             return steps.write(file, picture, ab, settings)
 
+    def part(
+        self, photo: Photo, box: preview.Box, width: int
+    ) -> tuple[bytes, preview.Box]:
+        """Return what the browser paints a part of a photo from.
+
+        Args:
+            photo: that is coloured.
+            box: what is wanted of it.
+            width: in pixels, that it is shown at.
+
+        Returns:
+            The same as a preview; and the box that it is of.
+
+        Raises:
+            ColorizeError: there are no colours yet, or the photo cannot be read.
+        """
+        with self._painting:
+            result = photo.result
+            if result is None:
+                raise ColorizeError("not coloured yet")
+            settings = self._settings(result.size, 1.0, None)
+            _, picture = steps.open_input(result.job, settings)
+            pixels, exact = preview.part(picture.pages[0], box, width)
+            with np.load(result.ab, allow_pickle=False) as stored:
+                ab = stored[stored.files[0]]
+        return preview.pack(pixels, preview.ab_of(ab, exact, pixels.shape[:2])), exact
+
     def report(self, photo: Photo) -> Job:
         """Return what became of a photo that has not been written."""
         if photo.failure is not None:

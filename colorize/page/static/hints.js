@@ -2,6 +2,7 @@
 // and other colourings. The server colours the photo again and answers when it is done.
 
 import { abOf, hexOf } from "/paint.js";
+import { setSplit, shareAt } from "/zoom.js";
 
 const element = (id) => document.getElementById(id);
 const NEAR = 5; // pixels that a click may move by
@@ -17,7 +18,6 @@ let questions = 0; // about likely colours: only the last one's answer counts
 
 export function wireHints(page) {
   ({ ask, post, current, told, complain, base, levelAt } = page);
-  wireStage(page.setSplit);
   wirePalette();
   element("undo").addEventListener("click", () => travel(past, future));
   element("redo").addEventListener("click", () => travel(future, past));
@@ -86,33 +86,11 @@ export const keepUnsent = (photo) => Object.assign(photo, unsent.get(photo.id));
 
 // -- The photo
 
-function wireStage(setSplit) {
-  const stage = element("stage");
-  let from = null;
-  const share = (event) => {
-    const box = stage.getBoundingClientRect();
-    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]
-      .map((value) => Math.min(1, Math.max(0, value)));
-  };
-  stage.addEventListener("pointerdown", (event) => {
-    if (event.button || event.target.closest(".dot")) return;
-    from = { x: event.clientX, y: event.clientY, moved: false };
-    stage.setPointerCapture(event.pointerId);
-  });
-  stage.addEventListener("pointermove", (event) => {
-    if (!from) return;
-    from.moved ||= Math.hypot(event.clientX - from.x, event.clientY - from.y) > NEAR;
-    if (from.moved) setSplit(100 * share(event)[0]);
-  });
-  stage.addEventListener("pointercancel", () => { from = null; });
-  stage.addEventListener("pointerup", (event) => {
-    const clicked = from && !from.moved;
-    from = null;
-    if (!clicked || stage.classList.contains("empty")) return;
-    const [x, y] = share(event);
-    if (element("tell").hidden) setSplit(100 * x);
-    else begin({ x: round(x), y: round(y) });
-  });
+/** A click on the photo: the colour of a place, or the divider's, if none is told. */
+export function tellAt(event) {
+  const [x, y] = shareAt(event);
+  if (element("tell").hidden) setSplit(100 * x);
+  else begin({ x: round(x), y: round(y) });
 }
 
 const round = (share) => Math.round(1e4 * share) / 1e4;
@@ -205,7 +183,7 @@ function newDot(point, index) {
   if (!point.color) return dot;
   let box = null;
   dot.addEventListener("pointerdown", (event) => {
-    box = element("stage").getBoundingClientRect();
+    box = element("view").getBoundingClientRect();
     dot.setPointerCapture(event.pointerId);
   });
   dot.addEventListener("pointermove", (event) => {

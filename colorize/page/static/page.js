@@ -1,8 +1,9 @@
 // The page: uploads photos, asks how they are getting on, paints and compares them.
 // Names come from strangers' files: they are set as text, never as HTML.
 
-import { keepUnsent, showHints, wireHints } from "/hints.js";
+import { keepUnsent, showHints, tellAt, wireHints } from "/hints.js";
 import { paint, paintOriginal, unpack } from "/paint.js";
+import { look, put, repaintPart, wireZoom } from "/zoom.js";
 
 const BUSY = 400, IDLE = 3000; // milliseconds between questions
 const PICTURE = /\.(jpe?g|jpe|png|webp|tiff?|bmp|gif)$/i;
@@ -356,14 +357,6 @@ async function fetchPreview(photo, what) {
   return unpack(await response.arrayBuffer());
 }
 
-function put(canvas, { width, height }, rgba) {
-  if (canvas.width !== width || canvas.height !== height) {
-    canvas.width = width;
-    canvas.height = height;
-  }
-  canvas.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0);
-}
-
 const current = () => photos.find((photo) => photo.id === chosen);
 
 function showViewer() {
@@ -390,6 +383,7 @@ function showViewer() {
     item.textContent = warning;
     return item;
   }));
+  look(photo, painted);
   if (photo.version && (!painted || shown.version !== photo.version)) load(photo);
 }
 
@@ -431,6 +425,7 @@ function repaint() {
   const photo = current();
   if (photo && shown?.id === photo.id) {
     put(element("after"), shown.preview, paint(shown.preview, photo.saturation));
+    repaintPart(photo);
   }
 }
 
@@ -509,10 +504,9 @@ function wireSettings() {
     }
     sendLater(0);
   });
-  element("split").addEventListener("input", showSplit);
-  showSplit();
+  wireZoom({ ask, current, complain, clicked: tellAt });
   wireHints({
-    ask, post, current, complain, setSplit,
+    ask, post, current, complain,
     base: () => base,
     told: (photo) => {
       merge(photo);
@@ -525,18 +519,6 @@ function wireSettings() {
       return levels[Math.min(height - 1, Math.floor(y * height)) * width + column];
     },
   });
-}
-
-function setSplit(percent) {
-  element("split").value = percent;
-  showSplit();
-}
-
-function showSplit() {
-  const split = element("split");
-  element("stage").style.setProperty("--split", `${split.value}%`);
-  split.setAttribute(
-    "aria-valuetext", `${split.value} % as it was, ${100 - split.value} % in colour`);
 }
 
 // -- Downloading
