@@ -271,7 +271,7 @@ def test_what_is_looked_at_comes_next(draw, tmp_path):
         worker.put(photo)
     worker.put(photos[2], first=True)
     worker.put(photos[0])
-    assert [worker.position(photo) for photo in photos] == [2, 3, 1]
+    assert [worker.waits(photo)[0] for photo in photos] == [2, 3, 1]
 
 
 def test_the_preview_is_the_picture_made_smaller(draw):

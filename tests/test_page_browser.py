@@ -326,6 +326,98 @@ def test_a_keyboard_is_enough(page, photos):
     assert [id for id in reached if id in wanted] == wanted
 
 
+def test_the_list_is_one_stop_with_arrows_within(page, photos):
+    page.locator("#files").set_input_files([photos / "a.jpg", photos / "c.tif"])
+    expect(status(page)).to_contain_text("2 of 2 ready")
+    stops = "e => [...e.querySelectorAll('button')].filter(b => b.tabIndex >= 0).length"
+    assert page.locator("#photos").evaluate(stops) == 1
+    page.get_by_role("button", name="a.jpg ready").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#name")).to_have_text("c.tif")
+    expect(page.get_by_role("button", name="c.tif ready")).to_be_focused()
+    page.keyboard.press("ArrowDown")  # there is no other
+    page.keyboard.press("Home")
+    expect(page.locator("#name")).to_have_text("a.jpg")
+    page.keyboard.press("Delete")
+    expect(page.locator("#photos li")).to_have_count(1)
+    expect(page.get_by_role("button", name="c.tif ready")).to_be_focused()
+
+
+def test_a_colour_is_told_by_keys_alone(page, photos):
+    page.locator("#files").set_input_files([photos / "a.jpg"])
+    expect(status(page)).to_contain_text("1 of 1 ready")
+    page.get_by_role("button", name="Add a colour").press("Enter")
+    dot = page.get_by_role("button", name=re.compile("^No colour yet, 50 %"))
+    expect(dot).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Shift+ArrowDown")
+    place = "49 % from the left, 55 % from the top"
+    expect(page.get_by_role("button", name=f"No colour yet, {place}")).to_be_focused()
+    page.get_by_role("button", name="Likely colour 1").press("Enter")
+    dot = page.get_by_role("button", name=re.compile(f"^Colour 1, #.*{place}"))
+    dot.press("Delete")
+    expect(dot).to_have_count(0)
+
+
+def test_a_photo_that_waits_is_shown_grey_and_says_how_long(page, photos):
+    waiting = {"state": "queued", "version": 0, "position": 3, "seconds": 95.0}
+
+    def slow(route):
+        answer = route.fetch()
+        state = answer.json()
+        for photo in state["photos"]:
+            photo.update(waiting)
+        route.fulfill(response=answer, json=state)
+
+    page.route(re.compile("/api/sessions/[^/?]+$"), slow)
+    page.route(
+        re.compile("/photos[?]"),
+        lambda route: (
+            lambda answer: route.fulfill(
+                response=answer, json={**answer.json(), **waiting}
+            )
+        )(route.fetch()),
+    )
+    colour = Image.effect_noise((300, 200), 90).convert("RGB").rotate(90, expand=True)
+    colour.putpixel((0, 0), (255, 0, 0))
+    file = io.BytesIO()
+    colour.save(file, "PNG")
+    page.evaluate(
+        """(data) => {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            const pasted = new DataTransfer();
+            pasted.items.add(new File([bytes], "image.png", { type: "image/png" }));
+            document.body.dispatchEvent(
+                new ClipboardEvent("paste", { clipboardData: pasted, bubbles: true }));
+        }""",
+        base64.b64encode(file.getvalue()).decode(),
+    )
+    said = "waiting, number 3 in the queue, about 2 minutes"
+    expect(page.locator("#waiting")).to_have_text(said)
+    expect(page.locator("#stage")).to_have_class("grey")
+    grey = pixels(page, "after")
+    assert grey.shape == (300, 200, 3) and np.ptp(grey, axis=-1).max() <= 1
+    expect(page.locator(".thumbnail canvas")).to_be_visible()
+    page.unroute_all()
+    expect(page.get_by_role("button", name="Download", exact=True)).to_be_enabled()
+    expect(page.locator("#stage")).not_to_have_class("grey")
+
+
+def test_a_copy_is_shared_where_the_browser_can(page, photos):
+    page.add_init_script("""
+        navigator.canShare = () => true;
+        navigator.share = async ({ files: [file] }) => {
+            document.title = `${file.name} ${file.type} ${file.size > 1000}`;
+        };
+    """)
+    page.reload()
+    page.locator("#files").set_input_files([photos / "a.jpg"])
+    expect(status(page)).to_contain_text("1 of 1 ready")
+    page.get_by_role("button", name="Share").click()
+    expect(page).to_have_title("a.colorized.jpg image/jpeg true")
+    expect(page.get_by_role("button", name="Share")).to_be_enabled()
+
+
 def test_a_colour_is_told_by_a_click_and_taken_back(page, photos, tmp_path):
     page.locator("#files").set_input_files([photos / "a.jpg"])
     expect(status(page)).to_contain_text("1 of 1 ready")

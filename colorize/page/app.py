@@ -146,7 +146,7 @@ class _Page:
         token = request.query_params.get("token", "")
         try:
             before = await run_in_threadpool(self.sessions.find, token)
-            session = before or await run_in_threadpool(self.sessions.new)
+            session = before if before else await run_in_threadpool(self.sessions.new)
         except ColorizeError as e:
             raise HTTPException(503, str(e)) from e
         return JSONResponse(
@@ -184,11 +184,13 @@ class _Page:
 
     def _state_of(self, photo: Photo) -> dict[str, Any]:
         result = photo.result
+        position, seconds = self.worker.waits(photo)
         return {
             "id": photo.id,
             "name": photo.name,
             "state": photo.state,
-            "position": self.worker.position(photo),
+            "position": position,
+            "seconds": seconds,
             "reason": photo.reason,
             "size": photo.size or self.worker.size,
             "saturation": photo.saturation,

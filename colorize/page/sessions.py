@@ -2,8 +2,8 @@
 
 A visit belongs to who has its secret, a random token. Where photos stay, the browser
 keeps the token, and finds them again after a reload, in a second tab or when the
-command is started again. Otherwise a visit ends when its page is closed, when nothing has been
-heard of it for a while, or with the server, and its files go.
+command is started again. Otherwise a visit ends when its page is closed, when nothing
+has been heard of it for a while, or with the server, and its files go.
 """
 
 import contextlib

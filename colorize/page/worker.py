@@ -69,6 +69,7 @@ class Worker:
         self._provenance = provenance
         self._say = say
         self._queue: list[Photo] = []
+        self._pace = 0.0  # seconds that a photo takes, of late
         self._changed = threading.Condition()
         self._running = threading.Lock()  # the network
         self._logits: tuple[Any, Any] = (None, None)
@@ -144,10 +145,14 @@ class Worker:
             self._logits = key, logits  # of the last photo: they are large
         return ["#{:02x}{:02x}{:02x}".format(*rgb) for rgb in colours]
 
-    def position(self, photo: Photo) -> int:
-        """Return its place in the queue, from 1; 0 if it does not wait."""
+    def waits(self, photo: Photo) -> tuple[int, float]:
+        """Return its place in the queue, from 1, and for how many seconds it waits.
+
+        0 if it does not, or if that cannot be told yet.
+        """
         with self._changed:
-            return self._queue.index(photo) + 1 if photo in self._queue else 0
+            place = self._queue.index(photo) + 1 if photo in self._queue else 0
+            return place, place * self._pace
 
     def _run(self) -> None:
         try:
@@ -157,6 +162,7 @@ class Worker:
             self._on_failure()
             return
         while (photo := self._next()) is not None:
+            begun = time.monotonic()
             try:
                 self._color(photo)
             except Exception as e:
@@ -164,6 +170,8 @@ class Worker:
                 if not photo.removed:
                     photo.fail(f"a fault of colorize: {type(e).__name__}")
                     self._say("".join(traceback.format_exception(e)))
+            took = time.monotonic() - begun
+            self._pace = 0.7 * self._pace + 0.3 * took if self._pace else took
             if photo.removed:  # meanwhile, before some files were written
                 photo.delete()
             with self._changed:

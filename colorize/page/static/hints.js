@@ -14,11 +14,16 @@ let place = null; // a place without a colour yet: {x, y}
 const past = new Map(), future = new Map(); // what was told before, by photo
 const unsent = new Map(); // points and colourings that the server does not know yet
 let sending = false;
+let asking = 0; // a timer
 let questions = 0; // about likely colours: only the last one's answer counts
 
 export function wireHints(page) {
   ({ ask, post, current, told, complain, base, levelAt } = page);
   wirePalette();
+  element("point").addEventListener("click", () => {
+    begin({ x: 0.5, y: 0.5 });
+    element("dots").lastElementChild.focus();
+  });
   element("undo").addEventListener("click", () => travel(past, future));
   element("redo").addEventListener("click", () => travel(future, past));
   element("reset").addEventListener("click", () => tell({ points: [], colouring: 0 }));
@@ -160,9 +165,17 @@ function forget() {
   tell({ points });
 }
 
+/** Moves a dot; one without a colour yet is told to nobody. */
 function move(index, x, y) {
   const points = current().points.map((point) => ({ ...point }));
   const inside = (share) => round(Math.min(1, Math.max(0, share)));
+  if (index === points.length) {
+    place = { x: inside(x), y: inside(y) };
+    showHints();
+    clearTimeout(asking);
+    asking = setTimeout(() => place && suggest(place), 200);
+    return;
+  }
   Object.assign(points[index], { x: inside(x), y: inside(y) });
   selected = index;
   tell({ points });
@@ -180,6 +193,19 @@ function newDot(point, index) {
     + `${Math.round(100 * point.y)} % from the top`;
   dot.setAttribute("aria-label", point.color
     ? `Colour ${index + 1}, ${point.color}, ${where}` : `No colour yet, ${where}`);
+  dot.addEventListener("keydown", (event) => {
+    const [across, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1],
+      ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+    if (across || down) {
+      event.preventDefault();
+      const step = event.shiftKey ? 5 * STEP : STEP;
+      move(index, point.x + step * across, point.y + step * down);
+      element("dots").children[index]?.focus();
+    } else if (event.key === "Delete" || event.key === "Backspace") {
+      if (point.color) selected = index;
+      forget();
+    }
+  });
   if (!point.color) return dot;
   let box = null;
   dot.addEventListener("pointerdown", (event) => {
@@ -204,18 +230,6 @@ function newDot(point, index) {
     if (far > NEAR) move(index, x, y);
   });
   dot.addEventListener("click", () => { if (selected !== index) choose(index); });
-  dot.addEventListener("keydown", (event) => {
-    const [across, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1],
-      ArrowDown: [0, 1] }[event.key] ?? [0, 0];
-    if (across || down) {
-      event.preventDefault();
-      move(index, point.x + STEP * across, point.y + STEP * down);
-      element("dots").children[index]?.focus();
-    } else if (event.key === "Delete" || event.key === "Backspace") {
-      selected = index;
-      forget();
-    }
-  });
   return dot;
 }
 

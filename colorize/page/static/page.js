@@ -17,6 +17,7 @@ let chosen = null; // id of the photo that is shown
 let shown = null; // its preview: {id, version, preview}
 let sending = []; // files that wait for their upload
 const foldersOf = new WeakMap(); // the folders that files were dropped with
+const filesOf = new Map(); // files whose photos wait, by id, to be shown grey
 let uploading = false;
 let ended = false;
 const rows = new Map(); // what the list has of each photo, by id
@@ -82,6 +83,7 @@ async function add(files) {
       const options = { method: "POST", body: large ? null : file };
       const told = await (await ask(`/photos?${query}`, options)).json();
       merge(told);
+      filesOf.set(told.id, file);
       gone += told.gone;
     } catch (error) {
       if (error.status === 410) end(error.message);
@@ -201,8 +203,11 @@ const isWaiting = (photo) => ["queued", "reading", "colouring"].includes(photo.s
 
 function words(photo) {
   switch (photo.state) {
-    case "queued":
-      return photo.position ? `waiting, number ${photo.position} in the queue` : "waiting";
+    case "queued": {
+      const place = photo.position ? `, number ${photo.position} in the queue` : "";
+      const left = photo.seconds > 2 ? `, about ${lasting(photo.seconds)}` : "";
+      return `waiting${place}${left}`;
+    }
     case "reading": return "reading …";
     case "colouring": return "colouring …";
     case "failed": return `failed: ${photo.reason}`;
@@ -210,6 +215,9 @@ function words(photo) {
     default: return photo.reason ? `ready, but: ${photo.reason}` : "ready";
   }
 }
+
+const lasting = (seconds) =>
+  seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} minutes`;
 
 function show() {
   document.body.classList.toggle("working", photos.length > 0);
@@ -220,6 +228,7 @@ function show() {
     if (present.has(id)) continue;
     row.item.remove();
     rows.delete(id);
+    filesOf.delete(id);
   }
   for (const photo of photos) {
     if (!rows.has(photo.id)) {
@@ -283,14 +292,13 @@ function newRow(photo) {
   state.className = "state";
   about.append(title, state);
   open.append(thumbnail, about);
-  open.addEventListener("click", () => {
-    chosen = photo.id;
-    show();
-    element("viewer").scrollIntoView({ block: "nearest" });
-  });
+  open.setAttribute("aria-keyshortcuts", "Delete");
+  open.addEventListener("click", () => choose(photo.id));
+  open.addEventListener("keydown", (event) => listKey(event, photo.id));
   const remove = document.createElement("button");
   remove.type = "button";
   remove.className = "remove";
+  remove.tabIndex = -1; // of the list, the chosen photo alone is a stop
   remove.textContent = "×";
   remove.setAttribute("aria-label", `Remove ${photo.name}`);
   remove.addEventListener("click", () => removePhoto(photo.id));
@@ -298,13 +306,54 @@ function newRow(photo) {
   return { item, open, thumbnail, state, version: 0, preview: null };
 }
 
+function choose(id) {
+  chosen = id;
+  show();
+  element("viewer").scrollIntoView({ block: "nearest" });
+}
+
+/** Within the list, arrows go from photo to photo. */
+function listKey(event, id) {
+  const place = photos.findIndex((photo) => photo.id === id);
+  const next = { ArrowDown: place + 1, ArrowRight: place + 1, ArrowUp: place - 1,
+    ArrowLeft: place - 1, Home: 0, End: photos.length - 1 }[event.key];
+  if (event.key === "Delete") removePhoto(id);
+  else if (photos[next]) {
+    choose(photos[next].id);
+    rows.get(photos[next].id).open.focus();
+  } else if (next === undefined) return;
+  event.preventDefault();
+}
+
+/** A photo that waits, grey, if the browser can read its file. */
+async function greyOf(id, side) {
+  const bitmap = await createImageBitmap(filesOf.get(id));
+  const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(scale * bitmap.width));
+  canvas.height = Math.max(1, Math.round(scale * bitmap.height));
+  const context = canvas.getContext("2d");
+  context.filter = "grayscale(1)";
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return canvas;
+}
+
 function showRow(photo, row) {
   row.item.className = isWaiting(photo) ? "busy" : photo.state;
   row.open.setAttribute("aria-current", String(photo.id === chosen));
+  row.open.tabIndex = photo.id === chosen ? 0 : -1;
+  if (!row.grey && !photo.version && filesOf.has(photo.id)) {
+    row.grey = true;
+    greyOf(photo.id, 160).then((canvas) => {
+      if (!row.version) row.thumbnail.replaceChildren(canvas);
+    }).catch(() => { /* it shows nothing until it is coloured */ });
+  }
   const text = words(photo);
   if (row.state.textContent !== text) row.state.textContent = text;
   if (photo.version > row.version) {
     row.version = photo.version;
+    filesOf.delete(photo.id);
     fetchPreview(photo, "thumbnail").then((preview) => {
       row.preview = preview;
       const canvas = document.createElement("canvas");
@@ -370,12 +419,17 @@ function showViewer() {
   const stage = element("stage");
   const painted = shown?.id === photo.id;
   stage.classList.toggle("empty", !painted);
+  stage.classList.toggle("grey", painted && !shown.preview);
   stage.classList.toggle("wrong", photo.state === "failed");
-  const quiet = painted && photo.state === "ready" && !photo.reason;
+  const quiet = painted && shown.preview && photo.state === "ready" && !photo.reason;
   element("waiting").textContent = quiet ? "" : words(photo);
   element("controls").hidden = !photo.version;
   element("anyway").hidden = photo.state !== "left";
-  element("download").disabled = ended || photo.state !== "ready";
+  for (const id of ["download", "share"]) {
+    element(id).disabled = ended || photo.state !== "ready" || writing.has(photo.id);
+  }
+  element("download").textContent =
+    writing.has(photo.id) ? "Writing the copy …" : "Download";
   showSettings(photo);
   showHints(able.takes_hints, able.colourings);
   element("warnings").replaceChildren(...photo.warnings.map((warning) => {
@@ -383,7 +437,8 @@ function showViewer() {
     item.textContent = warning;
     return item;
   }));
-  look(photo, painted);
+  look(photo, painted && shown.preview);
+  if (!painted && !photo.version && filesOf.has(photo.id)) showGrey(photo);
   if (photo.version && (!painted || shown.version !== photo.version)) load(photo);
 }
 
@@ -400,6 +455,22 @@ function showSettings(photo) {
   element("detail-value").textContent = detail.value;
 }
 let shownSettings = null;
+
+async function showGrey(photo) {
+  const key = `${photo.id} grey`;
+  if (fetching === key) return;
+  fetching = key;
+  try {
+    const canvas = await greyOf(photo.id, 1200);
+    if (chosen !== photo.id || shown?.id === photo.id) return;
+    shown = { id: photo.id, version: 0, preview: null };
+    for (const id of ["before", "after"]) {
+      Object.assign(element(id), { width: canvas.width, height: canvas.height });
+      element(id).getContext("2d").drawImage(canvas, 0, 0);
+    }
+    showViewer();
+  } catch { /* not a file that this browser shows */ }
+}
 
 let fetching = "";
 
@@ -423,7 +494,7 @@ async function load(photo) {
 
 function repaint() {
   const photo = current();
-  if (photo && shown?.id === photo.id) {
+  if (photo && shown?.id === photo.id && shown.preview) {
     put(element("after"), shown.preview, paint(shown.preview, photo.saturation));
     repaintPart(photo);
   }
@@ -513,7 +584,7 @@ function wireSettings() {
       show();
     },
     levelAt: (x, y) => {
-      if (!shown) return 128;
+      if (!shown?.preview) return 128;
       const { width, height, levels } = shown.preview;
       const column = Math.min(width - 1, Math.floor(x * width));
       return levels[Math.min(height - 1, Math.floor(y * height)) * width + column];
@@ -530,23 +601,40 @@ function save(path) {
   link.click();
 }
 
-async function download() {
+const writing = new Set(); // ids of photos whose copy is being written
+
+/** Has the copy of the photo that is shown written, and does something with it. */
+async function withCopy(use) {
   const photo = current();
-  const button = element("download");
-  button.disabled = true;
-  button.textContent = "Writing the copy …";
+  writing.add(photo.id);
+  showViewer();
   try {
     await send();
     merge(await (await post(`/photos/${photo.id}/copy`)).json());
-    save(`/photos/${photo.id}/copy`);
+    await use(`/photos/${photo.id}/copy`);
     saved.add(photo.id);
   } catch (error) {
-    complain(`${photo.name}: ${error.message}`);
+    if (error.name !== "AbortError") complain(`${photo.name}: ${error.message}`);
   }
-  button.textContent = "Download";
-  button.disabled = false;
+  writing.delete(photo.id);
   show();
 }
+
+/** Hands a copy to another program, where the browser can. */
+async function share(path) {
+  const answer = await ask(path);
+  const blob = await answer.blob();
+  const named = /filename\*?=(?:utf-8'')?"?([^";]+)/i;
+  const name = decodeURIComponent(
+    named.exec(answer.headers.get("content-disposition"))[1]);
+  const type = TYPES[name.split(".").pop().toLowerCase()] ?? blob.type;
+  await navigator.share({ files: [new File([blob], name, { type })] });
+}
+const TYPES = { jpg: "image/jpeg", png: "image/png", webp: "image/webp", tif: "image/tiff" };
+
+/** Whether this browser hands pictures to other programs. */
+const canShare = () =>
+  navigator.canShare?.({ files: [new File([], "photo.jpg", { type: "image/jpeg" })] });
 
 async function downloadAll() {
   try {
@@ -627,8 +715,16 @@ function begin() {
   opened = openSession();
   wireDropping();
   wireSettings();
-  element("download").addEventListener("click", download);
+  element("download").addEventListener("click", () => withCopy(save));
   element("all").addEventListener("click", downloadAll);
+  element("share").addEventListener("click", () => withCopy(share));
+  element("share").hidden = !canShare();
+  addEventListener("paste", (event) => {
+    const files = [...event.clipboardData.files];
+    if (!files.length || ended) return;
+    event.preventDefault();
+    add(files);
+  });
   element("empty").addEventListener("click", removeAll);
   addEventListener("beforeunload", (event) => {
     const unsaved = photos.some((p) => p.state === "ready" && !saved.has(p.id));

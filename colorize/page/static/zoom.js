@@ -37,7 +37,7 @@ export function wireZoom(page) {
   place();
 }
 
-const isEmpty = () => element("stage").classList.contains("empty");
+const isEmpty = () => /\b(empty|grey)\b/.test(element("stage").className);
 const stageBox = () => element("stage").getBoundingClientRect();
 
 function at(event) {
