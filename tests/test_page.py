@@ -623,6 +623,108 @@ def test_a_signal_ends_the_command_and_deletes_all_files(tmp_path, number, code)
     assert "its files are deleted" in said or number != signal.SIGTERM
 
 
+# -- Turned, cropped, cut up
+
+
+def frame(client, photo, status=200, **changes):
+    path = f"/photos/{photo['id']}/frame"
+    return json.loads(client.own("POST", path, json.dumps(changes), status))
+
+
+def image(data):
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def test_a_photo_is_turned_and_cropped_and_its_hints_go_with_it(client, draw):
+    pixels = draw(120, 160, 4)[..., 0]
+    box = [0.25, 0.125, 0.75, 1.0]  # of the turned: 120 wide, 160 high
+    turned = np.rot90(pixels, -1)
+    part = turned[20:160, 30:90]
+    whole = client.upload("whole.png", png(pixels))
+    straight = {
+        name: client.upload(f"{name}.png", png(levels))
+        for name, levels in (("turned", turned), ("part", part))
+    }
+    client.settled()
+    hints = json.dumps({"points": [{"x": 0.5, "y": 0.25, "color": "#804020"}]})
+    client.own("POST", f"/photos/{whole['id']}/hints", hints)
+    state = frame(client, whole, turn=1)
+    assert (state["width"], state["height"]) == (120, 160) and state["version"] == 3
+    (point,) = state["points"]
+    assert (point["x"], point["y"]) == (0.75, 0.5)
+    path = f"/photos/{straight['turned']['id']}/hints"
+    client.own("POST", path, json.dumps({"points": [point]}))
+    copies = [image(client.copy(photo)) for photo in (whole, straight["turned"])]
+    assert np.array_equal(*copies)
+    state = frame(client, whole, box=box)
+    assert (state["width"], state["height"], state["box"]) == (60, 140, box)
+    (point,) = state["points"]
+    assert (point["x"], point["y"]) == pytest.approx((1.0, 3 / 7))
+    path = f"/photos/{straight['part']['id']}/hints"
+    client.own("POST", path, json.dumps({"points": [point]}))
+    copies = [image(client.copy(photo)) for photo in (whole, straight["part"])]
+    assert np.array_equal(*copies)
+    seen = client.own("GET", f"/photos/{whole['id']}/part?left=0&top=0&right=1&bottom=1"
+                      "&width=60")  # fmt: skip
+    assert seen[:12] == np.array([140, 60, 1], "<u4").tobytes()
+    state = frame(client, whole, turn=3, box=None)
+    assert (state["width"], state["height"], state["box"]) == (160, 120, None)
+    for wrong in ({"turn": 4}, {"turn": "x"}, {"box": [0, 0, 0, 1]}, {"box": [1, 2]}):
+        frame(client, whole, 400, **wrong)
+
+
+def test_the_page_of_an_album_becomes_one_photo_each(client, running, draw):
+    page = np.full((700, 500), 60, np.uint8)
+    page += np.random.default_rng(0).integers(0, 5, page.shape, np.uint8)
+    places = [(40, 30, 200, 260), (300, 60, 460, 240), (60, 360, 420, 640)]
+    for seed, (left, top, right, bottom) in enumerate(places):
+        page[top:bottom, left:right] = 240  # a white border
+        inner = draw(bottom - top - 12, right - left - 12, seed)[..., 0]
+        page[top + 6 : bottom - 6, left + 6 : right - 6] = inner
+    album = client.upload("album.png", png(page), folder="box")
+    client.settled()
+    path = f"/photos/{album['id']}/album"
+    boxes = json.loads(client.own("GET", path))["boxes"]
+    pixels = np.array(boxes) * [500, 700, 500, 700]
+    assert np.abs(pixels - np.array(places)).max() < 5  # of which the page is seen
+    answer = client.own("POST", f"/photos/{album['id']}/split",
+                        json.dumps({"boxes": boxes}))  # fmt: skip
+    names = [photo["name"] for photo in json.loads(answer)["photos"]]
+    assert names == ["album 1.png", "album 2.png", "album 3.png"]
+    parts = client.settled()
+    assert all(parts[name]["state"] in ("ready", "left") for name in names)
+    assert abs(parts["album 3.png"]["width"] - 360) < 6
+    client.own("POST", f"/photos/{album['id']}/remove", status=204)
+    copy = image(client.copy(parts["album 3.png"]))
+    assert copy.shape[:2] == tuple(parts["album 3.png"][x] for x in ("height", "width"))
+    for boxes in ([], [[0, 0, 2, 1]], "x"):
+        body = json.dumps({"boxes": boxes})
+        client.own("POST", f"/photos/{parts[names[0]]['id']}/split", body, 400)
+    many = json.dumps({"boxes": [[0, 0, 1, 1]] * 6})  # of at most seven
+    client.own("POST", f"/photos/{parts[names[0]]['id']}/split", many, 429)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_further_from_any_orientation(tmp_path, orientation, draw):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a.png"
+    Image.fromarray(draw(20, 30)).save(path, exif=exif)
+    upright = reading.Document(path).page().load()
+    for quarters in range(4):
+        turned = np.rot90(upright, -quarters)
+        page = reading.Document(path).page().framed(quarters, None)
+        assert (page.height, page.width) == turned.shape[:2]
+        strips = [strip for _, strip in page.strips(7)]
+        assert np.array_equal(np.concatenate(strips), turned)
+        assert np.array_equal(page.load(), turned)
+        part = reading.Document(path).page().framed(quarters, (0.1, 0.2, 0.5, 0.6))
+        height, width = turned.shape[:2]
+        rows = slice(int(0.2 * height), int(np.ceil(0.6 * height)))
+        columns = slice(int(0.1 * width), int(0.5 * width))
+        assert np.array_equal(part.load(), turned[rows, columns])
+
+
 # -- Photos that stay
 
 
@@ -654,6 +756,9 @@ def test_a_restart_of_the_command_finds_photos_and_what_was_chosen(tmp_path, dra
         client.change(first["first.png"], saturation=1.5, size=160)
         hints = json.dumps({"points": [point], "colouring": 1})
         client.own("POST", f"/photos/{first['second.png']['id']}/hints", hints)
+        box = [0.1, 0.2, 0.9, 0.9]
+        framed = {"turn": 1, "box": box}
+        client.own("POST", f"/photos/{first['second.png']['id']}/frame", json.dumps(framed))
         client.own("POST", f"/photos/{first['gone.png']['id']}/remove", status=204)
         before = client.settled()
         copies = [client.copy(before[name]) for name in ("first.png", "second.png")]
@@ -673,7 +778,7 @@ def test_a_restart_of_the_command_finds_photos_and_what_was_chosen(tmp_path, dra
         after = again.settled()
         assert list(after) == ["second.png", "first.png", "notes.png"]
         for name, photo in after.items():
-            for what in ("saturation", "size", "points", "colouring", "state"):
+            for what in ("saturation", "size", "points", "colouring", "box", "width"):
                 assert photo[what] == before[name][what], (name, what)
         assert [again.copy(after[n]) for n in ("first.png", "second.png")] == copies
         again.close()  # of a page, not of the visit

@@ -530,11 +530,62 @@ def test_a_photo_is_seen_pixel_by_pixel_and_told_there(page, tmp_path, draw):
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.getElementById('view').style.transform") != before
     page.keyboard.press("0")
-    expect(page.get_by_role("button", name="Whole photo")).to_be_disabled()
+    expect(page.get_by_role("button", name="Fit")).to_be_disabled()
     expect(page.locator("#after-part")).to_be_hidden()
     page.mouse.move(x, y)
     page.mouse.wheel(0, -300)
-    expect(page.get_by_role("button", name="Whole photo")).to_be_enabled()
+    expect(page.get_by_role("button", name="Fit")).to_be_enabled()
+
+
+def test_a_photo_is_turned_and_cropped(page, photos):
+    page.locator("#files").set_input_files([photos / "a.jpg"])
+    expect(status(page)).to_contain_text("1 of 1 ready")
+    page.get_by_role("button", name="Turn right").click()
+    expect(page.locator("#facts")).to_have_text("300 × 400 pixels")
+    page.get_by_role("button", name="Crop or cut up").click()
+    frame = page.get_by_role("group", name=re.compile("^Frame 1 of 1"))
+    expect(frame).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(frame).to_have_count(0)
+    page.get_by_role("button", name="Crop or cut up").click()
+    box = page.locator("#view").bounding_box()
+    corner = frame.locator(".left-top")
+    handle = corner.bounding_box()
+    page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+    page.mouse.up()
+    page.get_by_role("button", name="Crop to the frame").click()
+    expect(page.locator("#facts")).to_have_text(re.compile("^13[4-8] × 1[78]. pixels"))
+    expect(frame).to_have_count(0)
+    page.get_by_role("button", name="Not cropped").click()
+    expect(page.locator("#facts")).to_have_text("300 × 400 pixels")
+    expect(page.get_by_role("button", name="Not cropped")).to_be_hidden()
+
+
+def test_the_page_of_an_album_is_cut_up(page, tmp_path, draw):
+    album = np.full((700, 500), 60, np.uint8)
+    for top, left, seed in ((40, 30, 1), (40, 280, 2), (380, 100, 3)):
+        album[top : top + 260, left : left + 190] = 240
+        photo = draw(248, 178, seed)[..., 0]
+        album[top + 6 : top + 254, left + 6 : left + 184] = photo
+    Image.fromarray(album).save(tmp_path / "album.png")
+    page.locator("#files").set_input_files([tmp_path / "album.png"])
+    expect(status(page)).to_contain_text("1 of 1 ready")
+    page.get_by_role("button", name="Crop or cut up").click()
+    expect(page.locator(".frame")).to_have_count(3)
+    page.keyboard.press("Delete")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.get_by_role("button", name="Add a frame").click()
+    page.keyboard.press("Delete")
+    page.get_by_role("button", name="Make 2 photos of it").click()
+    expect(status(page)).to_contain_text("3 of 3 ready")
+    expect(page.locator("#name")).to_have_text("album 1.png")
+    titles = page.locator(".title").all_text_contents()
+    assert titles == ["album.png", "album 1.png", "album 2.png"]
+    page.get_by_role("button", name="album 1.png ready").click()
+    expect(page.locator("#facts")).to_have_text(re.compile("^19[0-9] × 26. pixels"))
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (375, 812)])

@@ -39,6 +39,7 @@ from colorize.page import photos as naming
 from colorize.page.photos import Photo
 from colorize.page.sessions import Session, Sessions
 from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, Worker
+from colorize.pictures.reading import Box
 
 _BLOCK = 2**20  # bytes that are written or sent at once
 _SPARE = 10**9  # bytes of disk that uploads leave free
@@ -81,6 +82,9 @@ def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
         Route(f"{photo}/hints", page.tell, methods=["POST"]),
         Route(f"{photo}/hints", page.hints_file),
         Route(f"{photo}/likely", page.likely),
+        Route(f"{photo}/frame", page.reframe, methods=["POST"]),
+        Route(f"{photo}/album", page.album),
+        Route(f"{photo}/split", page.split, methods=["POST"]),
         Route(f"{photo}/remove", page.remove, methods=["POST"]),
         Route(f"{photo}/preview", page.preview),
         Route(f"{photo}/thumbnail", page.thumbnail),
@@ -196,6 +200,7 @@ class _Page:
             "saturation": photo.saturation,
             "points": photo.points,
             "colouring": photo.colouring,
+            "box": photo.frame.box,
             "version": result.version if result else 0,
             "width": result.job.width if result else 0,
             "height": result.job.height if result else 0,
@@ -213,11 +218,7 @@ class _Page:
             request.query_params.get(key, "") for key in ("name", "folder")
         )
         if len(session.photos) + session.uploading >= self.limits.photos:
-            raise HTTPException(
-                429,
-                f"at most {self.limits.photos} photos at a time; download and remove "
-                "some",
-            )
+            raise HTTPException(429, self._too_many())
         declared = [
             int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
             for text in (
@@ -264,6 +265,10 @@ class _Page:
         except OSError as e:
             reason = "the disk is full" if files.is_full(e) else e.strerror
             raise HTTPException(507, f"This cannot be kept: {reason}.") from e
+
+    def _too_many(self) -> str:
+        most = self.limits.photos
+        return f"at most {most} photos at a time; download and remove some"
 
     def _too_large(self) -> str:
         return f"larger than the {self.limits.bytes / 1e6:g} MB allowed"
@@ -351,6 +356,67 @@ class _Page:
         await self._note(photo)
         await run_in_threadpool(self.worker.wait_for, photo, _PATIENCE)
         return JSONResponse(self._state_of(photo))
+
+    async def reframe(self, request: Request) -> Response:
+        """Turn a photo by quarters, clockwise, or choose the part of it that counts.
+
+        `{"turn": 1}`, or `{"box": [left, top, right, bottom]}`, shares of the sides of
+        the whole as it is turned; null for the whole. Answer once it is coloured.
+        """
+        _, photo = self._photo(request)
+        changes = await _short_json(request)
+        if photo.result is None:
+            raise HTTPException(409, "This photo is not coloured.")
+        frame, points = photo.frame, photo.points
+        turn = changes.get("turn", 0)
+        if not isinstance(turn, int) or not _is_number(turn, 0, 3):
+            raise HTTPException(400, "turn must be from 0 to 3 quarters")
+        for _ in range(turn):
+            frame, points = frame.turned_further(), naming.turned_points(points)
+        if "box" in changes:
+            box = changes["box"] and _box(changes["box"])
+            if box and photo.result.job.pages > 1:
+                raise HTTPException(409, "Of several pages no part can be taken.")
+            points = naming.moved_points(points, frame.box, box)
+            frame = frame._replace(box=box)
+        photo.frame, photo.points = frame, points
+        self.worker.put(photo, first=True)
+        await self._note(photo)
+        await run_in_threadpool(self.worker.wait_for, photo, _PATIENCE)
+        return JSONResponse(self._state_of(photo))
+
+    async def album(self, request: Request) -> Response:
+        """Say where photos lie apart on the page of an album, which is shown whole."""
+        _, photo = self._photo(request)
+        try:
+            boxes = await run_in_threadpool(self.worker.album, photo)
+        except ColorizeError as e:
+            raise HTTPException(409, str(e)) from e
+        return JSONResponse({"boxes": boxes})
+
+    async def split(self, request: Request) -> Response:
+        """Make each of several parts of a photo a photo of its own."""
+        session, photo = self._photo(request)
+        changes = await _short_json(request, _HINTS)
+        boxes = changes.get("boxes")
+        if not isinstance(boxes, list) or not boxes:
+            raise HTTPException(400, "boxes must be a list")
+        parts = [_box(box) for box in boxes]
+        if len(session.photos) + len(parts) > self.limits.photos:
+            raise HTTPException(429, self._too_many())
+        size = await run_in_threadpool(lambda: photo.upload.stat().st_size)
+        reason, _ = await run_in_threadpool(self._room_for, size * len(parts))
+        if reason:
+            raise HTTPException(507, reason)
+        made = []
+        with self.sessions.using(session):
+            for number, box in enumerate(parts, start=1):
+                part = await run_in_threadpool(naming.part_of, photo, box, number)
+                session.photos[part.id] = part
+                await self._note(part)
+                self.worker.put(part)
+                made.append(part)
+        return JSONResponse({"photos": [self._state_of(part) for part in made]})
 
     async def hints_file(self, request: Request) -> Response:
         """Send the hints of a photo as the file that `predict --hints` finds."""
@@ -604,6 +670,17 @@ def _shares(request: Request, *names: str) -> list[float]:
     if not all(_is_number(share, 0, 1) for share in shares):
         raise HTTPException(400, f"{', '.join(names)} must be from 0 to 1")
     return shares
+
+
+def _box(value: Any) -> Box:
+    """Return the box that a request's body has."""
+    numbers = isinstance(value, list) and len(value) == 4
+    if not numbers or not all(_is_number(share, 0, 1) for share in value):
+        raise HTTPException(400, "a box is four numbers from 0 to 1")
+    left, top, right, bottom = map(float, value)
+    if not (left < right and top < bottom):
+        raise HTTPException(400, "the box is empty")
+    return left, top, right, bottom
 
 
 async def _short_json(request: Request, most: int = _SHORT) -> dict[str, Any]:

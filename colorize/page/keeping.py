@@ -16,12 +16,15 @@ from typing import Any
 
 from colorize import files
 from colorize.errors import ColorizeError
-from colorize.page.photos import Photo
+from colorize.page.photos import Frame, Photo
 from colorize.pictures import formats
 
 AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
 # one in the background speak once a minute only
-_FIELDS = ("name", "folder", "size", "saturation", "points", "colouring", "anyway")
+_FIELDS = (
+    *("name", "folder", "size", "saturation", "points", "colouring", "frame"),
+    "anyway",
+)
 _VERSION = 1
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -95,6 +98,8 @@ def _photo(path: Path) -> Photo | None:
         suffix = Path(content["file"]).suffix
         upload = path.with_suffix(suffix if formats.by_suffix(suffix) else "")
         chosen: dict[str, Any] = {name: content[name] for name in _FIELDS}
+        turned, box = chosen["frame"]
+        chosen["frame"] = Frame(turned, box and tuple(box))
         photo = Photo(
             id=path.stem, upload=upload, added=float(content["added"]), **chosen
         )

@@ -2,16 +2,18 @@
 
 import os
 import secrets
+import shutil
 import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from colorize import files
 from colorize.hints import Hints
 from colorize.pictures import finding, formats
+from colorize.pictures.reading import Box
 from colorize.prediction.job import Job
 
 _DEPTH = 8  # of folders that are kept
@@ -20,6 +22,8 @@ _FORBIDDEN = '<>:"/\\|?*'  # by one system or another, in names of files
 _RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
     f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10)
 }
+
+Points = Sequence[Mapping[str, Any]]
 
 
 def shown_name(name: str) -> str:
@@ -40,6 +44,48 @@ def file_name(name: str) -> str:
     return f"_{text}" if text.split(".")[0].upper() in _RESERVED else text
 
 
+class Frame(NamedTuple):
+    """How a photo is turned, and which part of it is wanted.
+
+    Attributes:
+        turned: by how many quarters, clockwise.
+        box: of the part, of the photo as turned; None for all of it.
+    """
+
+    turned: int = 0
+    box: Box | None = None
+
+    def turned_further(self) -> "Frame":
+        """Return the same part, turned by a quarter, clockwise."""
+        box = self.box
+        if box is not None:
+            left, top, right, bottom = box
+            box = (1 - bottom, left, 1 - top, right)
+        return Frame((self.turned + 1) % 4, box)
+
+
+WHOLE = Frame()
+
+
+def turned_points(points: Points) -> Points:
+    """Return hints of a photo that is turned by a quarter, clockwise."""
+    return [{**point, "x": 1 - point["y"], "y": point["x"]} for point in points]
+
+
+def moved_points(points: Points, before: Box | None, after: Box | None) -> Points:
+    """Return those hints of one part of a photo that lie in another, moved to it."""
+    from_left, from_top, from_right, from_bottom = before or (0, 0, 1, 1)
+    left, top, right, bottom = after or (0, 0, 1, 1)
+    moved = []
+    for point in points:
+        x = from_left + point["x"] * (from_right - from_left)
+        y = from_top + point["y"] * (from_bottom - from_top)
+        if left <= x <= right and top <= y <= bottom:
+            x, y = (x - left) / (right - left), (y - top) / (bottom - top)
+            moved.append({**point, "x": min(x, 1.0), "y": min(y, 1.0)})
+    return moved
+
+
 @dataclass(frozen=True)
 class Result:
     """What the network says of a photo.
@@ -54,6 +100,7 @@ class Result:
         version: counts how often the photo was coloured.
         hints: that the network was told.
         colouring: which of several it is, from 0, the usual one.
+        frame: how it was turned, and of which part it is.
     """
 
     job: Job
@@ -65,6 +112,7 @@ class Result:
     version: int
     hints: Hints | None = None
     colouring: int = 0
+    frame: Frame = WHOLE
 
 
 @dataclass(eq=False)
@@ -79,8 +127,9 @@ class Photo:
         added: when it was uploaded, in seconds since 1970.
         size: short side shown to the network, in pixels; None for the network's usual.
         saturation: what ab is multiplied by.
-        points: hints as the page has them, fields of `hints.Point`.
+        points: hints as the page has them, fields of `hints.Point`, in the frame.
         colouring: which of several is wanted, from 0, the usual one.
+        frame: how it is turned, and which part is wanted.
         anyway: whether it is coloured though it is in colour already.
         state: what is happening to it; `left` as it is, being in colour already.
         reason: what went wrong.
@@ -98,8 +147,9 @@ class Photo:
     added: float = field(default_factory=time.time)
     size: int | None = None
     saturation: float = 1.0
-    points: Sequence[Mapping[str, Any]] = ()
+    points: Points = ()
     colouring: int = 0
+    frame: Frame = WHOLE
     anyway: bool = False
     state: Literal["queued", "reading", "colouring", "ready", "left", "failed"] = (
         "queued"
@@ -131,7 +181,7 @@ class Photo:
         self.reason = reason
         if self.result is not None:
             self.state, self.size = "ready", self.result.size
-            self.colouring = self.result.colouring
+            self.colouring, self.frame = self.result.colouring, self.result.frame
         else:
             self.state, self.failure = "failed", job
 
@@ -151,6 +201,19 @@ def new_photo(name: str, folder: Path, dropped_with: str = "") -> Photo:
     parts = dropped_with.replace("\\", "/").split("/")[:_DEPTH]
     shown = "/".join(file_name(part) for part in parts if part.strip(" ."))
     return Photo(id, shown_name(name), folder / f"{id}{suffix}", shown)
+
+
+def part_of(photo: Photo, box: Box, number: int) -> Photo:
+    """Return a part of a photo as a photo of its own, with a file of its own."""
+    stem, suffix = os.path.splitext(photo.name)
+    part = new_photo(f"{stem} {number}{suffix}", photo.upload.parent)
+    part.folder, part.size = photo.folder, photo.size
+    part.saturation, part.anyway = photo.saturation, photo.anyway
+    part.frame = Frame(photo.frame.turned, box)
+    part.points = moved_points(photo.points, photo.frame.box, box)
+    part.upload = part.upload.with_suffix(photo.upload.suffix)
+    shutil.copyfile(photo.upload, part.upload)
+    return part
 
 
 def copy_names(photos: Sequence[Photo]) -> list[str]:

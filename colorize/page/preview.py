@@ -12,11 +12,11 @@ from PIL import Image
 
 from colorize import color, upsampling
 from colorize.pictures import reading
+from colorize.pictures.reading import Box
 
 SIDE = 1200  # pixels of the longer side at most, to be compared by eye
 THUMBNAIL = 160  # the same, in the list
 MOST_PIXELS = 4_000_000  # of a part, to be looked at closely
-Box = tuple[float, float, float, float]  # left, top, right, bottom: shares of the sides
 
 
 def original(page: reading.Page, side: int) -> np.ndarray:
@@ -59,10 +59,7 @@ def part(page: reading.Page, box: Box, width: int) -> tuple[np.ndarray, Box]:
     Returns:
         (h, w, 1 or 3) uint8, and the box that it is of, to the pixel.
     """
-    sides = np.array([page.width, page.height])
-    left, top = np.floor(np.array(box[:2]) * sides).astype(int).clip(0, sides - 1)
-    right, bottom = np.ceil(np.array(box[2:]) * sides).astype(int).clip(1, sides)
-    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    top, bottom, left, right = reading.covering(box, page.height, page.width)
     rows = []
     for covered, strip in page.strips(reading.ROWS):
         first, last = max(top, covered.start), min(bottom, covered.stop)
@@ -79,8 +76,8 @@ def part(page: reading.Page, box: Box, width: int) -> tuple[np.ndarray, Box]:
         flat = np.ascontiguousarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
         reduced = np.asarray(Image.fromarray(flat).reduce(factor))
         pixels = reduced.reshape(*reduced.shape[:2], -1)
-    shares = (left / sides[0], top / sides[1], right / sides[0], bottom / sides[1])
-    return pixels, shares
+    across, down = page.width, page.height
+    return pixels, (left / across, top / down, right / across, bottom / down)
 
 
 def ab_of(ab: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:

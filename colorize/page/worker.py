@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from colorize import config, files
+from colorize import color, config, files
 from colorize import hints as hinting
 from colorize.errors import ColorizeError
 from colorize.hints import Hints
 from colorize.page import preview
-from colorize.page.photos import Photo, Result
-from colorize.pictures import reading
+from colorize.page.photos import Frame, Photo, Result
+from colorize.pictures import frames, reading
+from colorize.pictures.reading import Box
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Origin, Settings
 from colorize.runtimes import FEATURES, LOGITS
@@ -201,7 +202,9 @@ class Worker:
             photo.state = "reading"
             return photo
 
-    def _settings(self, size: int, saturation: float, hints: Hints | None) -> Settings:
+    def _settings(
+        self, size: int, saturation: float, hints: Hints | None, frame: Frame
+    ) -> Settings:
         settings = Settings(
             size=size,
             saturation=saturation,
@@ -209,6 +212,8 @@ class Worker:
             variants=COLOURINGS,
             runtime=self._origin.runtime,
             max_megapixels=self._max_megapixels,
+            turned=frame.turned,
+            box=frame.box,
         )
         if not self._provenance:
             return settings
@@ -219,13 +224,15 @@ class Worker:
         """Run the network on a photo, and make its previews."""
         photo.size = size = photo.size or self.size or config.SHORT_SIDE
         before, hints, colouring = photo.result, _hints(photo), photo.colouring
+        frame = photo.frame
         job = _job(photo, photo.file(photo.suffix), colouring)
-        settings = self._settings(size, photo.saturation, hints)
+        settings = self._settings(size, photo.saturation, hints, frame)
         settings = dataclasses.replace(settings, skip_colour=not photo.anyway)
         begun = time.monotonic()
         try:
             job, picture = steps.open_input(job, settings)
-            if before is not None and before.size == size == before.job.size:
+            same = before is not None and before.frame == frame
+            if before is not None and same and before.size == size == before.job.size:
                 small, original = _seen(before)
                 job = dataclasses.replace(job, in_colour=before.job.in_colour)
             else:
@@ -257,6 +264,7 @@ class Worker:
             version=before.version + 1 if before else 1,
             hints=hints,
             colouring=colouring,
+            frame=frame,
         )
         _keep(photo, result, colors.ab, small, original)
         if before is not None:
@@ -308,15 +316,13 @@ class Worker:
         """Write the copy of a photo whose colors are stored; return what it lacks."""
         with np.load(result.ab, allow_pickle=False) as stored:
             ab = [stored[name] for name in stored.files]
-        settings = self._settings(result.size, saturation, result.hints)
+        settings = self._settings(result.size, saturation, result.hints, result.frame)
         _, picture = steps.open_input(job, settings)
         steps.load(picture)
         with files.atomic(job.output) as part, open(part, "w+b") as file:
             return steps.write(file, picture, ab, settings)
 
-    def part(
-        self, photo: Photo, box: preview.Box, width: int
-    ) -> tuple[bytes, preview.Box]:
+    def part(self, photo: Photo, box: Box, width: int) -> tuple[bytes, Box]:
         """Return what the browser paints a part of a photo from.
 
         Args:
@@ -334,12 +340,24 @@ class Worker:
             result = photo.result
             if result is None:
                 raise ColorizeError("not coloured yet")
-            settings = self._settings(result.size, 1.0, None)
+            settings = self._settings(result.size, 1.0, None, result.frame)
             _, picture = steps.open_input(result.job, settings)
             pixels, exact = preview.part(picture.pages[0], box, width)
             with np.load(result.ab, allow_pickle=False) as stored:
                 ab = stored[stored.files[0]]
         return preview.pack(pixels, preview.ab_of(ab, exact, pixels.shape[:2])), exact
+
+    def album(self, photo: Photo) -> list[Box]:
+        """Return where photos lie apart on an album's page.
+
+        Raises:
+            ColorizeError: it is not coloured yet.
+        """
+        with self._painting:
+            if photo.result is None:
+                raise ColorizeError("not coloured yet")
+            _, original = _seen(photo.result)
+        return frames.photos_of(color.grey_levels(original))
 
     def report(self, photo: Photo) -> Job:
         """Return what became of a photo that has not been written."""

@@ -2,7 +2,7 @@
 
 Files import in this order: formats, sources, containers, frame_counts, finding, ifd,
 resolution, photoshop, xmp, texts, parts, metadata, inventory, profiles, bmp,
-tiff_pages, reasons, decoding, animations, hues, reading, embedding, encoding,
+tiff_pages, reasons, decoding, animations, hues, reading, frames, embedding, encoding,
 animating, tiff, writing, sheets.
 May import: errors, quiet, color, files, metrics, config, run_folder. No TensorFlow.
 """

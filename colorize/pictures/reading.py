@@ -80,6 +80,9 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda x: x.swapaxes(0, 1)[::-1, ::-1],
     8: lambda x: x.swapaxes(0, 1)[::-1],
 }
+# The orientation of what is turned further, by a quarter, clockwise.
+_QUARTER = {1: 6, 6: 3, 3: 8, 8: 1, 2: 7, 7: 4, 4: 5, 5: 2}
+Box = tuple[float, float, float, float]  # left, top, right, bottom: shares of the sides
 _COLOURS = {"b-w": 1, "grey16": 1, "cmyk": 4}  # channels; all others have three
 
 
@@ -208,6 +211,40 @@ class Page:
                 part = fetched[start : start + rows]
                 yield slice(top + start, top + start + len(part)), part
 
+    def framed(self, quarters: int, box: Box | None) -> "Page":
+        """The page turned further, and a part of that; the whole is read for a part.
+
+        Args:
+            quarters: of a turn, clockwise.
+            box: of the part; None for all of it.
+
+        Raises:
+            ColorizeError: the file is damaged or has changed.
+        """
+        turned = self._turned
+        for _ in range(quarters % 4):
+            turned = _QUARTER[turned]
+        carried: dict[str, Any] = {
+            "alpha": self.alpha, "metadata": self.metadata, "lost": self.lost
+        }  # fmt: skip
+        if box is None:
+            page = Page(
+                self._image or self._decoded(),
+                turned=turned,
+                again=lambda: _oriented(self._decoded().copy_memory(), turned),
+                why=self._why,
+                **carried,
+            )
+            page._pixels = self._pixels
+            page.release()
+            return page
+        upright = np.rot90(self.load(), -quarters)
+        top, bottom, left, right = covering(box, upright.shape[0], upright.shape[1])
+        pixels = np.ascontiguousarray(upright[top:bottom, left:right])
+        page = Page(image_of(pixels), **carried)
+        page._pixels = pixels
+        return page
+
     def levels(self, pixels: np.ndarray) -> np.ndarray:
         """The grey levels (rows, width) of a strip's pixels."""
         return color.grey_levels(pixels[..., : self._colours])
@@ -216,6 +253,17 @@ class Page:
         """All of it as (height, width, 3) uint8, without its transparency."""
         pixels = color.to_depth(self.load()[..., : self._colours], 8)
         return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def covering(box: Box, height: int, width: int) -> tuple[int, int, int, int]:
+    """Return the pixels that a box covers, at least one: top, bottom, left, right."""
+    sides = np.array([width, height])
+    # A share that was worked out from pixels leads back to them.
+    left, top = np.floor(np.array(box[:2]) * sides + 1e-6).astype(int)
+    right, bottom = np.ceil(np.array(box[2:]) * sides - 1e-6).astype(int)
+    left, top = min(max(0, left), width - 1), min(max(0, top), height - 1)
+    right, bottom = min(max(left + 1, right), width), min(max(top + 1, bottom), height)
+    return int(top), int(bottom), int(left), int(right)
 
 
 def made_with(path: Path) -> str | None:

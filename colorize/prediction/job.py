@@ -30,6 +30,8 @@ class Settings:
         damaged: whether to colour what there is of a damaged JPEG or PNG.
         skip_colour: whether to leave pictures that are in colour already.
         preserve_times: whether a copy gets the dates of its original.
+        turned: by how many quarters clockwise each page is turned further.
+        box: of the part that is coloured, of each page as turned; None for all.
         first_frame: whether of an animation only that is coloured.
         hints: of the only picture; None for none.
         hints_folder: where the hints of each picture are found by its name.
@@ -48,6 +50,8 @@ class Settings:
     damaged: bool = False
     skip_colour: bool = False
     preserve_times: bool = False
+    turned: int = 0
+    box: reading.Box | None = None
     first_frame: bool = False
     hints: Hints | None = None
     hints_folder: Path | None = None

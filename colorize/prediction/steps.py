@@ -82,7 +82,8 @@ def open_picture(
 
     Args:
         source: its path, or its bytes.
-        settings: `format`, `max_megapixels`, `max_memory` and `damaged` matter here.
+        settings: `format`, `max_megapixels`, `max_memory`, `damaged`, `turned` and
+            `box` matter here.
         suffix: of the copy's format; empty for that of `settings.format`.
 
     Raises:
@@ -92,6 +93,8 @@ def open_picture(
         source, max_megapixels=settings.max_megapixels, damaged=settings.damaged
     )
     pages = list(document.all_pages(released=True))
+    if settings.turned or settings.box:
+        pages = [page.framed(settings.turned, settings.box) for page in pages]
     suffix = suffix or formats.SUFFIXES[settings.format]
     suffix = suffix or formats.kept(document.format, pages[0].bits).suffix
     canvas = writing.canvas_bytes(pages[0], suffix)

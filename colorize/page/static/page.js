@@ -1,6 +1,7 @@
 // The page: uploads photos, asks how they are getting on, paints and compares them.
 // Names come from strangers' files: they are set as text, never as HTML.
 
+import { showFrames, wireFrames } from "/frames.js";
 import { keepUnsent, showHints, tellAt, wireHints } from "/hints.js";
 import { paint, paintOriginal, unpack } from "/paint.js";
 import { look, put, repaintPart, wireZoom } from "/zoom.js";
@@ -438,6 +439,7 @@ function showViewer() {
     return item;
   }));
   look(photo, painted && shown.preview);
+  showFrames(photo);
   if (!painted && !photo.version && filesOf.has(photo.id)) showGrey(photo);
   if (photo.version && (!painted || shown.version !== photo.version)) load(photo);
 }
@@ -576,6 +578,19 @@ function wireSettings() {
     sendLater(0);
   });
   wireZoom({ ask, current, complain, clicked: tellAt });
+  wireFrames({
+    ask, post, current, complain,
+    told: (photo) => {
+      merge(photo);
+      show();
+    },
+    added: (parts) => {
+      for (const part of parts) merge(part);
+      chosen = parts[0].id;
+      show();
+      soon();
+    },
+  });
   wireHints({
     ask, post, current, complain,
     base: () => base,

@@ -59,7 +59,7 @@ function exact() {
 }
 
 function key(event) {
-  const busy = event.target.closest?.("input, .dot, #photos") || isEmpty();
+  const busy = event.target.closest?.("input, .dot, .frame, #photos") || isEmpty();
   if (busy || !current() || event.ctrlKey || event.metaKey || event.altKey) return;
   const pan = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1],
     ArrowDown: [0, -1] }[event.key];
@@ -154,7 +154,8 @@ function wirePointers() {
     if (!wasThere || fingers.size) return;
     const still = from && !from.moved && event.type === "pointerup";
     from = null;
-    if (still && !isEmpty()) clicked(event);
+    const framing = stage.classList.contains("framing");
+    if (still && !framing && !isEmpty()) clicked(event);
   };
   stage.addEventListener("pointerup", up);
   stage.addEventListener("pointercancel", up);
@@ -165,8 +166,9 @@ function wirePointers() {
 /** Begins anew with another photo; one that is coloured again is looked at as before. */
 export function look(photo, painted) {
   element("zoom").hidden = !painted;
-  if (looking !== photo.id) {
-    looking = photo.id;
+  const which = `${photo.id} ${photo.width} ${photo.height}`; // it may be turned, too
+  if (looking !== which) {
+    looking = which;
     [scale, left, top] = [1, 0, 0];
   }
   if (part && (part.id !== photo.id || part.version !== photo.version)) dropPart();
