@@ -245,6 +245,22 @@ def to_depth(levels: np.ndarray, bits: int) -> np.ndarray:
     return ((levels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
+# Lab units of ab at warmth 1, towards the yellow-orange of a low sun.
+_WARM = (3.0, 12.0)
+
+
+def tuned(ab: np.ndarray, saturation: float, warmth: float = 0.0) -> np.ndarray:
+    """Return predicted ab as a person wants it.
+
+    Args:
+        ab: (..., 2) in Lab units.
+        saturation: what it is multiplied by; 0 gives grey.
+        warmth: from -1, colder, to 1, warmer; it shifts all colours, greys too.
+    """
+    ab = saturation * ab
+    return ab + np.array(_WARM, ab.dtype) * ab.dtype.type(warmth) if warmth else ab
+
+
 def paint(levels: np.ndarray, ab: np.ndarray, *, bits: int = 8) -> np.ndarray:
     """Return greys given color, as sRGB; their L and its hue survive, chroma gives way.
 

@@ -295,6 +295,7 @@ class Colorizer:
         *,
         size: int | None = None,
         saturation: float = 1.0,
+        warmth: float = 0.0,
         hints: Any = None,
         reference: Any = None,
         variants: int | None = None,
@@ -308,6 +309,7 @@ class Colorizer:
                 one array (N, H, W, channels).
             size: short side shown to the network, in pixels; None for its usual one.
             saturation: what ab is multiplied by, that of hints too; 0 gives grey.
+            warmth: from -1, colder, to 1, warmer; it shifts all colours, greys too.
             hints: points, such as [{"x": 0.42, "y": 0.31, "color": "#3b5f8a"}] (see
                 `colorize.hints`); or (H, W, 3) float32, at the size of the image: ab in
                 Lab units, and how sure it is, from 0 (no hint) to 1. For several images
@@ -332,6 +334,9 @@ class Colorizer:
             raise ValueError(f"size must be positive, got {size}")
         if not (math.isfinite(saturation) and saturation >= 0):
             raise ValueError(f"saturation must be from 0, and finite, got {saturation}")
+        if not -1 <= warmth <= 1:
+            raise ValueError(f"warmth must be from -1 to 1, got {warmth}")
+        tuning = (saturation, warmth)
         if reference is not None and not isinstance(reference, references.Reference):
             reference = references.Reference(images.page_of(reference)[0])
         several = isinstance(image, list | tuple) or np.ndim(image) == 4
@@ -342,7 +347,7 @@ class Colorizer:
                 )
             which = [(number, variants) for number in range(variants)]
             return [
-                self._colored([image], size, saturation, [hints], reference, one)[0]
+                self._colored([image], size, tuning, [hints], reference, one)[0]
                 for one in which
             ]
         if several:
@@ -355,17 +360,17 @@ class Colorizer:
             for first in range(0, len(image), _IMAGES):
                 part = slice(first, first + _IMAGES)
                 coloured += self._colored(
-                    image[part], size, saturation, each_hints[part], reference
+                    image[part], size, tuning, each_hints[part], reference
                 )
             stacked = isinstance(image, np.ndarray) and len(image)
             return np.stack(coloured) if stacked else coloured
-        return self._colored([image], size, saturation, [hints], reference)[0]
+        return self._colored([image], size, tuning, [hints], reference)[0]
 
     def _colored(
         self,
         several: Sequence[Any],
         size: int | None,
-        saturation: float,
+        tuning: tuple[float, float],
         hints: Sequence[Any],
         reference: references.Reference | None,
         variant: tuple[int, int] = (0, 1),
@@ -375,7 +380,9 @@ class Colorizer:
         predicted = self._pages_ab(pages, size, hints, reference, variant)
         coloured = []
         for (page, bits, back), ab in zip(opened, predicted, strict=True):
-            strips = painted(page, saturation * ab, bits=bits, alpha=page.alpha)
+            strips = painted(
+                page, color.tuned(ab, *tuning), bits=bits, alpha=page.alpha
+            )
             coloured.append(back(np.concatenate(list(strips))))
         return coloured
 

@@ -108,6 +108,19 @@ def test_lightness_is_the_first_of_lab():
     np.testing.assert_allclose(color.lightness(rgb), expected, rtol=0, atol=1e-4)
 
 
+def test_warmth_shifts_all_colours_and_none_leaves_every_bit():
+    ab = np.random.default_rng(0).normal(0, 30, (5, 6, 2)).astype(np.float32)
+    assert np.array_equal(color.tuned(ab, 1.0), ab)
+    assert np.array_equal(color.tuned(ab, 0.7), 0.7 * ab)
+    warm = color.tuned(ab, 0.5, 1.0) - 0.5 * ab
+    assert warm.dtype == np.float32 and (warm[..., 1] > warm[..., 0]).all()
+    cold = color.tuned(ab, 0.5, -1.0) - 0.5 * ab
+    np.testing.assert_allclose(warm, -cold, atol=1e-5)
+    levels = np.full((5, 6), 128, np.uint8)
+    painted = color.paint(levels, color.tuned(ab, 0.0, 1.0)).astype(int)
+    assert (painted[..., 0] > painted[..., 2] + 10).all()  # orange, of grey too
+
+
 def test_grey_in_is_grey_out():
     levels = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=-1)
     np.testing.assert_array_equal(color.grey(color.lightness(levels)), levels)

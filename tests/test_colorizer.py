@@ -132,7 +132,7 @@ def test_other_images_are_refused_in_one_line(colorizer, image, error):
 
 @pytest.mark.parametrize(
     "options",
-    [{"size": 0}, {"saturation": -1}, {"saturation": np.nan}],
+    [{"size": 0}, {"saturation": -1}, {"saturation": np.nan}, {"warmth": 2}],
 )
 def test_other_settings_are_refused(colorizer, options):
     with pytest.raises(ValueError, match="must be"):

@@ -15,6 +15,7 @@ from PIL import Image
 
 from colorize import films
 from colorize.cli import cli
+from colorize.color import _WARM as WARM
 from colorize.colorizer import Colorizer
 from colorize.hints import Hints, Point
 from colorize.prediction.job import Job, Settings
@@ -160,6 +161,9 @@ def test_colours_are_those_that_were_asked_for(draw_film, tmp_path):
     assert np.abs(ab[middling] - (20, 30)).max() < 6
     color(film, tmp_path / "grey.mkv", network, saturation=0.0)
     assert np.abs(frames(tmp_path / "grey.mkv")[2]).max() < 1
+    color(film, tmp_path / "cold.mkv", network, warmth=-1.0)
+    cold = frames(tmp_path / "cold.mkv")[2]
+    assert np.abs(cold[middling] - ab[middling] + WARM).max() < 6
 
 
 def test_colours_hold_still_where_the_network_is_fickle(draw_film, tmp_path):

@@ -175,6 +175,12 @@ def test_what_comes_out_is_what_predict_writes(client, source, tmp_path):
     strong, _ = predicted(source, tmp_path / "strong", "--saturation", "1.3")
     assert client.copy(photo) == strong["turned.jpg"] != copies["turned.jpg"]
 
+    photo = client.change(photo, warmth=-0.5)
+    cold, _ = predicted(
+        source, tmp_path / "cold", "--saturation", "1.3", "--warmth", "-0.5"
+    )
+    assert client.copy(photo) == cold["turned.jpg"] != strong["turned.jpg"]
+
     # Detail does.
     client.change(photos["pages.tif"], size=160)
     photo = client.settled()["pages.tif"]
@@ -333,6 +339,8 @@ def test_the_page_paints_by_the_constants_of_this_package():
     ):
         (names,) = re.findall(rf"\b{name} = ([\d.e-]+)", script)
         assert float(names) == value
+    (warm,) = re.findall(r"\bWARM = (\[[^]]*\])", script)
+    assert json.loads(warm) == list(color._WARM)
 
 
 def test_the_page_names_no_other_site(client):
@@ -758,7 +766,9 @@ def test_a_restart_of_the_command_finds_photos_and_what_was_chosen(tmp_path, dra
         client.own("POST", f"/photos/{first['second.png']['id']}/hints", hints)
         box = [0.1, 0.2, 0.9, 0.9]
         framed = {"turn": 1, "box": box}
-        client.own("POST", f"/photos/{first['second.png']['id']}/frame", json.dumps(framed))
+        client.own(
+            "POST", f"/photos/{first['second.png']['id']}/frame", json.dumps(framed)
+        )
         client.own("POST", f"/photos/{first['gone.png']['id']}/remove", status=204)
         before = client.settled()
         copies = [client.copy(before[name]) for name in ("first.png", "second.png")]

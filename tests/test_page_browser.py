@@ -241,17 +241,17 @@ def test_the_browser_paints_what_this_package_paints(page, draw):
     ab = np.random.default_rng(0).normal(0, 40, (7, 9, 2)).astype(np.float32)
     packed = base64.b64encode(preview.pack(levels[..., None], ab)).decode()
     ((_, large),) = upsampling.strips(ab, levels.shape, rows=40)
-    for saturation in (0.0, 0.4, 1.0, 2.0):
+    for saturation, warmth in ((0, 0), (0.4, -1), (1, 0), (1, 0.6), (2, 0), (0, 1)):
         result = page.evaluate(
-            """async ([packed, saturation]) => {
+            """async ([packed, saturation, warmth]) => {
                 const { unpack, paint } = await import("/paint.js");
                 const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
-                return Array.from(paint(unpack(bytes.buffer), saturation));
+                return Array.from(paint(unpack(bytes.buffer), saturation, warmth));
             }""",
-            [packed, saturation],
+            [packed, saturation, warmth],
         )
         ours = np.array(result, int).reshape(40, 50, 4)
-        theirs = color.paint(levels, saturation * large)
+        theirs = color.paint(levels, color.tuned(large, saturation, warmth))
         assert (ours[..., 3] == 255).all()
         difference = np.abs(ours[..., :3] - theirs)
         # Where 0.1 % more or less of chroma fits, shadows are a level or two apart.
@@ -523,6 +523,7 @@ def test_a_photo_is_seen_pixel_by_pixel_and_told_there(page, tmp_path, draw):
     page.get_by_role("button", name="Likely colour 1").click()
     dot = page.get_by_role("button", name=re.compile("^Colour 1, "))
     box = dot.bounding_box()
+    y += page.locator("#stage").bounding_box()["y"] - whole["y"]  # it may have scrolled
     assert abs(box["x"] + box["width"] / 2 - x) < 1.5
     assert abs(box["y"] + box["height"] / 2 - y) < 1.5 and box["width"] < 40
     page.evaluate("document.activeElement.blur()")
@@ -551,7 +552,9 @@ def test_a_photo_is_turned_and_cropped(page, photos):
     box = page.locator("#view").bounding_box()
     corner = frame.locator(".left-top")
     handle = corner.bounding_box()
-    page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+    page.mouse.move(
+        handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    )
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
     page.mouse.up()

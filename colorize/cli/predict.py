@@ -80,6 +80,13 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
     help="Strength of the colours; 0 is grey.",
 )
 @click.option(
+    "--warmth",
+    type=click.FloatRange(-1, 1),
+    default=0.0,
+    show_default=True,
+    help="Warmer colours, up to 1, or colder ones, down to -1; greys, too.",
+)
+@click.option(
     "--hint",
     "points",
     multiple=True,

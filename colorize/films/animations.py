@@ -120,7 +120,7 @@ def _colored(
     colored = way(frames, predict, timeline, settings.size)
 
     def shown() -> Iterator[Shown]:
-        for one in _at_rest(colored, settings.saturation, alpha=alpha):
+        for one in _at_rest(colored, settings, alpha=alpha):
             yield one
             count(animation.frames)
 
@@ -196,7 +196,7 @@ def _grey(page: reading.Page) -> np.ndarray:
 
 
 def _at_rest(
-    colored: Iterator[_Colored], saturation: float, *, alpha: bool
+    colored: Iterator[_Colored], settings: Settings, *, alpha: bool
 ) -> Iterator[Shown]:
     """Yield painted frames; where nothing changes, they are as the one before.
 
@@ -205,7 +205,8 @@ def _at_rest(
     before: tuple[np.ndarray, np.ndarray] | None = None
     until = -1.0
     for frame, ab, points in colored:
-        strips = painted(frame.page, saturation * ab, bits=8, alpha=alpha)
+        ab = colours.tuned(ab, settings.saturation, settings.warmth)
+        strips = painted(frame.page, ab, bits=8, alpha=alpha)
         pixels = np.concatenate(list(strips))
         original = frame.page.load()
         begun = any(point.time > until for point in points)

@@ -21,11 +21,13 @@ class Chroma:
         film: whose luma it is.
         steps: down and across, the pixels that share a colour: 2 and 2 in 4:2:0.
         saturation: what ab is multiplied by.
+        warmth: what it is shifted by, as `color.tuned` does it.
     """
 
     film: Film
     steps: tuple[int, int]
     saturation: float = 1.0
+    warmth: float = 0.0
 
     @property
     def format(self) -> str:
@@ -71,7 +73,7 @@ class Chroma:
         size = -(-height // self.steps[0]), -(-width // self.steps[1])
         levels = self.levels(luma, size)
         wide = cv2.resize(
-            self.saturation * ab.astype(np.float32),
+            color.tuned(ab.astype(np.float32), self.saturation, self.warmth),
             size[::-1],
             interpolation=cv2.INTER_CUBIC,
         )

@@ -129,7 +129,9 @@ def _colored(
     film = sources.look_at(job.input)
     if codec == "prores":
         film = sources.deepened(film)
-    chroma = Chroma(film, _steps(film, film_settings, codec), settings.saturation)
+    chroma = Chroma(
+        film, _steps(film, film_settings, codec), settings.saturation, settings.warmth
+    )
     if (film.height % 2 or film.width % 2) and chroma.steps == (1, 1):
         job = job.warned("odd size: each pixel has its own colour (4:4:4)")
     hints, reference = (
@@ -259,6 +261,7 @@ def _made_by(
         "changed": stat.st_mtime_ns,
         "size": settings.size,
         "saturation": settings.saturation,
+        "warmth": settings.warmth,
         "runtime": settings.runtime,
         "parameters": made.parameters if made is not None else "",
         "hints": hints.digest if hints else "",

@@ -38,7 +38,7 @@ from colorize.errors import ColorizeError
 from colorize.page import photos as naming
 from colorize.page.photos import Photo
 from colorize.page.sessions import Session, Sessions
-from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, Worker
+from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, WARMTHS, Worker
 from colorize.pictures.reading import Box
 
 _BLOCK = 2**20  # bytes that are written or sent at once
@@ -198,6 +198,7 @@ class _Page:
             "reason": photo.reason,
             "size": photo.size or self.worker.size,
             "saturation": photo.saturation,
+            "warmth": photo.warmth,
             "points": photo.points,
             "colouring": photo.colouring,
             "box": photo.frame.box,
@@ -301,24 +302,27 @@ class _Page:
                 files.discard(photo.upload)
 
     async def change(self, request: Request) -> Response:
-        """Set the saturation of a photo, or its size, which colours it again.
+        """Set the saturation or warmth of a photo, or its size, which colours it again.
 
         Or have it coloured `anyway`, though it is in colour.
         """
         _, photo = self._photo(request)
         changes = await _short_json(request)
         saturation = changes.get("saturation", photo.saturation)
+        warmth = changes.get("warmth", photo.warmth)
         size = changes.get("size", photo.size)
         if not _is_number(saturation, *SATURATIONS):
             raise HTTPException(
                 400, "saturation must be from {} to {}".format(*SATURATIONS)
             )
+        if not _is_number(warmth, *WARMTHS):
+            raise HTTPException(400, "warmth must be from {} to {}".format(*WARMTHS))
         usual = (None, self.worker.size, photo.size)
         if size not in usual and not (
             isinstance(size, int) and _is_number(size, *SIZES)
         ):
             raise HTTPException(400, "size must be from {} to {}".format(*SIZES))
-        photo.saturation = float(saturation)
+        photo.saturation, photo.warmth = float(saturation), float(warmth)
         if changes.get("anyway") is True and not photo.anyway:
             photo.anyway = True
             if photo.state == "left":

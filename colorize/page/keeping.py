@@ -22,8 +22,8 @@ from colorize.pictures import formats
 AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
 # one in the background speak once a minute only
 _FIELDS = (
-    *("name", "folder", "size", "saturation", "points", "colouring", "frame"),
-    "anyway",
+    *("name", "folder", "size", "saturation", "warmth", "points", "colouring"),
+    *("frame", "anyway"),
 )
 _VERSION = 1
 _ID = re.compile(r"[0-9a-f]{16}")

@@ -127,6 +127,7 @@ class Photo:
         added: when it was uploaded, in seconds since 1970.
         size: short side shown to the network, in pixels; None for the network's usual.
         saturation: what ab is multiplied by.
+        warmth: what it is shifted by, as `color.tuned` does it.
         points: hints as the page has them, fields of `hints.Point`, in the frame.
         colouring: which of several is wanted, from 0, the usual one.
         frame: how it is turned, and which part is wanted.
@@ -147,6 +148,7 @@ class Photo:
     added: float = field(default_factory=time.time)
     size: int | None = None
     saturation: float = 1.0
+    warmth: float = 0.0
     points: Points = ()
     colouring: int = 0
     frame: Frame = WHOLE
@@ -208,7 +210,8 @@ def part_of(photo: Photo, box: Box, number: int) -> Photo:
     stem, suffix = os.path.splitext(photo.name)
     part = new_photo(f"{stem} {number}{suffix}", photo.upload.parent)
     part.folder, part.size = photo.folder, photo.size
-    part.saturation, part.anyway = photo.saturation, photo.anyway
+    part.saturation, part.warmth = photo.saturation, photo.warmth
+    part.anyway = photo.anyway
     part.frame = Frame(photo.frame.turned, box)
     part.points = moved_points(photo.points, photo.frame.box, box)
     part.upload = part.upload.with_suffix(photo.upload.suffix)

@@ -29,6 +29,7 @@ from colorize.runtimes import FEATURES, LOGITS
 
 SIZES = (128, 512)  # short sides to choose from, in pixels
 SATURATIONS = (0.0, 2.0)
+WARMTHS = (-1.0, 1.0)
 COLOURINGS = 4  # of a photo, to choose from
 
 
@@ -203,11 +204,12 @@ class Worker:
             return photo
 
     def _settings(
-        self, size: int, saturation: float, hints: Hints | None, frame: Frame
+        self, photo: Photo, size: int, hints: Hints | None, frame: Frame
     ) -> Settings:
         settings = Settings(
             size=size,
-            saturation=saturation,
+            saturation=photo.saturation,
+            warmth=photo.warmth,
             hints=hints,
             variants=COLOURINGS,
             runtime=self._origin.runtime,
@@ -226,7 +228,7 @@ class Worker:
         before, hints, colouring = photo.result, _hints(photo), photo.colouring
         frame = photo.frame
         job = _job(photo, photo.file(photo.suffix), colouring)
-        settings = self._settings(size, photo.saturation, hints, frame)
+        settings = self._settings(photo, size, hints, frame)
         settings = dataclasses.replace(settings, skip_colour=not photo.anyway)
         begun = time.monotonic()
         try:
@@ -296,7 +298,7 @@ class Worker:
             job = dataclasses.replace(result.job, output=photo.file(photo.suffix))
             begun = time.monotonic()
             try:
-                lost = self._paint(job, result, photo.saturation)
+                lost = self._paint(photo, job, result)
                 seconds = time.monotonic() - begun
                 job = dataclasses.replace(job, seconds=seconds).warned(*lost)
             except Exception as e:
@@ -312,11 +314,11 @@ class Worker:
             self._say(job.fault)
         return job
 
-    def _paint(self, job: Job, result: Result, saturation: float) -> tuple[str, ...]:
+    def _paint(self, photo: Photo, job: Job, result: Result) -> tuple[str, ...]:
         """Write the copy of a photo whose colors are stored; return what it lacks."""
         with np.load(result.ab, allow_pickle=False) as stored:
             ab = [stored[name] for name in stored.files]
-        settings = self._settings(result.size, saturation, result.hints, result.frame)
+        settings = self._settings(photo, result.size, result.hints, result.frame)
         _, picture = steps.open_input(job, settings)
         steps.load(picture)
         with files.atomic(job.output) as part, open(part, "w+b") as file:
@@ -340,7 +342,7 @@ class Worker:
             result = photo.result
             if result is None:
                 raise ColorizeError("not coloured yet")
-            settings = self._settings(result.size, 1.0, None, result.frame)
+            settings = self._settings(photo, result.size, None, result.frame)
             _, picture = steps.open_input(result.job, settings)
             pixels, exact = preview.part(picture.pages[0], box, width)
             with np.load(result.ab, allow_pickle=False) as stored:

@@ -61,11 +61,16 @@ def _write_comparison(
     for size in COMPARED_SIZES:
         colors = steps.color(colorizer, picture, steps.read(picture, size), size)
         warnings += colors.warnings
-        shown = [saturation * colors.ab[0] for saturation in COMPARED_SATURATIONS]
+        shown = [
+            color.tuned(colors.ab[0], saturation, settings.warmth)
+            for saturation in COMPARED_SATURATIONS
+        ]
         for number in range(1, settings.variants):
             other = replace(picture, variant=(number, settings.variants))
             colors = steps.color(colorizer, other, steps.read(picture, size), size)
-            shown.append(settings.saturation * colors.ab[0])
+            shown.append(
+                color.tuned(colors.ab[0], settings.saturation, settings.warmth)
+            )
         rows.append([np.concatenate(list(painted(small, ab, bits=8))) for ab in shown])
     files.make_folder(job.output.parent)
     sheets.save(

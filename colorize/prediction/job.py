@@ -25,6 +25,7 @@ class Settings:
     Attributes:
         size: short side shown to the network, in pixels.
         saturation: what the predicted ab is multiplied by.
+        warmth: from -1, colder, to 1, warmer: see `color.tuned`.
         format: a key of `formats.SUFFIXES`.
         overwrite: whether to colour again what is there already.
         damaged: whether to colour what there is of a damaged JPEG or PNG.
@@ -45,6 +46,7 @@ class Settings:
 
     size: int = SHORT_SIDE
     saturation: float = 1.0
+    warmth: float = 0.0
     format: str = "keep"
     overwrite: bool = False
     damaged: bool = False
@@ -220,7 +222,7 @@ def differences(before: str, parameters: str) -> str:
     )
     changed = [
         f"{name} {was.get(name, 'none')}"
-        for name in ("saturation", "hints", "reference", "variant")
+        for name in ("saturation", "warmth", "hints", "reference", "variant")
         if was.get(name) != now.get(name)
     ]
     return ", ".join(changed)
@@ -254,9 +256,10 @@ class Origin:
 
     def provenance(self, settings: Settings) -> metadata.Provenance:
         """Return what a copy says about the making of its colours."""
+        warmth = f" warmth={settings.warmth:g}" if settings.warmth else ""
         return metadata.Provenance(
             software=f"colorize {colorize.__version__}",
             parameters=f"model={self.name} sha256={self.sha256} size={settings.size} "
-            f"saturation={settings.saturation:g} precision={self.precision} "
+            f"saturation={settings.saturation:g}{warmth} precision={self.precision} "
             f"runtime={self.runtime}",
         )

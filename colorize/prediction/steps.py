@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from colorize import color as colours
 from colorize import hints, references
 from colorize.colorizer import Colorizer, painted, seen_at
 from colorize.errors import ColorizeError
@@ -342,7 +343,7 @@ def write(
         file: open for reading and writing.
         picture: from `open_picture`.
         ab: small (h, w, 2) in Lab units of each page.
-        settings: `saturation` and `provenance` matter here.
+        settings: `saturation`, `warmth` and `provenance` matter here.
         check: called now and then; what it raises ends it.
 
     Returns:
@@ -365,10 +366,13 @@ def write(
         lost.append(f"only the first of its {len(pages)} pages")
         pages = pages[:1]
 
+    def tuned(ab: np.ndarray) -> np.ndarray:
+        return colours.tuned(ab, settings.saturation, settings.warmth)
+
     def colored(page: reading.Page, ab: np.ndarray) -> writing.Coloured:
         bits, alpha, carried, missing = writing.fitted(page, picture.suffix, provenance)
         damaged.append(missing)
-        strips = painted(page, settings.saturation * ab, bits=bits, alpha=alpha)
+        strips = painted(page, tuned(ab), bits=bits, alpha=alpha)
         size = (page.height, page.width)
         return writing.Coloured(*size, bits, alpha, _checked(strips, check), carried)
 

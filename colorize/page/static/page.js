@@ -368,7 +368,7 @@ function paintThumbnail(id) {
   const row = rows.get(id);
   const photo = photos.find((one) => one.id === id);
   const canvas = row?.thumbnail.querySelector("canvas");
-  if (canvas && photo) put(canvas, row.preview, paint(row.preview, photo.saturation));
+  if (canvas && photo) put(canvas, row.preview, paint(row.preview, photo.saturation, photo.warmth));
 }
 
 async function removePhoto(id) {
@@ -445,16 +445,14 @@ function showViewer() {
 }
 
 function showSettings(photo) {
-  const saturation = element("saturation"), detail = element("detail");
-  if (document.activeElement !== saturation || shownSettings !== photo.id) {
-    saturation.value = photo.saturation;
-  }
-  if (document.activeElement !== detail || shownSettings !== photo.id) {
-    detail.value = photo.size;
+  const values = { saturation: photo.saturation, warmth: photo.warmth, detail: photo.size };
+  for (const [id, value] of Object.entries(values)) {
+    const slider = element(id); // one that is being moved is left alone
+    if (document.activeElement !== slider || shownSettings !== photo.id) slider.value = value;
+    element(`${id}-value`).textContent =
+      id === "detail" ? slider.value : Number(slider.value).toFixed(2);
   }
   shownSettings = photo.id;
-  element("saturation-value").textContent = Number(saturation.value).toFixed(2);
-  element("detail-value").textContent = detail.value;
 }
 let shownSettings = null;
 
@@ -497,7 +495,7 @@ async function load(photo) {
 function repaint() {
   const photo = current();
   if (photo && shown?.id === photo.id && shown.preview) {
-    put(element("after"), shown.preview, paint(shown.preview, photo.saturation));
+    put(element("after"), shown.preview, paint(shown.preview, photo.saturation, photo.warmth));
     repaintPart(photo);
   }
 }
@@ -507,9 +505,10 @@ function repaint() {
 let frame = 0;
 let later = 0;
 
-function setSaturation(photo, value) {
-  photo.saturation = value;
-  wanted.set(photo.id, { ...wanted.get(photo.id), saturation: value });
+/** Sets the saturation or warmth, which this page paints by itself. */
+function tune(photo, what, value) {
+  photo[what] = value;
+  wanted.set(photo.id, { ...wanted.get(photo.id), [what]: value });
 }
 
 function sendLater(milliseconds) {
@@ -543,18 +542,20 @@ function wireSettings() {
     wanted.set(photo.id, { ...wanted.get(photo.id), anyway: true });
     sendLater(0);
   });
-  element("saturation").addEventListener("input", (event) => {
-    const photo = current();
-    if (!photo) return;
-    setSaturation(photo, Number(event.target.value));
-    element("saturation-value").textContent = photo.saturation.toFixed(2);
-    cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(() => {
-      repaint();
-      paintThumbnail(photo.id);
+  for (const what of ["saturation", "warmth"]) {
+    element(what).addEventListener("input", (event) => {
+      const photo = current();
+      if (!photo) return;
+      tune(photo, what, Number(event.target.value));
+      element(`${what}-value`).textContent = photo[what].toFixed(2);
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(() => {
+        repaint();
+        paintThumbnail(photo.id);
+      });
+      sendLater(300);
     });
-    sendLater(300);
-  });
+  }
   element("detail").addEventListener("input", (event) => {
     element("detail-value").textContent = event.target.value;
   });
@@ -571,7 +572,8 @@ function wireSettings() {
     if (!own) return;
     for (const photo of photos) {
       if (photo.state === "failed") continue;
-      wanted.set(photo.id, { saturation: own.saturation, size: own.size });
+      const { saturation, warmth, size } = own;
+      wanted.set(photo.id, { saturation, warmth, size });
       Object.assign(photo, wanted.get(photo.id));
       paintThumbnail(photo.id);
     }

@@ -136,15 +136,18 @@ export function paintOriginal(preview) {
   return rgba;
 }
 
+const WARM = [3, 12]; // Lab units of ab at warmth 1
+
 /** The coloured picture as RGBA; lightness and hue survive, chroma gives way. */
-export function paint(preview, saturation) {
+export function paint(preview, saturation, warmth = 0) {
   const { levels, a, b } = preview;
   const rgba = new Uint8ClampedArray(4 * levels.length);
   const [[rx, ry, rz], [gx, gy, gz], [bx, by, bz]] = FROM_XYZ;
   const low = -TOLERANCE, high = 1 + TOLERANCE;
   for (let i = 0; i < levels.length; i++) {
     const y = Y[levels[i]], f = F[levels[i]];
-    const da = saturation * a[i] / 500, db = saturation * b[i] / 200;
+    const da = (saturation * a[i] + warmth * WARM[0]) / 500;
+    const db = (saturation * b[i] + warmth * WARM[1]) / 200;
     if (da === 0 && db === 0) {
       rgba.fill(levels[i], 4 * i, 4 * i + 3);
       rgba[4 * i + 3] = 255;

@@ -222,10 +222,10 @@ function visible() {
     .map((share) => Math.min(1, Math.max(0, Math.round(1e5 * share) / 1e5)));
 }
 
-/** Paints the part again, at another saturation. */
+/** Paints the part again, at another saturation or warmth. */
 export function repaintPart(photo) {
   if (part?.id === photo.id) {
-    put(element("after-part"), part.preview, paint(part.preview, photo.saturation));
+    put(element("after-part"), part.preview, paint(part.preview, photo.saturation, photo.warmth));
   }
 }
 
