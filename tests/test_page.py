@@ -631,6 +631,34 @@ def test_a_signal_ends_the_command_and_deletes_all_files(tmp_path, number, code)
     assert "its files are deleted" in said or number != signal.SIGTERM
 
 
+def test_a_photo_takes_the_colours_of_another_as_predict_does(client, tmp_path, draw):
+    photo = client.upload("a.png", png(draw(120, 160, 4)))
+    client.settled()
+    before = client.copy(photo)
+    grey, colour = (io.BytesIO() for _ in range(2))
+    Image.fromarray(draw(90, 120, 8)).save(colour, "PNG")
+    Image.fromarray(draw(90, 120, 8)).convert("L").save(grey, "PNG")
+    path = f"/photos/{photo['id']}/reference"
+    refer = f"{path}?name={quote('her dress.png')}"
+    answer = json.loads(client.own("POST", refer, grey.getvalue(), 422))
+    assert "her dress.png: not in colour" in answer["error"]
+    for data in (b"no picture", bytes(400_000)):
+        client.own("POST", refer, data, 422)
+    state = json.loads(client.own("POST", refer, colour.getvalue()))
+    assert (state["reference"], state["version"]) == ("her dress.png", 2)
+    assert client.own("GET", path) == colour.getvalue()
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.png").write_bytes(png(draw(120, 160, 4)))
+    (source / "broken.png").write_bytes(b"")
+    (tmp_path / "b.png").write_bytes(colour.getvalue())
+    copies, _ = predicted(source, tmp_path / "out", "--reference", tmp_path / "b.png")
+    assert client.copy(state) == copies["a.png"]
+    state = json.loads(client.own("POST", path, b""))
+    assert state["reference"] == "" and client.copy(state) == before
+    client.own("GET", path, status=404)
+
+
 # -- Turned, cropped, cut up
 
 
@@ -769,6 +797,10 @@ def test_a_restart_of_the_command_finds_photos_and_what_was_chosen(tmp_path, dra
         client.own(
             "POST", f"/photos/{first['second.png']['id']}/frame", json.dumps(framed)
         )
+        colour = io.BytesIO()
+        Image.fromarray(draw(60, 80, 9)).save(colour, "PNG")
+        path = f"/photos/{first['second.png']['id']}/reference?name=other.png"
+        client.own("POST", path, colour.getvalue())
         client.own("POST", f"/photos/{first['gone.png']['id']}/remove", status=204)
         before = client.settled()
         copies = [client.copy(before[name]) for name in ("first.png", "second.png")]
@@ -777,7 +809,8 @@ def test_a_restart_of_the_command_finds_photos_and_what_was_chosen(tmp_path, dra
     assert "its photos are here" in (tmp_path / "temporary.stderr").read_text()
     (visit,) = (folder / "data" / "colorize" / "page").iterdir()
     assert client.token not in str(list(visit.rglob("*")))  # nobody reads it there
-    assert len(list(visit.iterdir())) == 6  # of three photos: upload and settings
+    # Of three photos upload and settings, and one's reference.
+    assert len(list(visit.iterdir())) == 7
     (visit / f"{before['first.png']['id']}-12.preview").write_bytes(b"killed")
     (visit / "0123456789abcdef.png").write_bytes(b"half an upload")
     with serving(folder, *FLAGS) as (url, _):
@@ -788,7 +821,7 @@ def test_a_restart_of_the_command_finds_photos_and_what_was_chosen(tmp_path, dra
         after = again.settled()
         assert list(after) == ["second.png", "first.png", "notes.png"]
         for name, photo in after.items():
-            for what in ("saturation", "size", "points", "colouring", "box", "width"):
+            for what in ("saturation", "size", "points", "box", "width", "reference"):
                 assert photo[what] == before[name][what], (name, what)
         assert [again.copy(after[n]) for n in ("first.png", "second.png")] == copies
         again.close()  # of a page, not of the visit

@@ -538,6 +538,27 @@ def test_a_photo_is_seen_pixel_by_pixel_and_told_there(page, tmp_path, draw):
     expect(page.get_by_role("button", name="Fit")).to_be_enabled()
 
 
+def test_colours_are_taken_of_another_photo_beside(page, photos, tmp_path):
+    Image.new("RGB", (60, 40), (200, 60, 30)).save(tmp_path / "red.png")
+    page.locator("#files").set_input_files([photos / "a.jpg"])
+    expect(status(page)).to_contain_text("1 of 1 ready")
+    page.locator("#reference").set_input_files([photos / "a.jpg"])
+    expect(page.get_by_role("alert")).to_contain_text("a.jpg: not in colour")
+    page.locator("#reference").set_input_files([tmp_path / "red.png"])
+    other = page.get_by_role("img", name=re.compile("^The other photo"))
+    expect(other).to_be_visible()
+    page.locator("#stage").click(position={"x": 300, "y": 80})
+    other.click()
+    dot = page.get_by_role("button", name=re.compile("^Colour 1, #"))
+    colour = re.search("#(..)(..)(..)", dot.get_attribute("aria-label"))
+    red, green, blue = (int(part, 16) for part in colour.groups())
+    assert red > green > blue
+    page.reload()
+    expect(other).to_be_visible()
+    page.get_by_role("button", name="Without it").click()
+    expect(other).to_be_hidden()
+
+
 def test_a_photo_is_turned_and_cropped(page, photos):
     page.locator("#files").set_input_files([photos / "a.jpg"])
     expect(status(page)).to_contain_text("1 of 1 ready")

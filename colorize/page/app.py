@@ -32,7 +32,7 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from colorize import files
+from colorize import files, references
 from colorize import hints as hinting
 from colorize.errors import ColorizeError
 from colorize.page import photos as naming
@@ -82,6 +82,8 @@ def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
         Route(f"{photo}/hints", page.tell, methods=["POST"]),
         Route(f"{photo}/hints", page.hints_file),
         Route(f"{photo}/likely", page.likely),
+        Route(f"{photo}/reference", page.refer, methods=["POST"]),
+        Route(f"{photo}/reference", page.reference),
         Route(f"{photo}/frame", page.reframe, methods=["POST"]),
         Route(f"{photo}/album", page.album),
         Route(f"{photo}/split", page.split, methods=["POST"]),
@@ -202,6 +204,7 @@ class _Page:
             "points": photo.points,
             "colouring": photo.colouring,
             "box": photo.frame.box,
+            "reference": photo.reference_name if photo.reference else "",
             "version": result.version if result else 0,
             "width": result.job.width if result else 0,
             "height": result.job.height if result else 0,
@@ -273,6 +276,46 @@ class _Page:
 
     def _too_large(self) -> str:
         return f"larger than the {self.limits.bytes / 1e6:g} MB allowed"
+
+    async def refer(self, request: Request) -> Response:
+        """Take a colour picture whose colours a photo is to take: the body is its file.
+
+        An empty body takes it away. Answer once the photo is coloured.
+        """
+        session, photo = self._photo(request)
+        name = naming.shown_name(request.query_params.get("name", ""))
+        if photo.result is None:
+            raise HTTPException(409, "This photo is not coloured.")
+        if not self.worker.suggests:
+            raise HTTPException(409, "This network takes no colours of others.")
+        # It arrives as a photo does, but becomes none.
+        arriving = naming.new_photo(name, session.folder)
+        path = arriving.upload = photo.reference_file(name)
+        with self.sessions.using(session):
+            await self._receive(request, session, arriving)
+            if arriving.state == "failed":
+                raise HTTPException(422, arriving.reason)
+            there = path.stat().st_size > 0
+            try:
+                if there:
+                    await run_in_threadpool(references.read, path)
+            except ColorizeError as e:
+                files.discard(path)
+                raise HTTPException(422, str(e).replace(path.name, name)) from e
+            if not there:
+                files.discard(path)
+            photo.reference, photo.reference_name = path if there else None, name
+            self.worker.put(photo, first=True)
+            await self._note(photo)
+            await run_in_threadpool(self.worker.wait_for, photo, _PATIENCE)
+        return JSONResponse(self._state_of(photo))
+
+    async def reference(self, request: Request) -> Response:
+        """Send the picture whose colours a photo takes."""
+        _, photo = self._photo(request)
+        if photo.reference is None or not photo.reference.exists():
+            raise HTTPException(404, "This photo has no other beside it.")
+        return FileResponse(photo.reference, media_type="application/octet-stream")
 
     async def _receive(self, request: Request, session: Session, photo: Photo) -> None:
         """Write the body of a request into a photo's file, as far as it may."""

@@ -23,7 +23,7 @@ AWAY = 300.0  # seconds of silence after which a page is taken for closed; brows
 # one in the background speak once a minute only
 _FIELDS = (
     *("name", "folder", "size", "saturation", "warmth", "points", "colouring"),
-    *("frame", "anyway"),
+    *("frame", "reference_name", "anyway"),
 )
 _VERSION = 1
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -67,6 +67,7 @@ def note(photo: Photo) -> None:
         OSError: it cannot be written.
     """
     content = {name: getattr(photo, name) for name in _FIELDS}
+    content["reference"] = photo.reference and photo.reference.name
     content |= {"version": _VERSION, "added": photo.added, "file": photo.upload.name}
     with files.atomic(photo.upload.with_name(f"{photo.id}.json")) as part:
         part.write_text(json.dumps(content), encoding="utf-8")
@@ -100,6 +101,7 @@ def _photo(path: Path) -> Photo | None:
         chosen: dict[str, Any] = {name: content[name] for name in _FIELDS}
         turned, box = chosen["frame"]
         chosen["frame"] = Frame(turned, box and tuple(box))
+        chosen["reference"] = _reference(path, content["reference"])
         photo = Photo(
             id=path.stem, upload=upload, added=float(content["added"]), **chosen
         )
@@ -108,8 +110,18 @@ def _photo(path: Path) -> Photo | None:
     return photo if upload.is_file() else None
 
 
-def _files(photo: Photo) -> tuple[Path, Path]:
-    return photo.upload, photo.upload.with_name(f"{photo.id}.json")
+def _reference(note: Path, name: str | None) -> Path | None:
+    """Return the file of a photo's reference, which its note names."""
+    if not name or not re.fullmatch(rf"{note.stem}[0-9a-z.-]+", name):
+        return None
+    path = note.with_name(name)
+    return path if path.is_file() else None
+
+
+def _files(photo: Photo) -> set[Path]:
+    """Return what is to stay of a photo."""
+    files_of = {photo.upload, photo.upload.with_name(f"{photo.id}.json")}
+    return files_of | ({photo.reference} if photo.reference else set())
 
 
 def clean(photo: Photo) -> None:

@@ -16,6 +16,7 @@ from colorize.pictures import finding, formats
 from colorize.pictures.reading import Box
 from colorize.prediction.job import Job
 
+REFERENCE = "-reference"  # in the name of such a file
 _DEPTH = 8  # of folders that are kept
 _NAME = 150  # characters of a name that are kept
 _FORBIDDEN = '<>:"/\\|?*'  # by one system or another, in names of files
@@ -101,6 +102,7 @@ class Result:
         hints: that the network was told.
         colouring: which of several it is, from 0, the usual one.
         frame: how it was turned, and of which part it is.
+        reference: the file whose colours it took.
     """
 
     job: Job
@@ -113,6 +115,7 @@ class Result:
     hints: Hints | None = None
     colouring: int = 0
     frame: Frame = WHOLE
+    reference: Path | None = None
 
 
 @dataclass(eq=False)
@@ -131,6 +134,8 @@ class Photo:
         points: hints as the page has them, fields of `hints.Point`, in the frame.
         colouring: which of several is wanted, from 0, the usual one.
         frame: how it is turned, and which part is wanted.
+        reference: file of a colour picture whose colours it is to take.
+        reference_name: that its owner gave it.
         anyway: whether it is coloured though it is in colour already.
         state: what is happening to it; `left` as it is, being in colour already.
         reason: what went wrong.
@@ -152,6 +157,8 @@ class Photo:
     points: Points = ()
     colouring: int = 0
     frame: Frame = WHOLE
+    reference: Path | None = None
+    reference_name: str = ""
     anyway: bool = False
     state: Literal["queued", "reading", "colouring", "ready", "left", "failed"] = (
         "queued"
@@ -173,6 +180,12 @@ class Photo:
         folder, name = self.upload.parent, self.upload.name
         return os.path.splitext(finding.output_names([name], "", folder)[0])[1]
 
+    def reference_file(self, name: str) -> Path:
+        """Return the path of a new file for a reference of some name."""
+        suffix = os.path.splitext(name)[1]
+        suffix = suffix if formats.by_suffix(suffix) else ""
+        return self.file(f"{REFERENCE}{suffix}")
+
     def delete(self) -> None:
         """Delete all its files."""
         for path in self.upload.parent.glob(f"{self.id}*"):
@@ -184,6 +197,7 @@ class Photo:
         if self.result is not None:
             self.state, self.size = "ready", self.result.size
             self.colouring, self.frame = self.result.colouring, self.result.frame
+            self.reference = self.result.reference
         else:
             self.state, self.failure = "failed", job
 

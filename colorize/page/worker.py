@@ -204,13 +204,19 @@ class Worker:
             return photo
 
     def _settings(
-        self, photo: Photo, size: int, hints: Hints | None, frame: Frame
+        self,
+        photo: Photo,
+        size: int,
+        hints: Hints | None,
+        frame: Frame,
+        reference: Path | None,
     ) -> Settings:
         settings = Settings(
             size=size,
             saturation=photo.saturation,
             warmth=photo.warmth,
             hints=hints,
+            reference=reference,
             variants=COLOURINGS,
             runtime=self._origin.runtime,
             max_megapixels=self._max_megapixels,
@@ -226,13 +232,15 @@ class Worker:
         """Run the network on a photo, and make its previews."""
         photo.size = size = photo.size or self.size or config.SHORT_SIDE
         before, hints, colouring = photo.result, _hints(photo), photo.colouring
-        frame = photo.frame
+        frame, reference = photo.frame, photo.reference
         job = _job(photo, photo.file(photo.suffix), colouring)
-        settings = self._settings(photo, size, hints, frame)
+        settings = self._settings(photo, size, hints, frame, reference)
         settings = dataclasses.replace(settings, skip_colour=not photo.anyway)
         begun = time.monotonic()
         try:
             job, picture = steps.open_input(job, settings)
+            if reference is not None:
+                job = dataclasses.replace(job, reference=photo.reference_name)
             same = before is not None and before.frame == frame
             if before is not None and same and before.size == size == before.job.size:
                 small, original = _seen(before)
@@ -267,11 +275,15 @@ class Worker:
             hints=hints,
             colouring=colouring,
             frame=frame,
+            reference=reference,
         )
         _keep(photo, result, colors.ab, small, original)
         if before is not None:
+            gone = [before.ab, before.small, before.preview, before.thumbnail]
+            if before.reference not in (None, reference):
+                gone.append(before.reference)
             with self._painting:  # unless they are being used
-                for path in (before.ab, before.small, before.preview, before.thumbnail):
+                for path in gone:
                     files.discard(path)
 
     def _note_failure(self, photo: Photo, size: int, job: Job) -> None:
@@ -318,7 +330,9 @@ class Worker:
         """Write the copy of a photo whose colors are stored; return what it lacks."""
         with np.load(result.ab, allow_pickle=False) as stored:
             ab = [stored[name] for name in stored.files]
-        settings = self._settings(photo, result.size, result.hints, result.frame)
+        settings = self._settings(
+            photo, result.size, result.hints, result.frame, result.reference
+        )
         _, picture = steps.open_input(job, settings)
         steps.load(picture)
         with files.atomic(job.output) as part, open(part, "w+b") as file:
@@ -342,7 +356,7 @@ class Worker:
             result = photo.result
             if result is None:
                 raise ColorizeError("not coloured yet")
-            settings = self._settings(photo, result.size, None, result.frame)
+            settings = self._settings(photo, result.size, None, result.frame, None)
             _, picture = steps.open_input(result.job, settings)
             pixels, exact = preview.part(picture.pages[0], box, width)
             with np.load(result.ab, allow_pickle=False) as stored:

@@ -155,6 +155,11 @@ function setColour(colour) {
   tell({ points });
 }
 
+/** Gives the marked place the hue and chroma of any colour, at its own lightness. */
+export function pickColour(colour) {
+  setColour(hexOf(level(), ...abOf(colour)));
+}
+
 function forget() {
   if (place) {
     place = null;
@@ -245,9 +250,7 @@ function wirePalette() {
   element("pick").hidden = !window.EyeDropper;
   element("pick").addEventListener("click", async () => {
     try {
-      const { sRGBHex } = await new window.EyeDropper().open();
-      const [a, b] = abOf(sRGBHex);
-      setColour(hexOf(level(), a, b));
+      pickColour((await new window.EyeDropper().open()).sRGBHex);
     } catch { /* nothing was picked */ }
   });
 }

@@ -2,8 +2,9 @@
 // Names come from strangers' files: they are set as text, never as HTML.
 
 import { showFrames, wireFrames } from "/frames.js";
-import { keepUnsent, showHints, tellAt, wireHints } from "/hints.js";
+import { keepUnsent, pickColour, showHints, tellAt, wireHints } from "/hints.js";
 import { paint, paintOriginal, unpack } from "/paint.js";
+import { showReference, wireReference } from "/reference.js";
 import { look, put, repaintPart, wireZoom } from "/zoom.js";
 
 const BUSY = 400, IDLE = 3000; // milliseconds between questions
@@ -440,6 +441,7 @@ function showViewer() {
   }));
   look(photo, painted && shown.preview);
   showFrames(photo);
+  showReference(photo, able.colourings > 1);
   if (!painted && !photo.version && filesOf.has(photo.id)) showGrey(photo);
   if (photo.version && (!painted || shown.version !== photo.version)) load(photo);
 }
@@ -580,12 +582,13 @@ function wireSettings() {
     sendLater(0);
   });
   wireZoom({ ask, current, complain, clicked: tellAt });
+  const told = (photo) => {
+    merge(photo);
+    show();
+  };
+  wireReference({ ask, current, complain, told, picked: pickColour });
   wireFrames({
-    ask, post, current, complain,
-    told: (photo) => {
-      merge(photo);
-      show();
-    },
+    ask, post, current, complain, told,
     added: (parts) => {
       for (const part of parts) merge(part);
       chosen = parts[0].id;
@@ -595,11 +598,8 @@ function wireSettings() {
   });
   wireHints({
     ask, post, current, complain,
+    told,
     base: () => base,
-    told: (photo) => {
-      merge(photo);
-      show();
-    },
     levelAt: (x, y) => {
       if (!shown?.preview) return 128;
       const { width, height, levels } = shown.preview;
@@ -673,10 +673,11 @@ function wireDropping() {
   addEventListener("dragleave", () => marked(--depth > 0));
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
+    const taken = event.defaultPrevented; // by a part of the page
     event.preventDefault();
     depth = 0;
     marked(false);
-    if (ended) return;
+    if (ended || taken) return;
     dropped(event.dataTransfer.items).catch(() => complain("This cannot be read."));
   });
   for (const [id, take] of [["files", add], ["folder", addFolder]]) {
