@@ -9,17 +9,27 @@ import warnings
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from colorize import color, images, references, run_folder, runtimes, upsampling
+from colorize import (
+    color,
+    images,
+    references,
+    run_folder,
+    runtimes,
+    things,
+    upsampling,
+)
 from colorize import hints as hinting
 from colorize import suggestions as suggesting
 from colorize import variants as other_colourings
 from colorize.config import MOST_VARIANTS, SHORT_SIDE
+from colorize.hints import Hints, Point
 from colorize.pictures import reading
 from colorize.runtimes import Network
 
@@ -74,6 +84,7 @@ class Colorizer:
         # The last reference: as the network sees it, and its features.
         self._referred: tuple[references.Reference, np.ndarray, np.ndarray] | None
         self._referred = None
+        self._pictured: tuple[Any, np.ndarray] | None = None
 
     def _fitted(self, lightness: np.ndarray) -> np.ndarray:
         """L (H, W), made smaller where the network takes one size that it exceeds."""
@@ -100,7 +111,7 @@ class Colorizer:
     def batch_ab(
         self,
         small: Sequence[np.ndarray],
-        hints: Sequence[np.ndarray | None] | None = None,
+        hints: Sequence[np.ndarray | Hints | None] | None = None,
         likely: Sequence[np.ndarray | None] | None = None,
     ) -> list[np.ndarray]:
         """Predicts the colour of several small pictures, those of like size together.
@@ -108,7 +119,8 @@ class Colorizer:
         Args:
             small: (h, w) grey levels each, from `Page.shrunk`.
             hints: for each (H, W, 3) float32 of any size: ab in Lab units, and how sure
-                it is in [0, 1]; None for a picture, or all, without.
+                it is in [0, 1]; or `Hints`, whose points mean their things alone, where
+                the network gives features; None for a picture, or all, without.
             likely: the same of what is only likely, sure below 1, as large as `small`:
                 the network hears it, and its own answer counts. Hints lie over it.
 
@@ -120,10 +132,11 @@ class Colorizer:
             ColorizeError: there are hints, and the network takes none.
         """
         fitted = [self._fitted(color.lightness_of(levels)) for levels in small]
+        arrays, points = self._divided(hints or [None] * len(small), small)
         padded = [self._padded(lightness[..., None]) for lightness in fitted]
         padded_hints = [
             None if one is None else self._padded(_displayable(one, lightness))
-            for one, lightness in zip(hints or [None] * len(small), fitted, strict=True)
+            for one, lightness in zip(arrays, fitted, strict=True)
         ]
         padded_told = [
             None if one is None else self._padded(_displayable(one, lightness))
@@ -148,7 +161,44 @@ class Colorizer:
                     rows, columns = fitted[i].shape
                     answer = _own(answer, padded_hints[i], padded_told[i])
                     predicted[i] = answer[:rows, :columns]
+        for i, of_things in enumerate(points):
+            if of_things:
+                features = self._features(small[i])
+                ab = predicted[i]
+                predicted[i] = things.colored(fitted[i], ab, features, of_things)
         return predicted
+
+    def _divided(
+        self, hints: Sequence[np.ndarray | Hints | None], small: Sequence[np.ndarray]
+    ) -> tuple[list[np.ndarray | None], list[Sequence[Point]]]:
+        """Return of each picture what the network is told, and points that mean things.
+
+        These are for networks that give features, and for not too many colours.
+        """
+        arrays: list[np.ndarray | None] = []
+        points: list[Sequence[Point]] = []
+        for one, levels in zip(hints, small, strict=True):
+            of_things: Sequence[Point] = ()
+            if isinstance(one, Hints):
+                able = (
+                    self.network.takes_hints and runtimes.FEATURES in self.network.also
+                )
+                if able and len(things.grouped(one.points)) <= things.MOST:
+                    of_things, one = one.points, replace(one, points=())
+                left = one.points or one.painted is not None
+                arrays.append(one.array(*levels.shape) if left else None)
+            else:
+                arrays.append(one)
+            points.append(of_things)
+        return arrays, points
+
+    def _features(self, levels: np.ndarray) -> np.ndarray:
+        """Return what the encoder sees in a small picture; the last is remembered."""
+        key = levels.shape, levels.tobytes()
+        if self._pictured is None or self._pictured[0] != key:
+            (features,) = self._seen(levels, runtimes.FEATURES)
+            self._pictured = key, features
+        return self._pictured[1]
 
     def _seen(self, levels: np.ndarray, *names: str) -> list[np.ndarray]:
         """Return other outputs of the network for one small picture."""
@@ -279,15 +329,15 @@ class Colorizer:
         variant: tuple[int, int] = (0, 1),
     ) -> list[np.ndarray]:
         small = [page.shrunk(*seen_at(page, size or self.size)) for page in pages]
-        arrays = []
-        for page, hint, levels in zip(pages, hints, small, strict=True):
+        asked = []
+        for page, hint in zip(pages, hints, strict=True):
             if isinstance(hint, np.ndarray):
                 _check_hints(hint, page.height, page.width)
             elif hint is not None:
-                hint = hinting.of(hint).array(*levels.shape)
-            arrays.append(hint)
+                hint = hinting.of(hint)
+            asked.append(hint)
         likely = [self.likely(levels, reference, *variant) for levels in small]
-        return self.batch_ab(small, arrays, likely)
+        return self.batch_ab(small, asked, likely)
 
     def colorize(
         self,

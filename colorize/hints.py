@@ -9,6 +9,8 @@ point may have a `radius`, a share of the short side (0.01), and say how `sure` 
 from 0 to 1 (1). In a film or an animation it is at that place at a `time`, in seconds
 (0). Or `NAME.hints.png`, painted on a transparent layer over the picture,
 at any size of that aspect: its alpha is how sure each pixel is.
+
+A point means the thing that it is on (`things`); what is painted is for the network.
 """
 
 import hashlib

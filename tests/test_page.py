@@ -700,9 +700,9 @@ def test_a_photo_is_turned_and_cropped_and_its_hints_go_with_it(client, draw):
     client.own("POST", path, json.dumps({"points": [point]}))
     copies = [image(client.copy(photo)) for photo in (whole, straight["part"])]
     assert np.array_equal(*copies)
-    seen = client.own("GET", f"/photos/{whole['id']}/part?left=0&top=0&right=1&bottom=1"
-                      "&width=60")  # fmt: skip
-    assert seen[:12] == np.array([140, 60, 1], "<u4").tobytes()
+    query = "left=0&top=0&right=1&bottom=1&width=60"
+    answer = client.own("GET", f"/photos/{whole['id']}/part?{query}")
+    assert answer[:12] == np.array([140, 60, 1], "<u4").tobytes()
     state = frame(client, whole, turn=3, box=None)
     assert (state["width"], state["height"], state["box"]) == (160, 120, None)
     for wrong in ({"turn": 4}, {"turn": "x"}, {"box": [0, 0, 0, 1]}, {"box": [1, 2]}):

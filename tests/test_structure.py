@@ -24,6 +24,7 @@ LAYERS = [  # from the bottom; a room is a file or a folder here
         "variants",
         "suggestions",
     ],
+    ["things"],
     ["colorizer"],
     ["prediction", "training"],
     ["films"],

@@ -31,7 +31,7 @@ def predictor(colorizer: Colorizer, reference: Reference | None) -> Predict:
     """
 
     def predict(levels: np.ndarray, points: Sequence[Point]) -> np.ndarray:
-        hints = Hints(tuple(points)).array(*levels.shape) if points else None
+        hints = Hints(tuple(points)) if points else None
         likely = colorizer.likely(levels, reference)
         return colorizer.batch_ab([levels], [hints], [likely])[0]
 

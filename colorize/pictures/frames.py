@@ -1,13 +1,6 @@
 """Where the photos are on a page of an album."""
 
 import numpy as np
-from skimage import filters, measure
-from skimage.morphology import (
-    isotropic_closing,
-    isotropic_opening,
-    remove_small_holes,
-)
-
 from colorize.pictures.reading import Box
 
 _SIDE = 400  # pixels of the longer side: the page is looked at so small
@@ -27,6 +20,14 @@ def photos_of(levels: np.ndarray) -> list[Box]:
     Returns:
         From the upper left, row by row; none where there are no photos apart.
     """
+    # Where there is one album among a thousand photos, the others need not wait for it.
+    from skimage import filters, measure
+    from skimage.morphology import (
+        isotropic_closing,
+        isotropic_opening,
+        remove_small_holes,
+    )
+
     step = max(1, max(levels.shape) // _SIDE)
     plane = levels[::step, ::step].astype(np.float32)
     plane *= 255 / np.iinfo(levels.dtype).max

@@ -238,14 +238,9 @@ def _shrunk(page: reading.Page, size: int) -> np.ndarray:
     return page.shrunk(*seen_at(page, size))
 
 
-def _hint_arrays(
-    picture: Picture, small: Sequence[np.ndarray]
-) -> list[np.ndarray | None]:
-    """Return the hints of each page, as large as what the network sees of it."""
-    arrays: list[np.ndarray | None] = [None] * len(small)
-    if picture.hints is not None:
-        arrays[0] = picture.hints.array(*small[0].shape)
-    return arrays
+def _hints_of(picture: Picture) -> list[Hints | None]:
+    """Return the hints of each page."""
+    return [picture.hints, *[None] * (len(picture.pages) - 1)]
 
 
 def _told(
@@ -276,13 +271,12 @@ def color_together(
         MemoryError: there is not enough for all of them.
     """
     levels = [one for pages in small for one in pages]
-    arrays = [_hint_arrays(*both) for both in zip(pictures, small, strict=True)]
     likely = [
         one
         for both in zip(pictures, small, strict=True)
         for one in _told(colorizer, *both)
     ]
-    hinted = [one for pages in arrays for one in pages]
+    hinted = [one for picture in pictures for one in _hints_of(picture)]
     ab = iter(colorizer.batch_ab(levels, hinted, likely))
     return [[next(ab) for _ in pages] for pages in small]
 
@@ -304,7 +298,7 @@ def color(
     with contextlib.suppress(MemoryError):
         # All pages at once, for the sums that they have beside other pictures.
         likely = _told(colorizer, picture, small)
-        ab = colorizer.batch_ab(small, _hint_arrays(picture, small), likely)
+        ab = colorizer.batch_ab(small, _hints_of(picture), likely)
         return Colors(ab, size)
     smaller = size
     ab = []
@@ -314,9 +308,9 @@ def color(
         while True:
             try:
                 first = page is picture.pages[0]
-                arrays = _hint_arrays(picture, [levels]) if first else None
+                own_hints = [picture.hints] if first else None
                 likely = _told(colorizer, picture, [levels])
-                ab += colorizer.batch_ab([levels], arrays, likely)
+                ab += colorizer.batch_ab([levels], own_hints, likely)
                 break
             except MemoryError:
                 smaller //= 2

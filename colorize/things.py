@@ -1,0 +1,166 @@
+"""The things that told colours belong to.
+
+"Her dress was blue" names one place and means the whole dress, and nothing else. A
+network that was told so moves other things, too, for what it learnt to be told was
+true, and says much about the light. So a point's colour is spread over its thing alone:
+from each point the way to every other place is measured, which is long over edges and
+through what the encoder sees as another kind of thing; what is near belongs to the
+thing, what is far does not, and a random walk decides between them along edges.
+
+References:
+    L. Yatziv and G. Sapiro, «Fast image and video colorization using chrominance
+    blending», 2006: colours by such ways.
+    L. Grady, «Random walks for image segmentation», 2006.
+"""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from colorize import color
+from colorize.hints import Hints, Point
+
+MOST = 24  # colours that are told apart; more are for the network
+_ALIKE = 3.0  # Lab units of ab: within, two points say the same
+# The way over a pixel: 1, and so much for an edge of one unit of L, and for what is
+# less alike than _SAME, by the cosine of its features.
+_EDGE, _OTHER, _SAME = 0.7, 3.0, 0.8
+_NEAR, _FAR = 0.5, 2.0  # short sides of such a way
+_SHARE = 0.6  # of the way from the next colour's point: beyond, it is open whose it is
+_COLOURS, _KINDS = 1 / 120, 0.2  # weights beside L / 100, for the walk
+_BETA = 1200.0  # how much an edge stops the walk
+_SHARPER = 0.25  # a share of a thing below counts as none, and above its rest as whole
+_CELL = 16  # pixels of what the network sees that a feature stands for
+
+
+def colored(
+    lightness: np.ndarray,
+    ab: np.ndarray,
+    features: np.ndarray,
+    points: Sequence[Point],
+) -> np.ndarray:
+    """Return the ab of a picture with told colours on their things.
+
+    Args:
+        lightness: (h, w) L in [0, 100], of the network's size.
+        ab: (h, w, 2) in Lab units, without these points.
+        features: (about h / 16, about w / 16, channels), of the encoder.
+        points: at least one, of at most `MOST` colours.
+    """
+    groups = grouped(points)
+    shares = _shares(lightness, ab, features, groups)
+    result = ab.astype(np.float32)
+    for share, group in zip(shares, groups, strict=True):
+        part = share > 0
+        hinted = np.broadcast_to(_ab_of(group[-1]), (int(part.sum()), 2))
+        lab = np.concatenate([lightness[part][:, None], hinted], axis=-1)
+        weight = share[part][:, None] * np.float32(group[-1].sure)
+        result[part] += weight * (color.into_gamut(lab)[:, 1:] - ab[part])
+    return result
+
+
+def grouped(points: Sequence[Point]) -> list[list[Point]]:
+    """Return points in groups that say the same colour, equally sure."""
+    groups: list[list[Point]] = []
+    for point in points:
+        for group in groups:
+            near = np.hypot(*(_ab_of(point) - _ab_of(group[0]))) < _ALIKE
+            if near and point.sure == group[0].sure:
+                group.append(point)
+                break
+        else:
+            groups.append([point])
+    return groups
+
+
+def _ab_of(point: Point) -> np.ndarray:
+    rgb = np.array(point.rgb, np.uint8).reshape(1, 1, 3)
+    ab: np.ndarray = color.rgb_to_lab(rgb)[0, 0, 1:]
+    return ab
+
+
+def _shares(
+    lightness: np.ndarray,
+    ab: np.ndarray,
+    features: np.ndarray,
+    groups: Sequence[Sequence[Point]],
+) -> np.ndarray:
+    """Return how much each place belongs to each group's thing: (groups, h, w)."""
+    from skimage import filters, segmentation
+
+    blurred = filters.gaussian(lightness, 1.0, preserve_range=True)
+    kinds = features - features.mean(axis=(0, 1))
+    kinds /= np.linalg.norm(kinds, axis=-1, keepdims=True).clip(1e-6)
+    ways = np.stack([_ways(blurred, kinds, group) for group in groups])
+    nearest, way = ways.argmin(axis=0), ways.min(axis=0)
+    sure = way < _NEAR
+    if len(groups) > 1:
+        sure &= way < _SHARE * np.partition(ways, 1, axis=0)[1]
+    labels = np.zeros(lightness.shape, np.int32)
+    labels[sure] = nearest[sure] + 1
+    rest = len(groups) + 1
+    labels[way > _FAR] = rest
+    for number, group in enumerate(groups, start=1):
+        labels[Hints(tuple(group)).array(*lightness.shape)[..., 2] > 0] = number
+    present = np.unique(labels[labels > 0])
+    shares = np.zeros((rest, *lightness.shape), np.float32)
+    if len(present) == 1:
+        shares[present - 1] = 1
+    elif labels.all():
+        for number in present:
+            shares[number - 1] = labels == number
+    else:
+        looks = [blurred / 100, *(_COLOURS * ab[..., i] for i in (0, 1))]
+        looks += [_KINDS * _enlarged(plane, lightness) for plane in _principal(kinds)]
+        with warnings.catch_warnings():  # of how it solves, and of places cut off
+            warnings.simplefilter("ignore")
+            shares[present - 1] = segmentation.random_walker(
+                np.stack(looks, axis=-1),
+                labels,
+                beta=_BETA,
+                mode="cg_j",
+                tol=1e-2,
+                return_full_prob=True,
+                channel_axis=-1,
+            )
+    share = ((shares[:-1] - _SHARPER) / (1 - 2 * _SHARPER)).clip(0, 1)
+    smooth: np.ndarray = share * share * (3 - 2 * share)
+    return smooth
+
+
+def _ways(blurred: np.ndarray, kinds: np.ndarray, group: Sequence[Point]) -> np.ndarray:
+    """Return how far each place is from the nearest point of a group: (h, w)."""
+    from skimage import filters, graph
+
+    height, width = blurred.shape
+    rows, columns, _ = kinds.shape
+    likeness = np.full((rows, columns), -1.0, np.float32)
+    starts = []
+    for point in group:
+        row = min(int(point.y * height), height - 1)
+        column = min(int(point.x * width), width - 1)
+        starts.append((row, column))
+        kind = kinds[min(row // _CELL, rows - 1), min(column // _CELL, columns - 1)]
+        likeness = np.maximum(likeness, kinds @ kind)
+    unlike = (_SAME - _enlarged(likeness, blurred)).clip(0)
+    cost = 1 + _EDGE * filters.sobel(blurred) + _OTHER * unlike
+    way = graph.MCP_Geometric(cost)
+    ways: np.ndarray = way.find_costs(starts)[0] / min(height, width)
+    return ways
+
+
+def _principal(kinds: np.ndarray, number: int = 3) -> list[np.ndarray]:
+    """Return the planes that say most of what kinds of things there are."""
+    flat = kinds.reshape(-1, kinds.shape[-1]).astype(np.float64)
+    flat = flat - flat.mean(axis=0)
+    _, directions = np.linalg.eigh(flat.T @ flat)
+    planes = flat @ directions[:, -number:]
+    planes /= max(planes.std(), 1e-6)
+    return [plane.reshape(kinds.shape[:2]) for plane in planes.T]
+
+
+def _enlarged(plane: np.ndarray, like: np.ndarray) -> np.ndarray:
+    image = Image.fromarray(plane.astype(np.float32))
+    return np.asarray(image.resize(like.shape[::-1], Image.Resampling.BICUBIC))
