@@ -22,11 +22,7 @@ def photos_of(levels: np.ndarray) -> list[Box]:
     """
     # Where there is one album among a thousand photos, the others need not wait for it.
     from skimage import filters, measure
-    from skimage.morphology import (
-        isotropic_closing,
-        isotropic_opening,
-        remove_small_holes,
-    )
+    from skimage.morphology import isotropic_closing, isotropic_opening
 
     step = max(1, max(levels.shape) // _SIDE)
     plane = levels[::step, ::step].astype(np.float32)
@@ -41,7 +37,8 @@ def photos_of(levels: np.ndarray) -> list[Box]:
     apart = np.abs(plane - page) > max(_LEAST_CONTRAST, 4 * noise)
     # Joined over light places within a photo, parted where it touches dust or a line.
     apart = isotropic_closing(np.pad(apart, 4), 1)[4:-4, 4:-4]
-    apart = remove_small_holes(apart, max_size=apart.size // 4)
+    around = measure.label(~apart, connectivity=1)  # what reaches the edge is no hole
+    apart = ~np.isin(around, np.setdiff1d(around[edge], 0))
     apart = isotropic_opening(apart, 3)
     boxes = []
     for region in measure.regionprops(measure.label(apart)):
