@@ -18,7 +18,7 @@ from PIL import Image
 
 import colorize
 from colorize import color, metrics
-from colorize.colorizer import Colorizer, paint, seen_at
+from colorize.colorizer import Colorizer, Wish, paint, seen_at
 from colorize.pictures import reading
 from colorize.references import Reference
 
@@ -54,11 +54,11 @@ def references(colorizer: Colorizer, several: list[Image.Image]) -> Iterator[str
         right = photo.crop((third, 0, 3 * third, photo.height))
         other = several[(i + len(several) // 2) % len(several)]
         levels, true = small(colorizer, left)
-        likely: list[np.ndarray | None] = [None]
+        wishes: list[Wish | None] = [None]
         for picture in (right, other):
             page = reading.page_of(np.asarray(picture))
-            likely.append(colorizer.told_by(levels, Reference(page)))
-        each = [colorizer.batch_ab([levels], None, [one])[0] for one in likely]
+            wishes.append(colorizer.wish(levels, Reference(page)))
+        each = [colorizer.batch_ab([levels], None, [one])[0] for one in wishes]
         errors.append([squared_error(ab, true) for ab in each])
     rmse = np.sqrt(np.mean(errors, axis=0))
     yield f"without {rmse[0]:.2f}"
@@ -75,8 +75,8 @@ def variants(colorizer: Colorizer, several: list[Image.Image]) -> Iterator[str]:
     errors, apart = [], []
     for photo in several:
         levels, true = small(colorizer, photo)
-        likely = [None, *colorizer.told_otherwise(levels, VARIANTS)]
-        each = [colorizer.batch_ab([levels], None, [one])[0] for one in likely]
+        wishes = [colorizer.wish(levels, None, i, VARIANTS) for i in range(VARIANTS)]
+        each = [colorizer.batch_ab([levels], None, [one])[0] for one in wishes]
         errors.append([squared_error(ab, true) for ab in each])
         shown = [*(paint(true, ab) for ab in each), true]
         for one, rgb in zip(moments, shown, strict=True):

@@ -9,7 +9,7 @@ import warnings
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,20 @@ def load(
     return Colorizer(runtimes.open_network(path, precision, runtime=runtime))
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What else is wanted of a small picture's colours.
+
+    Attributes:
+        likely: (h, w, 3) float32, ab in Lab units and how sure, below 1: the network
+            hears it, and its own answer counts.
+        shift: (h, w, 2) float32, added to the ab.
+    """
+
+    likely: np.ndarray | None = None
+    shift: np.ndarray | None = None
+
+
 class Colorizer:
     """A network, ready to colour pictures of any size.
 
@@ -112,7 +126,7 @@ class Colorizer:
         self,
         small: Sequence[np.ndarray],
         hints: Sequence[np.ndarray | Hints | None] | None = None,
-        likely: Sequence[np.ndarray | None] | None = None,
+        wishes: Sequence[Wish | None] | None = None,
     ) -> list[np.ndarray]:
         """Predicts the colour of several small pictures, those of like size together.
 
@@ -121,8 +135,7 @@ class Colorizer:
             hints: for each (H, W, 3) float32 of any size: ab in Lab units, and how sure
                 it is in [0, 1]; or `Hints`, whose points mean their things alone, where
                 the network gives features; None for a picture, or all, without.
-            likely: the same of what is only likely, sure below 1, as large as `small`:
-                the network hears it, and its own answer counts. Hints lie over it.
+            wishes: for each what else is wanted, which hints lie over.
 
         Returns:
             (h, w, 2) float32 in Lab units of each; smaller where the network takes one
@@ -138,11 +151,12 @@ class Colorizer:
             None if one is None else self._padded(_displayable(one, lightness))
             for one, lightness in zip(arrays, fitted, strict=True)
         ]
+        wished = [wish or Wish() for wish in wishes or [None] * len(small)]
         padded_told = [
-            None if one is None else self._padded(_displayable(one, lightness))
-            for one, lightness in zip(
-                likely or [None] * len(small), fitted, strict=True
-            )
+            self._padded(_displayable(wish.likely, lightness))
+            if wish.likely is not None
+            else None
+            for wish, lightness in zip(wished, fitted, strict=True)
         ]
         padded_hints = list(map(_over, padded_hints, padded_told))
         alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -161,7 +175,11 @@ class Colorizer:
                     rows, columns = fitted[i].shape
                     answer = _own(answer, padded_hints[i], padded_told[i])
                     predicted[i] = answer[:rows, :columns]
-        for i, of_things in enumerate(points):
+        for i, (wish, of_things) in enumerate(zip(wished, points, strict=True)):
+            if wish.shift is not None:
+                painted_in = arrays[i]
+                free = 1 if painted_in is None else 1 - painted_in[..., 2:]
+                predicted[i] = predicted[i] + free * wish.shift
             if of_things:
                 features = self._features(small[i])
                 ab = predicted[i]
@@ -205,14 +223,14 @@ class Colorizer:
         padded = self._padded(self._fitted(color.lightness_of(levels))[..., None])
         return [answer[0] for answer in self.network.outputs(names, padded[None])]
 
-    def likely(
+    def wish(
         self,
         levels: np.ndarray,
         reference: references.Reference | None,
         number: int = 0,
         variants: int = 1,
-    ) -> np.ndarray | None:
-        """Return all that is likely of a small picture's colours, for `batch_ab`.
+    ) -> Wish | None:
+        """Return what is wanted of a small picture's colours, for `batch_ab`.
 
         Args:
             levels: (h, w) grey levels, from `Page.shrunk`.
@@ -223,12 +241,12 @@ class Colorizer:
         Raises:
             ColorizeError: the network does not give what that needs.
         """
-        likely = None
-        if number:
-            likely = self.told_otherwise(levels, variants)[number - 1]
-        if reference is not None:
-            likely = _over(self.told_by(levels, reference), likely)
-        return likely
+        if reference is None and not number:
+            return None
+        return Wish(
+            likely=self.told_by(levels, reference) if reference else None,
+            shift=self.shifts(levels, variants)[number - 1] if number else None,
+        )
 
     def told_by(
         self, levels: np.ndarray, reference: references.Reference
@@ -240,7 +258,7 @@ class Colorizer:
             reference: the other picture.
 
         Returns:
-            (h, w, 3) float32, as `batch_ab` takes what is `likely`.
+            (h, w, 3) float32, as a `Wish` has what is `likely`.
 
         Raises:
             ColorizeError: the network gives no features.
@@ -256,8 +274,8 @@ class Colorizer:
         likely = references.hints(features, shown, of_reference)
         return likely[: levels.shape[0], : levels.shape[1]]
 
-    def told_otherwise(self, levels: np.ndarray, variants: int) -> list[np.ndarray]:
-        """Return what to tell the network for each colouring but the first.
+    def shifts(self, levels: np.ndarray, variants: int) -> list[np.ndarray]:
+        """Return what to add to the ab for each colouring but the first.
 
         Args:
             levels: (h, w) grey levels, from `Page.shrunk`.
@@ -266,9 +284,8 @@ class Colorizer:
         Raises:
             ColorizeError: the network gives no likelihoods.
         """
-        small = self._seen(levels, runtimes.LOGITS, runtimes.FEATURES)
-        likely = other_colourings.hints(small[0], small[1], variants)
-        return [one[: levels.shape[0], : levels.shape[1]] for one in likely]
+        logits, features = self._seen(levels, runtimes.LOGITS, runtimes.FEATURES)
+        return other_colourings.shifts(logits, features, variants, levels.shape)
 
     def suggested(
         self, levels: np.ndarray, x: float, y: float, logits: np.ndarray | None = None
@@ -336,8 +353,8 @@ class Colorizer:
             elif hint is not None:
                 hint = hinting.of(hint)
             asked.append(hint)
-        likely = [self.likely(levels, reference, *variant) for levels in small]
-        return self.batch_ab(small, asked, likely)
+        wishes = [self.wish(levels, reference, *variant) for levels in small]
+        return self.batch_ab(small, asked, wishes)
 
     def colorize(
         self,

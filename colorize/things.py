@@ -54,7 +54,7 @@ def colored(
     result = ab.astype(np.float32)
     for share, group in zip(shares, groups, strict=True):
         part = share > 0
-        hinted = np.broadcast_to(_ab_of(group[-1]), (int(part.sum()), 2))
+        hinted = np.broadcast_to(_ab_of(group[-1:]), (int(part.sum()), 2))
         lab = np.concatenate([lightness[part][:, None], hinted], axis=-1)
         weight = share[part][:, None] * np.float32(group[-1].sure)
         result[part] += weight * (color.into_gamut(lab)[:, 1:] - ab[part])
@@ -62,22 +62,29 @@ def colored(
 
 
 def grouped(points: Sequence[Point]) -> list[list[Point]]:
-    """Return points in groups that say the same colour, equally sure."""
+    """Return points in groups that say the same colour, equally sure.
+
+    Of more than `MOST` groups those up to the first too many.
+    """
+    firsts = np.empty((0, 3))  # ab and how sure, of the first of each group
     groups: list[list[Point]] = []
-    for point in points:
-        for group in groups:
-            near = np.hypot(*(_ab_of(point) - _ab_of(group[0]))) < _ALIKE
-            if near and point.sure == group[0].sure:
-                group.append(point)
-                break
-        else:
-            groups.append([point])
+    for point, ab in zip(points, _ab_of(points), strict=True):
+        apart = np.hypot(*(firsts[:, :2] - ab).T) + 1000 * (firsts[:, 2] != point.sure)
+        nearest = int(apart.argmin()) if groups else -1
+        if groups and apart[nearest] < _ALIKE:
+            groups[nearest].append(point)
+            continue
+        groups.append([point])
+        firsts = np.concatenate([firsts, [[*ab, point.sure]]])
+        if len(groups) > MOST:
+            break
     return groups
 
 
-def _ab_of(point: Point) -> np.ndarray:
-    rgb = np.array(point.rgb, np.uint8).reshape(1, 1, 3)
-    ab: np.ndarray = color.rgb_to_lab(rgb)[0, 0, 1:]
+def _ab_of(points: Sequence[Point]) -> np.ndarray:
+    """Return ab in Lab units of each point's colour: (points, 2)."""
+    rgb = np.array([point.rgb for point in points], np.uint8).reshape(-1, 1, 3)
+    ab: np.ndarray = color.rgb_to_lab(rgb)[:, 0, 1:]
     return ab
 
 
@@ -137,17 +144,19 @@ def _ways(blurred: np.ndarray, kinds: np.ndarray, group: Sequence[Point]) -> np.
     height, width = blurred.shape
     rows, columns, _ = kinds.shape
     likeness = np.full((rows, columns), -1.0, np.float32)
-    starts = []
-    for point in group:
-        row = min(int(point.y * height), height - 1)
-        column = min(int(point.x * width), width - 1)
-        starts.append((row, column))
-        kind = kinds[min(row // _CELL, rows - 1), min(column // _CELL, columns - 1)]
-        likeness = np.maximum(likeness, kinds @ kind)
+    starts = {
+        (min(int(point.y * height), height - 1), min(int(point.x * width), width - 1))
+        for point in group
+    }
+    cells = {
+        (min(y // _CELL, rows - 1), min(x // _CELL, columns - 1)) for y, x in starts
+    }
+    for cell in sorted(cells):
+        likeness = np.maximum(likeness, kinds @ kinds[cell])
     unlike = (_SAME - _enlarged(likeness, blurred)).clip(0)
     cost = 1 + _EDGE * filters.sobel(blurred) + _OTHER * unlike
     way = graph.MCP_Geometric(cost)
-    ways: np.ndarray = way.find_costs(starts)[0] / min(height, width)
+    ways: np.ndarray = way.find_costs(sorted(starts))[0] / min(height, width)
     return ways
 
 

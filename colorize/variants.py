@@ -1,85 +1,100 @@
 """Other colourings: what else a picture could be, decided thing by thing.
 
-The picture falls into things, places whose features are alike. Where the network's
-likelihoods of a thing leave a choice, each colouring takes another of the likely
-colours and tells the network, half sure, so that what belongs together goes along.
+The picture falls into things, places whose features are alike. The likely colours of
+each fall into groups. Each colouring prefers another of the groups that the usual one
+passes over, and at every place the network's own likelihoods say how far that goes:
+what it is sure of stays.
 """
 
 import numpy as np
+from PIL import Image
 
 from colorize import color
 
-SURE = 0.5
-_THINGS = 5
+_THINGS = 2
 _CELL = 16
-_LIKELY = 0.05  # what a group of colours must have of the likelihood, to be told
+_FINE = 4  # pixels of a place that the network tells likelihoods of
+_PREFERRED = 12.0  # times as likely
+_FARTHEST = 9.0  # Lab units that a place may move: beyond, pictures look wrong
 _ROUNDS = 12  # of k-means
-_MIX = 0.4  # of another colour, the rest is what the network says by itself
 
 
-def hints(logits: np.ndarray, features: np.ndarray, variants: int) -> list[np.ndarray]:
-    """Return what to tell a network for each colouring but the first.
+def shifts(
+    logits: np.ndarray, features: np.ndarray, variants: int, size: tuple[int, int]
+) -> list[np.ndarray]:
+    """Return what to add to the ab of a picture for each colouring but the first.
 
     Args:
         logits: (4 h, 4 w, bins) of the choice among `color.ab_bins`.
         features: (h, w, C) of the encoder.
         variants: how many colourings, the first included.
+        size: (height, width) of what the network saw, at most (16 h, 16 w).
 
     Returns:
-        `variants - 1` of (16 h, 16 w, 3) float32: ab in Lab units, and how sure.
+        `variants - 1` of (height, width, 2) float32, Lab units of ab.
     """
-    height, width, size = features.shape
-    likelihoods = np.exp(logits - logits.max(-1, keepdims=True))
+    height, width, channels = features.shape
+    likelihoods = np.exp(logits - logits.max(-1, keepdims=True), dtype=np.float32)
     likelihoods /= likelihoods.sum(-1, keepdims=True)
-    cells = likelihoods.reshape(height, 4, width, 4, -1).mean((1, 3))
-    cells = cells.reshape(height * width, -1)
-    points = features.reshape(-1, size).astype(np.float64)
+    points = features.reshape(-1, channels).astype(np.float64)
     points = (points - points.mean(0)) / np.maximum(points.std(), 1e-6)
     things, _ = _clustered(points, np.ones(len(points)), _THINGS)
     bins = color.ab_bins().astype(np.float64)
-    likely = np.zeros((variants - 1, height * width, 3), np.float32)
+    moved = np.zeros((variants - 1, *logits.shape[:2], 2), np.float32)
     for thing in np.unique(things):
-        inside = np.flatnonzero(things == thing)
-        options = _options(cells[inside], bins, variants)
+        # One thing goes over into the next, as a feature is of sixteen pixels.
+        whose = (things == thing).reshape(height, width).astype(np.float32)
+        share = _enlarged(whose[..., None], _CELL // _FINE)
+        mass = (share * likelihoods).mean((0, 1), dtype=np.float64)
+        groups, options = _options(mass / mass.sum(), bins, variants)
         for number in range(variants - 1):
-            if not options:
-                continue
-            ab, shares = options[number % len(options)]
-            likely[number, inside, :2] = ab
-            likely[number, inside, 2] = SURE * shares
-    return [
-        one.reshape(height, width, 3).repeat(_CELL, axis=0).repeat(_CELL, axis=1)
-        for one in likely
-    ]
+            preferred = groups == options[number % len(options)]
+            moved[number] += share * _moved(likelihoods, bins, preferred)
+    return [_enlarged(one, _FINE)[: size[0], : size[1]] for one in moved]
 
 
 def _options(
-    cells: np.ndarray, bins: np.ndarray, count: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the likely colours of a thing beside its mean, the likeliest first.
+    mass: np.ndarray, bins: np.ndarray, count: int
+) -> tuple[np.ndarray, list[int]]:
+    """Return groups of likely colours, and which to prefer, the likeliest first.
 
     Args:
-        cells: (N, bins) the likelihoods of its places.
+        mass: (bins,) the likelihoods of a thing.
         bins: (bins, 2) their ab.
-        count: of groups that the likelihoods are seen as.
+        count: of groups.
 
     Returns:
-        The ab of each, and for each place from 0 to 1 how well it goes there.
+        The group of each bin; and groups but the one about the mean, the usual one.
     """
-    mass = cells.mean(0)
-    mean = mass @ bins
     groups, centres = _clustered(bins, mass, count)
-    shares = np.stack([cells[:, groups == i].sum(1) for i in range(len(centres))])
-    weights = shares.mean(1)
-    usual = np.linalg.norm(centres - mean, axis=1).argmin()
-    return [
-        (
-            mean + _MIX * (centres[i] - mean),
-            np.clip(shares[i] / weights[i], 0, 1),
-        )
-        for i in np.argsort(-weights, kind="stable")
-        if i != usual and weights[i] >= _LIKELY
+    weights = np.bincount(groups, mass, len(centres))
+    usual = np.linalg.norm(centres - mass @ bins, axis=1).argmin()
+    order = np.argsort(-weights, kind="stable")
+    return groups, [int(i) for i in order if i != usual]
+
+
+def _moved(
+    likelihoods: np.ndarray, bins: np.ndarray, preferred: np.ndarray
+) -> np.ndarray:
+    """Return how far the mean of likelihoods (..., bins) moves to some: (..., 2)."""
+    other = likelihoods * np.where(preferred, _PREFERRED, 1).astype(np.float32)
+    other /= other.sum(-1, keepdims=True)
+    ab = (other - likelihoods) @ bins
+    far = np.linalg.norm(ab, axis=-1, keepdims=True)
+    moved: np.ndarray = ab * np.minimum(1, _FARTHEST / np.maximum(far, 1e-6))
+    return moved
+
+
+def _enlarged(planes: np.ndarray, times: int) -> np.ndarray:
+    """Return (h, w, n) enlarged."""
+    height, width, count = planes.shape
+    size = (width * times, height * times)
+    images = [
+        Image.fromarray(np.ascontiguousarray(planes[..., i], np.float32))
+        for i in range(count)
     ]
+    larger = [image.resize(size, Image.Resampling.BILINEAR) for image in images]
+    return np.stack(list(map(np.asarray, larger)), axis=-1)
 
 
 def _clustered(

@@ -9,7 +9,7 @@ from PIL import Image
 
 from colorize import color, references, variants
 from colorize.cli import cli
-from colorize.colorizer import Colorizer
+from colorize.colorizer import Colorizer, Wish
 from colorize.models import saved
 from colorize.pictures import reading
 from colorize.runtimes.keras import KerasNetwork
@@ -55,9 +55,13 @@ def test_other_colourings_are_the_likely_ones_and_the_same_every_time():
     for ab, height in (((0, 0), 2), ((40, 40), 1), ((0, -40), 0)):
         logits[..., (bins == ab).all(1).argmax()] = height
     features = np.random.default_rng(0).normal(size=(4, 4, 8))
-    first, second = variants.hints(logits, features, 3)
-    assert first[0, 0, 0] > second[0, 0, 0] and second[0, 0, 1] < first[0, 0, 1]
-    again = variants.hints(logits, features, 3)
+    sure = logits[:8] * 20  # of what is usual: nothing else is likely there
+    logits = np.concatenate([logits[:8], sure])
+    first, second = variants.shifts(logits, features, 3, (60, 64))
+    assert first.shape == second.shape == (60, 64, 2)
+    assert first[4, 4, 0] > 4 and second[4, 4, 1] < -5
+    assert max(np.abs(first[48:]).max(), np.abs(second[48:]).max()) < 0.1
+    again = variants.shifts(logits, features, 3, (60, 64))
     np.testing.assert_array_equal(again, (first, second))
 
 
@@ -76,7 +80,7 @@ def test_what_the_network_was_told_half_sure_is_not_pasted_in():
     likely[:16] = (-5, 5, 0.5)
     hint = np.zeros_like(likely)
     hint[:8] = (-3, 3, 1)
-    (ab,) = Colorizer(Pasting()).batch_ab([levels], [hint], [likely])
+    (ab,) = Colorizer(Pasting()).batch_ab([levels], [hint], [Wish(likely=likely)])
     np.testing.assert_allclose(ab[8:], 10, atol=1e-4)
     np.testing.assert_allclose(ab[:8, :, 0], -3, atol=0.1)
 

@@ -32,8 +32,8 @@ def predictor(colorizer: Colorizer, reference: Reference | None) -> Predict:
 
     def predict(levels: np.ndarray, points: Sequence[Point]) -> np.ndarray:
         hints = Hints(tuple(points)) if points else None
-        likely = colorizer.likely(levels, reference)
-        return colorizer.batch_ab([levels], [hints], [likely])[0]
+        wish = colorizer.wish(levels, reference)
+        return colorizer.batch_ab([levels], [hints], [wish])[0]
 
     return predict
 

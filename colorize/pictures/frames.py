@@ -1,6 +1,7 @@
 """Where the photos are on a page of an album."""
 
 import numpy as np
+
 from colorize.pictures.reading import Box
 
 _SIDE = 400  # pixels of the longer side: the page is looked at so small

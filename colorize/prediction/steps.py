@@ -20,7 +20,7 @@ import numpy as np
 
 from colorize import color as colours
 from colorize import hints, references
-from colorize.colorizer import Colorizer, painted, seen_at
+from colorize.colorizer import Colorizer, Wish, painted, seen_at
 from colorize.errors import ColorizeError
 from colorize.hints import Hints
 from colorize.pictures import formats, inventory, reading, writing
@@ -243,13 +243,13 @@ def _hints_of(picture: Picture) -> list[Hints | None]:
     return [picture.hints, *[None] * (len(picture.pages) - 1)]
 
 
-def _told(
+def _wishes(
     colorizer: Colorizer, picture: Picture, small: Sequence[np.ndarray]
-) -> list[np.ndarray | None]:
-    """Return what is likely of each page, by a reference or for another colouring."""
+) -> list[Wish | None]:
+    """Return what is wanted of each page by a reference, or for another colouring."""
     if picture.reference is None and not picture.variant[0]:
         return [None] * len(small)
-    return [colorizer.likely(one, picture.reference, *picture.variant) for one in small]
+    return [colorizer.wish(one, picture.reference, *picture.variant) for one in small]
 
 
 def color_together(
@@ -271,13 +271,13 @@ def color_together(
         MemoryError: there is not enough for all of them.
     """
     levels = [one for pages in small for one in pages]
-    likely = [
+    wishes = [
         one
         for both in zip(pictures, small, strict=True)
-        for one in _told(colorizer, *both)
+        for one in _wishes(colorizer, *both)
     ]
     hinted = [one for picture in pictures for one in _hints_of(picture)]
-    ab = iter(colorizer.batch_ab(levels, hinted, likely))
+    ab = iter(colorizer.batch_ab(levels, hinted, wishes))
     return [[next(ab) for _ in pages] for pages in small]
 
 
@@ -297,8 +297,8 @@ def color(
     """
     with contextlib.suppress(MemoryError):
         # All pages at once, for the sums that they have beside other pictures.
-        likely = _told(colorizer, picture, small)
-        ab = colorizer.batch_ab(small, _hints_of(picture), likely)
+        wishes = _wishes(colorizer, picture, small)
+        ab = colorizer.batch_ab(small, _hints_of(picture), wishes)
         return Colors(ab, size)
     smaller = size
     ab = []
@@ -309,8 +309,8 @@ def color(
             try:
                 first = page is picture.pages[0]
                 own_hints = [picture.hints] if first else None
-                likely = _told(colorizer, picture, [levels])
-                ab += colorizer.batch_ab([levels], own_hints, likely)
+                wishes = _wishes(colorizer, picture, [levels])
+                ab += colorizer.batch_ab([levels], own_hints, wishes)
                 break
             except MemoryError:
                 smaller //= 2

@@ -5,7 +5,7 @@ const element = (id) => document.getElementById(id);
 const SIDE = 600; // pixels of its longer side, here
 
 let ask, current, told, complain, picked; // of page.js and hints.js
-let shown = ""; // which one is drawn
+let shown = null; // which one is drawn, "" for none
 const filesOf = new Map(); // what was chosen here, by photo: it need not come back
 
 export function wireReference(page) {
@@ -30,7 +30,7 @@ async function refer(file) {
   try {
     const answer = await (await ask(path, { method: "POST", body: file })).json();
     filesOf.set(photo.id, file);
-    shown = "";
+    shown = null; // or another file of the same name would not be drawn
     told(answer);
   } catch (error) {
     complain(error.message);
