@@ -1,6 +1,7 @@
 """Films: light, sound and clock stay, colours hold still, what is stopped goes on."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from colorize.prediction.job import Job, Settings
 av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
 cv2 = pytest.importorskip("cv2", reason="pip install 'keras-colorize[film]'")
 
-from colorize.films import coherence, coloring, segments, sources  # noqa: E402
+from colorize.films import coherence, coloring, scheduling, segments, sources  # noqa: E402
 
 STILL = coloring.FilmSettings(codec="ffv1", chroma="source")
 
@@ -510,6 +511,33 @@ def test_a_container_that_does_not_hold_the_codec_becomes_mkv(
     assert (done.outcome, done.output.name) == ("coloured", becomes), done.reason
     assert bool(done.warnings) == (becomes != name)
     assert len(frames(done.output)[1]) == 3
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setscheduler"), reason="there is no scheduling to be set"
+)
+def test_an_encoder_does_not_leave_the_process_in_real_time(draw_film, tmp_path):
+    def policies():
+        return {os.sched_getscheduler(int(i)) for i in os.listdir("/proc/self/task")}
+
+    assert policies() == {os.SCHED_OTHER}
+    with scheduling.unchanged():
+        # Anyone may set this; real time, which SVT-AV1 sets, only root.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    assert policies() == {os.SCHED_OTHER}
+
+    seen = set()
+    encode = segments._encodable
+
+    def look(*args):
+        seen.update(policies())
+        return encode(*args)
+
+    film = draw_film(frames=3, size=(64, 64))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "_encodable", look)
+        color(film, tmp_path / "out.mkv", how=coloring.FilmSettings(codec="av1"))
+    assert seen | policies() == {os.SCHED_OTHER}
 
 
 def test_a_box_of_photos_and_films_is_one_job(draw_film, tmp_path, draw, tiny_run):

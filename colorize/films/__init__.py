@@ -3,8 +3,8 @@
 The luma of a film is handed on as it is, value for value; only its chroma is made. The
 network sees key frames, and what it says is carried along motion to those between.
 
-Files import in this order: codecs, telling, sources, chroma, motion, coherence,
-tracing, segments, joining, coloring, animations.
+Files import in this order: codecs, scheduling, telling, sources, chroma, motion,
+coherence, tracing, segments, joining, coloring, animations.
 May import: prediction and what is below it. All but codecs, telling and animations
 needs PyAV and OpenCV, the extra `film`.
 """

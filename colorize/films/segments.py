@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 from colorize import files
-from colorize.films import codecs, telling
+from colorize.films import codecs, scheduling, telling
 from colorize.films.chroma import Chroma
 from colorize.films.coherence import Colored
 from colorize.hints import Point
@@ -87,6 +87,8 @@ class Pieces:
             with files.atomic(path) as part:
                 with av.open(str(part), "w", format="matroska") as container:
                     stream = _stream(container, chroma, codec)
+                    with scheduling.unchanged():
+                        container.start_encoding()
                     written = 0
                     times: list[tuple[int, int]] = []
                     while waiting is not None:
