@@ -27,8 +27,9 @@ from PIL import Image  # noqa: E402
 from scipy.ndimage import uniform_filter  # noqa: E402
 
 from colorize import color, files, metrics, upsampling  # noqa: E402
-from colorize.colorizer import Colorizer, paint  # noqa: E402
+from colorize.colorizer import Colorizer  # noqa: E402
 from colorize.models import saved  # noqa: E402
+from colorize.painting import paint  # noqa: E402
 from colorize.pictures import finding, reading  # noqa: E402
 from colorize.runtimes.keras import KerasNetwork  # noqa: E402
 

@@ -18,7 +18,8 @@ from PIL import Image
 
 import colorize
 from colorize import color, metrics
-from colorize.colorizer import Colorizer, Wish, paint, seen_at
+from colorize.colorizer import Colorizer, Wish, seen_at
+from colorize.painting import paint
 from colorize.pictures import reading
 from colorize.references import Reference
 

@@ -20,9 +20,10 @@ import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from colorize import metrics, run_folder  # noqa: E402
-from colorize.colorizer import Colorizer, paint  # noqa: E402
+from colorize.colorizer import Colorizer  # noqa: E402
 from colorize.evaluation.evaluation import SIDE  # noqa: E402
 from colorize.models import saved  # noqa: E402
+from colorize.painting import paint  # noqa: E402
 from colorize.pictures import finding, reading, sheets  # noqa: E402
 from colorize.runtimes.keras import KerasNetwork  # noqa: E402
 

@@ -4,11 +4,9 @@ It knows pixels; of files it only opens those that Python code names.
 """
 
 import math
-import os
 import warnings
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,11 @@ from PIL import Image
 from colorize import (
     color,
     images,
+    painting,
     references,
     run_folder,
     runtimes,
     things,
-    upsampling,
 )
 from colorize import hints as hinting
 from colorize import suggestions as suggesting
@@ -33,13 +31,10 @@ from colorize.hints import Hints, Point
 from colorize.pictures import reading
 from colorize.runtimes import Network
 
+_AB = "ab"  # among the outputs of a network
 _LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
 _CELL = 4  # pixels of a place that the network tells likelihoods of
 _SUGGESTED = 6
-# Pixels: such a picture is painted by several threads. They take 0.9 of the time and
-# 1.4 times the work, which smaller pictures, several at a time, would wait for.
-_LARGE = 48_000_000
-_PAINTERS = 8  # at the most: each holds some strips
 _IMAGES = 16  # of several, that are held in memory together
 _AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
 
@@ -98,7 +93,7 @@ class Colorizer:
         # The last reference: as the network sees it, and its features.
         self._referred: tuple[references.Reference, np.ndarray, np.ndarray] | None
         self._referred = None
-        self._pictured: tuple[Any, np.ndarray] | None = None
+        self._said: tuple[Any, Mapping[str, np.ndarray]] = (None, {})
 
     def _fitted(self, lightness: np.ndarray) -> np.ndarray:
         """L (H, W), made smaller where the network takes one size that it exceeds."""
@@ -146,45 +141,47 @@ class Colorizer:
         """
         fitted = [self._fitted(color.lightness_of(levels)) for levels in small]
         arrays, points = self._divided(hints or [None] * len(small), small)
-        padded = [self._padded(lightness[..., None]) for lightness in fitted]
-        padded_hints = [
-            None if one is None else self._padded(_displayable(one, lightness))
-            for one, lightness in zip(arrays, fitted, strict=True)
-        ]
         wished = [wish or Wish() for wish in wishes or [None] * len(small)]
-        padded_told = [
-            self._padded(_displayable(wish.likely, lightness))
-            if wish.likely is not None
-            else None
-            for wish, lightness in zip(wished, fitted, strict=True)
-        ]
-        padded_hints = list(map(_over, padded_hints, padded_told))
+        hinted = list(map(_displayable, arrays, fitted))
+        likely = list(map(_displayable, [wish.likely for wish in wished], fitted))
+        heard = list(map(_over, hinted, likely))
+        if len(small) == 1 and heard[0] is None:
+            answers = self._seen(small[0], _AB)
+        else:
+            answers = self._answers(fitted, heard)
+        predicted = []
+        for i, (lightness, answer) in enumerate(zip(fitted, answers, strict=True)):
+            rows, columns = lightness.shape
+            ab = _own(answer[:rows, :columns], heard[i], likely[i])
+            if (shift := wished[i].shift) is not None:
+                hint = hinted[i]
+                ab = ab + (shift if hint is None else (1 - hint[..., 2:]) * shift)
+            if points[i]:
+                (features,) = self._seen(small[i], runtimes.FEATURES)
+                ab = things.colored(lightness, ab, features, points[i])
+            predicted.append(ab)
+        return predicted
+
+    def _answers(
+        self, fitted: Sequence[np.ndarray], heard: Sequence[np.ndarray | None]
+    ) -> list[np.ndarray]:
+        """Return the network's ab for several L (h, w), each padded: (h', w', 2)."""
+        padded = [self._padded(lightness[..., None]) for lightness in fitted]
+        hints = [None if one is None else self._padded(one) for one in heard]
         alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for i, picture in enumerate(padded):
             alike[picture.shape].append(i)
-        predicted: list[np.ndarray] = [np.empty(0)] * len(small)
+        answers: dict[int, np.ndarray] = {}
         for (height, width, _), members in alike.items():
             most = max(1, _AT_ONCE // (height * width))
             for first in range(0, len(members), most):
                 batch = members[first : first + most]
                 ab = self.network(
                     np.stack([padded[i] for i in batch]),
-                    _stacked([padded_hints[i] for i in batch], height, width),
+                    _stacked([hints[i] for i in batch], height, width),
                 )
-                for i, answer in zip(batch, ab, strict=True):
-                    rows, columns = fitted[i].shape
-                    answer = _own(answer, padded_hints[i], padded_told[i])
-                    predicted[i] = answer[:rows, :columns]
-        for i, (wish, of_things) in enumerate(zip(wished, points, strict=True)):
-            if wish.shift is not None:
-                painted_in = arrays[i]
-                free = 1 if painted_in is None else 1 - painted_in[..., 2:]
-                predicted[i] = predicted[i] + free * wish.shift
-            if of_things:
-                features = self._features(small[i])
-                ab = predicted[i]
-                predicted[i] = things.colored(fitted[i], ab, features, of_things)
-        return predicted
+                answers |= zip(batch, ab, strict=True)
+        return [answers[i] for i in range(len(fitted))]
 
     def _divided(
         self, hints: Sequence[np.ndarray | Hints | None], small: Sequence[np.ndarray]
@@ -210,18 +207,25 @@ class Colorizer:
             points.append(of_things)
         return arrays, points
 
-    def _features(self, levels: np.ndarray) -> np.ndarray:
-        """Return what the encoder sees in a small picture; the last is remembered."""
-        key = levels.shape, levels.tobytes()
-        if self._pictured is None or self._pictured[0] != key:
-            (features,) = self._seen(levels, runtimes.FEATURES)
-            self._pictured = key, features
-        return self._pictured[1]
-
     def _seen(self, levels: np.ndarray, *names: str) -> list[np.ndarray]:
-        """Return other outputs of the network for one small picture."""
-        padded = self._padded(self._fitted(color.lightness_of(levels))[..., None])
-        return [answer[0] for answer in self.network.outputs(names, padded[None])]
+        """Return what the network, told nothing, says of one small picture, padded.
+
+        What it said of the last one is remembered: who tells it colours one by one
+        need not wait for it again.
+        """
+        key = levels.shape, levels.tobytes()
+        before, said = self._said
+        said = said if before == key else {}
+        if lacking := [name for name in names if name not in said]:
+            padded = self._padded(self._fitted(color.lightness_of(levels))[..., None])
+            if lacking == [_AB]:
+                answers = [self.network(padded[None])]
+            else:
+                answers = self.network.outputs(lacking, padded[None])
+            new = {name: one[0] for name, one in zip(lacking, answers, strict=True)}
+            said = {**said, **new}
+            self._said = key, said
+        return [said[name] for name in names]
 
     def wish(
         self,
@@ -285,33 +289,29 @@ class Colorizer:
             ColorizeError: the network gives no likelihoods.
         """
         logits, features = self._seen(levels, runtimes.LOGITS, runtimes.FEATURES)
-        return other_colourings.shifts(logits, features, variants, levels.shape)
+        size = self._fitted(color.lightness_of(levels)).shape
+        return other_colourings.shifts(logits, features, variants, size)
 
-    def suggested(
-        self, levels: np.ndarray, x: float, y: float, logits: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def suggested(self, levels: np.ndarray, x: float, y: float) -> np.ndarray:
         """Return colours that are likely at a place of a small picture.
 
         Args:
             levels: (h, w) grey levels, from `Page.shrunk`.
             x: share of the width, from the left.
             y: share of the height, from the top.
-            logits: what was returned before for these levels.
 
         Returns:
-            (n, 3) uint8 sRGB as light as the place, the likeliest first; and the
-            logits, to be handed in again.
+            (n, 3) uint8 sRGB as light as the place, the likeliest first.
 
         Raises:
             ColorizeError: the network gives no likelihoods.
         """
-        if logits is None:
-            (logits,) = self._seen(levels, runtimes.LOGITS)
+        (logits,) = self._seen(levels, runtimes.LOGITS)
         height, width = levels.shape
         row, column = min(int(y * height), height - 1), min(int(x * width), width - 1)
         lightness = float(color.lightness_of(levels[row : row + 1, column])[0])
         place = (row / _CELL, column / _CELL)
-        return suggesting.suggestions(logits, place, lightness, _SUGGESTED), logits
+        return suggesting.suggestions(logits, place, lightness, _SUGGESTED)
 
     def small_ab(
         self,
@@ -447,7 +447,7 @@ class Colorizer:
         predicted = self._pages_ab(pages, size, hints, reference, variant)
         coloured = []
         for (page, bits, back), ab in zip(opened, predicted, strict=True):
-            strips = painted(
+            strips = painting.painted(
                 page, color.tuned(ab, *tuning), bits=bits, alpha=page.alpha
             )
             coloured.append(back(np.concatenate(list(strips))))
@@ -494,8 +494,10 @@ def _own(
     return mine.astype(np.float32)
 
 
-def _displayable(hints: np.ndarray, lightness: np.ndarray) -> np.ndarray:
-    """Return hints (H, W, 3) as small as L (h, w), in gamut there: (h, w, 3)."""
+def _displayable(hints: np.ndarray | None, lightness: np.ndarray) -> np.ndarray | None:
+    """Return hints (H, W, 3), if any, as small as L (h, w), in gamut: (h, w, 3)."""
+    if hints is None:
+        return None
     small = hinting.mean(hints, *lightness.shape)
     hinted = small[..., 2] > 0
     lab = np.concatenate([lightness[hinted][:, None], small[hinted][:, :2]], axis=-1)
@@ -508,69 +510,3 @@ def seen_at(page: reading.Page, size: int) -> tuple[int, int]:
     height, width = page.height, page.width
     scale = min(size / min(height, width), _LONGEST * size / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def paint(rgb: np.ndarray, ab: np.ndarray) -> np.ndarray:
-    """Joins the lightness of a picture with ab of any smaller size.
-
-    Args:
-        rgb: (H, W) or (H, W, 3) uint8.
-        ab: (h, w, 2) in Lab units.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
-    return np.concatenate(list(painted(reading.page_of(rgb), ab, bits=8)))
-
-
-def painted(
-    page: reading.Page, ab: np.ndarray, *, bits: int, alpha: bool = False
-) -> Iterator[np.ndarray]:
-    """Joins a page with ab of any smaller size, strip by strip.
-
-    Args:
-        page: the picture.
-        ab: (h, w, 2) in Lab units.
-        bits: of each channel that is wanted, 8 or 16.
-        alpha: whether to take the page's own along.
-
-    Yields:
-        (rows, width, 3 or 4) uint8 or uint16.
-    """
-
-    def paint(strip: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        pixels, colour = strip
-        rgb = color.paint(page.levels(pixels), colour, bits=bits)
-        if alpha:
-            transparency = color.to_depth(pixels[..., -1:], bits)
-            rgb = np.concatenate([rgb, transparency], axis=-1)
-        return rgb
-
-    size = (page.height, page.width)
-    colours = upsampling.strips(ab, size, rows=reading.ROWS)
-    strips = (
-        (pixels, colour)
-        for (_, pixels), (_, colour) in zip(
-            page.strips(rows=reading.ROWS), colours, strict=True
-        )
-    )
-    if page.height * page.width < _LARGE:
-        yield from map(paint, strips)
-    else:
-        yield from _side_by_side(paint, strips)
-
-
-def _side_by_side(
-    paint: Callable[[tuple[np.ndarray, np.ndarray]], np.ndarray],
-    strips: Iterator[tuple[np.ndarray, np.ndarray]],
-) -> Iterator[np.ndarray]:
-    """Paint strips in threads; yield them in order, and hold few."""
-    cores = min(os.cpu_count() or 1, _PAINTERS)
-    waiting: deque[Future[np.ndarray]] = deque()
-    with ThreadPoolExecutor(cores, "painting") as pool:
-        for strip in strips:
-            waiting.append(pool.submit(paint, strip))
-            if len(waiting) > 2 * cores:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

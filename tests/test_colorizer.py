@@ -8,8 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import colorize
-from colorize import color, models, run_folder
-from colorize import colorizer as core
+from colorize import color, models, painting, run_folder
 from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
@@ -193,7 +192,7 @@ def test_a_path_is_taken_before_shipped_weights_and_these_before_runs(
 def test_a_picture_painted_by_several_threads_is_the_same(draw, monkeypatch):
     page = reading.page_of(draw(500, 90))
     ab = np.random.default_rng(0).normal(0, 30, (40, 8, 2)).astype(np.float32)
-    alone = np.concatenate(list(core.painted(page, ab, bits=8)))
-    monkeypatch.setattr(core, "_LARGE", 1)
-    together = np.concatenate(list(core.painted(page, ab, bits=8)))
+    alone = np.concatenate(list(painting.painted(page, ab, bits=8)))
+    monkeypatch.setattr(painting, "_LARGE", 1)
+    together = np.concatenate(list(painting.painted(page, ab, bits=8)))
     assert np.array_equal(alone, together)

@@ -354,10 +354,10 @@ def test_a_reference_is_told_of_every_key_frame(pan, tmp_path, draw, monkeypatch
     Image.fromarray(draw()).save(tmp_path / "colour.png")
     asked = []
 
-    def likely(self, levels, reference, *variant):
+    def wish(self, levels, reference, *variant):
         asked.append(reference.source)
 
-    monkeypatch.setattr(Colorizer, "likely", likely)
+    monkeypatch.setattr(Colorizer, "wish", wish)
     job = Job(pan.name, pan, tmp_path / "out.mkv")
     settings = Settings(size=64, reference=tmp_path / "colour.png")
     done = coloring.color(Colorizer(ByLight()), job, settings, STILL)
@@ -526,18 +526,18 @@ def test_an_encoder_does_not_leave_the_process_in_real_time(draw_film, tmp_path)
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     assert policies() == {os.SCHED_OTHER}
 
-    seen = set()
+    during = set()
     encode = segments._encodable
 
     def look(*args):
-        seen.update(policies())
+        during.update(policies())
         return encode(*args)
 
     film = draw_film(frames=3, size=(64, 64))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segments, "_encodable", look)
         color(film, tmp_path / "out.mkv", how=coloring.FilmSettings(codec="av1"))
-    assert seen | policies() == {os.SCHED_OTHER}
+    assert during | policies() == {os.SCHED_OTHER}
 
 
 def test_a_box_of_photos_and_films_is_one_job(draw_film, tmp_path, draw, tiny_run):

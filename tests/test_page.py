@@ -227,6 +227,16 @@ def test_what_the_page_is_told_is_what_predict_hears(client, tmp_path, draw):
     assert photo["version"] == 4 and client.copy(photo) == plain
 
 
+def test_two_downloads_of_a_page_do_not_take_each_other_for_ended(tmp_path):
+    session = sessions.Session("token", tmp_path)
+    assert session.progress is None
+    one, other = sessions.Progress(1, 3), sessions.Progress(0, 3)
+    session.writing += [one, other]
+    assert session.progress == (1, 6)
+    session.writing.remove(one)
+    assert session.progress == (0, 3)
+
+
 def test_likely_colours_are_as_light_as_the_place(client, draw):
     pixels = draw(90, 120, 1)
     file = io.BytesIO()
@@ -684,6 +694,11 @@ def test_a_photo_is_turned_and_cropped_and_its_hints_go_with_it(client, draw):
     client.settled()
     hints = json.dumps({"points": [{"x": 0.5, "y": 0.25, "color": "#804020"}]})
     client.own("POST", f"/photos/{whole['id']}/hints", hints)
+
+    def likely(photo):
+        return client.own("GET", f"/photos/{photo['id']}/likely?x=0.3&y=0.9")
+
+    before = likely(whole)
     state = frame(client, whole, turn=1)
     assert (state["width"], state["height"]) == (120, 160) and state["version"] == 3
     (point,) = state["points"]
@@ -692,6 +707,7 @@ def test_a_photo_is_turned_and_cropped_and_its_hints_go_with_it(client, draw):
     client.own("POST", path, json.dumps({"points": [point]}))
     copies = [image(client.copy(photo)) for photo in (whole, straight["turned"])]
     assert np.array_equal(*copies)
+    assert likely(whole) == likely(straight["turned"]) != before
     state = frame(client, whole, box=box)
     assert (state["width"], state["height"], state["box"]) == (60, 140, box)
     (point,) = state["points"]

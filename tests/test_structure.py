@@ -24,7 +24,7 @@ LAYERS = [  # from the bottom; a room is a file or a folder here
         "variants",
         "suggestions",
     ],
-    ["things"],
+    ["things", "painting"],
     ["colorizer"],
     ["prediction", "training"],
     ["films"],

@@ -8,7 +8,6 @@ from typing import TypeVar
 import numpy as np
 
 from colorize import color, metrics
-from colorize.colorizer import paint
 from colorize.datasets import preparing
 from colorize.datasets.cache import PictureCache
 from colorize.errors import ColorizeError
@@ -16,6 +15,7 @@ from colorize.evaluation import hint_points
 from colorize.evaluation.candidates import AB_BYTES, AbFile, Candidate
 from colorize.evaluation.hint_points import HintPoints
 from colorize.evaluation.report import Evaluated
+from colorize.painting import paint
 
 Result = TypeVar("Result")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from colorize import color, metrics
-from colorize.colorizer import paint
 from colorize.evaluation import recognition
 from colorize.evaluation.coloring import Coloring, in_threads
 from colorize.evaluation.report import GREY, MEAN, TRUE, Evaluated, Report, Row
+from colorize.painting import paint
 from colorize.pictures import sheets
 
 _SHOWN = 3  # pictures each of the best, the median and the worst

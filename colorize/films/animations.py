@@ -15,10 +15,11 @@ from PIL import Image, ImageFilter
 
 from colorize import color as colours
 from colorize import files
-from colorize.colorizer import Colorizer, painted, seen_at
+from colorize.colorizer import Colorizer, seen_at
 from colorize.films import telling
 from colorize.films.telling import Predict, Timeline
 from colorize.hints import Point
+from colorize.painting import painted
 from colorize.pictures import animating, animations, decoding, formats, reading, writing
 from colorize.pictures.animations import Animation, Shown
 from colorize.prediction import steps

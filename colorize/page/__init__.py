@@ -1,10 +1,12 @@
 """A page on one's own computer: what `colorize predict` does, without a terminal.
 
-`guard` says who may ask, `app` answers over HTTP, `photos` is one upload, `sessions`
-says whose it is and for how long, `keeping` what stays of it on disk, `worker` colours
-it, `preview` is what the browser paints by itself, and `static/` is the page.
+`guard` says who may ask, `app` answers over HTTP, with `parsing` for what requests
+hold and `zipping` for all copies at once; `photos` is one upload, `sessions` says whose
+it is and for how long, `keeping` what stays of it on disk, `worker` colours it,
+`preview` is what the browser paints by itself, and `static/` is the page.
 TensorFlow is imported by the worker's thread only, so the page is there at once.
 
-Files import in this order: guard, preview, photos, keeping, sessions, worker, app.
+Files import in this order: guard, parsing, preview, photos, keeping, sessions, worker,
+zipping, app.
 May import: all but cli.
 """

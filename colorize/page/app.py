@@ -7,13 +7,9 @@ by random tokens.
 import asyncio
 import contextlib
 import dataclasses
-import json
-import math
 import mimetypes
 import os
 import shutil
-import time
-import zipfile
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
@@ -27,7 +23,6 @@ from starlette.responses import (
     FileResponse,
     JSONResponse,
     Response,
-    StreamingResponse,
 )
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -35,18 +30,17 @@ from starlette.staticfiles import StaticFiles
 from colorize import files, references
 from colorize import hints as hinting
 from colorize.errors import ColorizeError
+from colorize.page import parsing, zipping
 from colorize.page import photos as naming
 from colorize.page.photos import Photo
-from colorize.page.sessions import Session, Sessions
+from colorize.page.sessions import Progress, Session, Sessions
 from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, WARMTHS, Worker
-from colorize.pictures.reading import Box
 
-_BLOCK = 2**20  # bytes that are written or sent at once
+_BLOCK = 2**20  # bytes that are written at once
 _SPARE = 10**9  # bytes of disk that uploads leave free
-_SHORT = 1000  # bytes of a request that changes settings
-_HINTS = 100_000  # the same, of one that tells colours
+_HINTS = 100_000  # bytes of a request that tells colours
 _MOST_POINTS = 500
-_PATIENCE = 20.0  # seconds that the answer to such a request may take
+_PATIENCE = 20.0  # seconds that the answer to one that colours may take
 _SWEEP = 5.0  # seconds between looks for pages that have gone
 # Browsers run a script by this type alone, and Windows may have another for it.
 mimetypes.add_type("text/javascript", ".js")
@@ -184,7 +178,7 @@ class _Page:
                 "takes_hints": self.worker.takes_hints,
                 "colourings": COLOURINGS if self.worker.suggests else 1,
                 "photos": photos,
-                "writing": session.writing,
+                "writing": session.progress,
             }
         )
 
@@ -350,22 +344,15 @@ class _Page:
         Or have it coloured `anyway`, though it is in colour.
         """
         _, photo = self._photo(request)
-        changes = await _short_json(request)
-        saturation = changes.get("saturation", photo.saturation)
-        warmth = changes.get("warmth", photo.warmth)
+        changes = await parsing.short_json(request)
+        saturation = parsing.number(
+            changes, "saturation", *SATURATIONS, usual=photo.saturation
+        )
+        warmth = parsing.number(changes, "warmth", *WARMTHS, usual=photo.warmth)
         size = changes.get("size", photo.size)
-        if not _is_number(saturation, *SATURATIONS):
-            raise HTTPException(
-                400, "saturation must be from {} to {}".format(*SATURATIONS)
-            )
-        if not _is_number(warmth, *WARMTHS):
-            raise HTTPException(400, "warmth must be from {} to {}".format(*WARMTHS))
-        usual = (None, self.worker.size, photo.size)
-        if size not in usual and not (
-            isinstance(size, int) and _is_number(size, *SIZES)
-        ):
-            raise HTTPException(400, "size must be from {} to {}".format(*SIZES))
-        photo.saturation, photo.warmth = float(saturation), float(warmth)
+        if size not in (None, self.worker.size, photo.size):
+            parsing.whole_number(changes, "size", *SIZES, usual=0)
+        photo.saturation, photo.warmth = saturation, warmth
         if changes.get("anyway") is True and not photo.anyway:
             photo.anyway = True
             if photo.state == "left":
@@ -379,19 +366,17 @@ class _Page:
     async def tell(self, request: Request) -> Response:
         """Set the hints of a photo and its colouring; answer once it is coloured."""
         _, photo = self._photo(request)
-        changes = await _short_json(request, _HINTS)
+        changes = await parsing.short_json(request, _HINTS)
         points = changes.get("points", photo.points)
-        colouring = changes.get("colouring", photo.colouring)
+        colouring = parsing.whole_number(
+            changes, "colouring", 0, COLOURINGS - 1, usual=photo.colouring
+        )
         try:
             hints = hinting.of(points)
         except (TypeError, ValueError) as e:
             raise HTTPException(400, str(e)) from e
         if len(hints.points) > _MOST_POINTS:
             raise HTTPException(400, f"at most {_MOST_POINTS} colours at a time")
-        if not isinstance(colouring, int) or not _is_number(
-            colouring, 0, COLOURINGS - 1
-        ):
-            raise HTTPException(400, f"colouring must be from 0 to {COLOURINGS - 1}")
         if photo.state in ("failed", "left"):
             raise HTTPException(409, "This photo is not coloured.")
         if points and not self.worker.takes_hints:
@@ -411,17 +396,15 @@ class _Page:
         the whole as it is turned; null for the whole. Answer once it is coloured.
         """
         _, photo = self._photo(request)
-        changes = await _short_json(request)
+        changes = await parsing.short_json(request)
         if photo.result is None:
             raise HTTPException(409, "This photo is not coloured.")
         frame, points = photo.frame, photo.points
-        turn = changes.get("turn", 0)
-        if not isinstance(turn, int) or not _is_number(turn, 0, 3):
-            raise HTTPException(400, "turn must be from 0 to 3 quarters")
+        turn = parsing.whole_number(changes, "turn", 0, 3, usual=0)
         for _ in range(turn):
             frame, points = frame.turned_further(), naming.turned_points(points)
         if "box" in changes:
-            box = changes["box"] and _box(changes["box"])
+            box = changes["box"] and parsing.box(changes["box"])
             if box and photo.result.job.pages > 1:
                 raise HTTPException(409, "Of several pages no part can be taken.")
             points = naming.moved_points(points, frame.box, box)
@@ -444,11 +427,11 @@ class _Page:
     async def split(self, request: Request) -> Response:
         """Make each of several parts of a photo a photo of its own."""
         session, photo = self._photo(request)
-        changes = await _short_json(request, _HINTS)
+        changes = await parsing.short_json(request, _HINTS)
         boxes = changes.get("boxes")
         if not isinstance(boxes, list) or not boxes:
             raise HTTPException(400, "boxes must be a list")
-        parts = [_box(box) for box in boxes]
+        parts = [parsing.box(box) for box in boxes]
         if len(session.photos) + len(parts) > self.limits.photos:
             raise HTTPException(429, self._too_many())
         size = await run_in_threadpool(lambda: photo.upload.stat().st_size)
@@ -479,7 +462,7 @@ class _Page:
     async def likely(self, request: Request) -> Response:
         """Say which colours are likely at a place of a photo."""
         _, photo = self._photo(request)
-        x, y = _shares(request, "x", "y")
+        x, y = parsing.shares(request, "x", "y")
         colours = await run_in_threadpool(self.worker.suggested, photo, x, y)
         return JSONResponse({"colours": colours})
 
@@ -513,7 +496,7 @@ class _Page:
         header which box it is of, as only whole pixels are sent.
         """
         _, photo = self._photo(request)
-        box = _shares(request, "left", "top", "right", "bottom")
+        box = parsing.shares(request, "left", "top", "right", "bottom")
         if not (box[0] < box[2] and box[1] < box[3]):
             raise HTTPException(400, "the box is empty")
         width = request.query_params.get("width", "")
@@ -584,8 +567,9 @@ class _Page:
         photos = list(session.photos.values())
         if not any(photo.state == "ready" for photo in photos):
             raise HTTPException(409, "No photo is coloured yet.")
-        return _Pieces(
-            self._zip(session, photos, request.query_params.get("report") == "1"),
+        with_report = request.query_params.get("report") == "1"
+        return zipping.Sent(
+            self._zip(session, photos, with_report),
             media_type="application/zip",
             headers={"content-disposition": 'attachment; filename="colorized.zip"'},
         )
@@ -593,154 +577,21 @@ class _Page:
     def _zip(
         self, session: Session, photos: list[Photo], with_report: bool
     ) -> Generator[bytes]:
-        """Yield a ZIP file, piece by piece, as each copy is written."""
-        sink = _Sink()
-        lines: list[str] = []
-        names = naming.copy_names(photos)
+        """Yield a ZIP file, whose progress the page is told of."""
         ready = sum(photo.state == "ready" for photo in photos)
-        written = 0
+        progress = Progress(0, ready)
+        session.writing.append(progress)
         try:
-            with (
-                self.sessions.using(session),
-                zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive,
-            ):
-                for photo, name in zip(photos, names, strict=True):
-                    if photo.state != "ready":
-                        lines.append(_line(self.worker.report(photo), photo.name, ""))
-                        continue
-                    session.writing = (written, ready)
-                    done = self.worker.write_copy(photo)
-                    written += 1
-                    if done.outcome == "failed":
-                        lines.append(_line(done, photo.name, ""))
-                        continue
-                    lines.append(_line(done, photo.name, name))
-                    yield from _member(archive, name, done.output, sink)
-                if with_report:
-                    archive.writestr(_entry("report.jsonl"), "".join(lines))
-            yield sink.take()
+            with self.sessions.using(session):
+                yield from zipping.pieces(
+                    self.worker,
+                    photos,
+                    lambda written: setattr(progress, "written", written),
+                    with_report=with_report,
+                )
         finally:
-            session.writing = None
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    """Return what a ZIP file says of a file of now, for its owner to change."""
-    entry = zipfile.ZipInfo(name, time.localtime()[:6])
-    entry.external_attr = 0o644 << 16
-    return entry
-
-
-def _member(
-    archive: zipfile.ZipFile, name: str, path: Path, sink: "_Sink"
-) -> Generator[bytes]:
-    """Move a file into a ZIP file; yield what that adds to it."""
-    try:
-        with (
-            open(path, "rb") as file,
-            archive.open(_entry(name), "w", force_zip64=True) as member,
-        ):
-            while block := file.read(_BLOCK):
-                member.write(block)
-                yield sink.take()
-    finally:
-        files.discard(path)
-    yield sink.take()
-
-
-class _Pieces(StreamingResponse):
-    """What a generator yields, which is closed at once where the download breaks off.
-
-    Left to the collection of garbage, it would keep its files for as long as it likes.
-    """
-
-    def __init__(self, pieces: Generator[bytes], **options: Any) -> None:
-        super().__init__(pieces, **options)
-        self._pieces = pieces
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._pieces.close()
-
-
-class _Sink:
-    """A file that is only written to, whose content is taken away as it grows."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def write(self, data: bytes, /) -> int:
-        """Add to it."""
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing: it is taken, not sent."""
-
-    def close(self) -> None:
-        """Do nothing: what is in it is still to be taken."""
-
-    def take(self) -> bytes:
-        """Return what was written since last asked."""
-        data = b"".join(self._parts)
-        self._parts.clear()
-        return data
+            session.writing.remove(progress)
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _line(done: Any, name: str, output: str) -> str:
-    """Return a line of a report, which names no file of this computer."""
-    shown = {"name": name, "input": name, "output": output, "fault": ""}
-    return json.dumps(done.as_json() | shown) + "\n"
-
-
-def _is_number(value: Any, least: float, most: float) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and least <= value <= most
-    )
-
-
-def _shares(request: Request, *names: str) -> list[float]:
-    """Return shares that a request's query has, from 0 to 1."""
-    try:
-        shares = [float(request.query_params[name]) for name in names]
-    except (KeyError, ValueError) as e:
-        raise HTTPException(400, f"{', '.join(names)} must be numbers") from e
-    if not all(_is_number(share, 0, 1) for share in shares):
-        raise HTTPException(400, f"{', '.join(names)} must be from 0 to 1")
-    return shares
-
-
-def _box(value: Any) -> Box:
-    """Return the box that a request's body has."""
-    numbers = isinstance(value, list) and len(value) == 4
-    if not numbers or not all(_is_number(share, 0, 1) for share in value):
-        raise HTTPException(400, "a box is four numbers from 0 to 1")
-    left, top, right, bottom = map(float, value)
-    if not (left < right and top < bottom):
-        raise HTTPException(400, "the box is empty")
-    return left, top, right, bottom
-
-
-async def _short_json(request: Request, most: int = _SHORT) -> dict[str, Any]:
-    """Return the object that a request's body holds, of at most so many bytes."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise HTTPException(413, "too long")
-    try:
-        value = json.loads(body)
-    except ValueError as e:
-        raise HTTPException(400, "not JSON") from e
-    if not isinstance(value, dict):
-        raise HTTPException(400, "not an object")
-    return value

@@ -29,21 +29,37 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 @dataclass(eq=False)
+class Progress:
+    """How many copies of all are in a ZIP file that is being sent."""
+
+    written: int
+    ready: int
+
+
+@dataclass(eq=False)
 class Session:
     """What one visit has uploaded.
 
     Attributes:
-        writing: how many copies of all are in the ZIP file that is being sent.
+        writing: the ZIP files that are being sent.
     """
 
     token: str
     folder: Path
-    writing: tuple[int, int] | None = None
+    writing: list[Progress] = field(default_factory=list)
     photos: dict[str, Photo] = field(default_factory=dict)
     heard: float = field(default_factory=time.monotonic)
     closed: bool = False
     uploading: int = 0
     users: int = 0
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """Return how many copies of all ZIP files are written, and of how many."""
+        if not (under_way := list(self.writing)):
+            return None
+        written = sum(one.written for one in under_way)
+        return written, sum(one.ready for one in under_way)
 
 
 class Sessions:

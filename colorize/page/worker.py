@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -74,7 +73,6 @@ class Worker:
         self._pace = 0.0  # seconds that a photo takes, of late
         self._changed = threading.Condition()
         self._running = threading.Lock()  # the network
-        self._logits: tuple[Any, Any] = (None, None)
         self._painting = threading.Lock()  # one at a time: pictures may be large
         self._stopping = False
         self._on_failure: Callable[[], None] = lambda: None
@@ -141,10 +139,7 @@ class Worker:
             return []
         with self._running:
             small, _ = _seen(result)
-            key = (photo.id, result.size)
-            logits = self._logits[1] if self._logits[0] == key else None
-            colours, logits = self._colorizer.suggested(small[0], x, y, logits)
-            self._logits = key, logits  # of the last photo: they are large
+            colours = self._colorizer.suggested(small[0], x, y)
         return ["#{:02x}{:02x}{:02x}".format(*rgb) for rgb in colours]
 
     def waits(self, photo: Photo) -> tuple[int, float]:

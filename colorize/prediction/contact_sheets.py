@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from colorize import color, files, metrics
-from colorize.colorizer import Colorizer, painted
+from colorize.colorizer import Colorizer
 from colorize.config import NEARLY_GREY
 from colorize.errors import ColorizeError
+from colorize.painting import painted
 from colorize.pictures import reading, sheets
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings

@@ -20,9 +20,10 @@ import numpy as np
 
 from colorize import color as colours
 from colorize import hints, references
-from colorize.colorizer import Colorizer, Wish, painted, seen_at
+from colorize.colorizer import Colorizer, Wish, seen_at
 from colorize.errors import ColorizeError
 from colorize.hints import Hints
+from colorize.painting import painted
 from colorize.pictures import formats, inventory, reading, writing
 from colorize.pictures.formats import Format
 from colorize.prediction.job import Job, Settings, variant_word, with_told
