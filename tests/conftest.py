@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,53 @@ def serving(folder: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[s
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def draw_film(tmp_path, draw):
+    """`draw_film(name, …)`: a film of a picture that moves, with a tone."""
+    av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
+
+    def draw_film(
+        name="film.mkv",
+        frames=30,
+        size=(48, 64),
+        format="yuv420p",
+        codec="ffv1",
+        pictures=1,
+        sound=False,
+        times=None,
+        full=False,
+        interlaced=False,
+    ):
+        height, width = size
+        path = tmp_path / name
+        scenes = [draw(2 * height, 2 * width, 10 * i) for i in range(pictures)]
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, format
+            context = stream.codec_context
+            context.time_base = stream.time_base = Fraction(1, 1000)
+            context.color_range = 2 if full else 1
+            tone = container.add_stream("pcm_s16le", rate=8000) if sound else None
+            for i in range(frames):
+                scene = scenes[i * pictures // frames]
+                shift = i % max(1, min(size) // 4)
+                part = scene[shift : shift + height, shift : shift + width]
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(part))
+                frame = frame.reformat(format=format, dst_color_range=2 if full else 1)
+                frame.pts = times[i] if times else 40 * i
+                frame.time_base = Fraction(1, 1000)
+                if full:
+                    frame.color_range = 2
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+            if tone is not None:
+                values = (8000 * np.sin(np.arange(8000) / 5)).astype(np.int16)
+                sound_frame = av.AudioFrame.from_ndarray(values[None], layout="mono")
+                sound_frame.rate, sound_frame.pts = 8000, 0
+                container.mux(tone.encode(sound_frame))
+                container.mux(tone.encode(None))
+        return path
+
+    return draw_film

@@ -83,6 +83,13 @@ def test_hints_go_to_the_base(hinted):
     assert np.abs(np.asarray(model([light, hints])) - none).max() > 0.1
 
 
+def test_it_learns_on_a_base_that_takes_hints(photos, tmp_path, hinted):
+    run = tmp_path / "run"
+    done = train(photos, run, base=str(hinted), epochs=1)
+    assert isinstance(done[-1], Finished)
+    assert surgery.takes_hints(saved.open_model(run))
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_without_its_base(photos, tmp_path, tiny_run):
     import shutil

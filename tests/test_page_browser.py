@@ -274,7 +274,7 @@ def test_files_and_a_folder_dropped_and_one_too_large(page, photos, tmp_path):
     expect(page.locator("#photos")).to_contain_text("larger than the 1 MB allowed")
     expect(page.locator("#photos")).to_contain_text("d.png")
     expect(page.get_by_role("alert")).to_have_text(
-        "Left out, being no pictures by their names: 1"
+        "Left out, being no pictures or films by their names: 1"
     )
     with page.expect_download() as got:
         page.get_by_role("button", name="Download all").click()
@@ -743,3 +743,32 @@ def test_a_command_that_has_gone_is_told_and_started_again_goes_on(
             page.get_by_role("button", name="Download", exact=True).click()
         assert got.value.suggested_filename == "a.colorized.jpg"
     context.close()
+
+
+def test_a_film_is_played_beside_what_it_was_and_downloaded(page, draw_film, tmp_path):
+    film = draw_film("film.mkv", frames=50, size=(192, 256), sound=True)
+    page.locator("#files").set_input_files(film)
+    expect(status(page)).to_have_text("1 of 1 ready.")
+    expect(page.locator("#cinema")).to_be_visible()
+    expect(page.locator("#picture, #tell, #closely")).to_have_count(3)
+    for name in ("#picture", "#tell", "#closely"):
+        expect(page.locator(name)).to_be_hidden()
+    player = page.locator("#film")
+    expect(page.locator("#clock")).to_have_text("0:00 of 0:02")
+    assert player.evaluate("film => [film.videoWidth, film.videoHeight]") == [256, 192]
+    page.get_by_role("button", name="Play", exact=True).click()
+    expect(page.locator("#clock")).to_have_text("0:02 of 0:02")
+    set_range(page, "Before and after", "80")
+    box = page.locator("#film-before").bounding_box()
+    assert abs(box["width"] / player.bounding_box()["width"] - 0.8) < 0.02
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert got.value.suggested_filename == "film.colorized.mkv"
+    again = page.get_by_role("button", name="Colour the film again")
+    expect(again).to_be_hidden()
+    set_range(page, "Saturation", "0.5")
+    with page.expect_response(re.compile("/settings$")):
+        again.click()
+    expect(again).to_be_hidden()
+    expect(status(page)).to_have_text("1 of 1 ready.")
+    expect(page.get_by_label("Saturation")).to_have_value("0.5")

@@ -4,7 +4,7 @@ The luma of a film is handed on as it is, value for value; only its chroma is ma
 network sees key frames, and what it says is carried along motion to those between.
 
 Files import in this order: codecs, scheduling, telling, sources, chroma, motion,
-coherence, tracing, segments, joining, coloring, animations.
+coherence, tracing, segments, joining, coloring, players, animations.
 May import: prediction and what is below it. All but codecs, telling and animations
 needs PyAV and OpenCV, the extra `film`.
 """

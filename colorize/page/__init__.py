@@ -2,11 +2,12 @@
 
 `guard` says who may ask, `app` answers over HTTP, with `parsing` for what requests
 hold and `zipping` for all copies at once; `photos` is one upload, `sessions` says whose
-it is and for how long, `keeping` what stays of it on disk, `worker` colours it,
-`preview` is what the browser paints by itself, and `static/` is the page.
+it is and for how long, `keeping` what stays of it on disk; `worker` colours photos,
+`films` films, as they come in a `queueing`; `preview` is what the browser paints by
+itself, and `static/` is the page.
 TensorFlow is imported by the worker's thread only, so the page is there at once.
 
-Files import in this order: guard, parsing, preview, photos, keeping, sessions, worker,
-zipping, app.
+Files import in this order: guard, parsing, preview, photos, keeping, sessions,
+queueing, films, worker, zipping, app.
 May import: all but cli.
 """

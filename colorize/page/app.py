@@ -85,6 +85,7 @@ def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
         Route(f"{photo}/preview", page.preview),
         Route(f"{photo}/thumbnail", page.thumbnail),
         Route(f"{photo}/part", page.part),
+        Route(f"{photo}/player", page.player),
         Route(f"{photo}/copy", page.write_copy, methods=["POST"]),
         Route(f"{photo}/copy", page.download),
         Mount("/", static),
@@ -141,6 +142,13 @@ class _Page:
             raise HTTPException(404, "This photo was removed.")
         return session, photo
 
+    def _still(self, request: Request) -> tuple[Session, Photo]:
+        """Return a photo that is no film."""
+        session, photo = self._photo(request)
+        if photo.is_film:
+            raise HTTPException(409, "This cannot be done with a film here.")
+        return session, photo
+
     async def open(self, request: Request) -> Response:
         """Begin a session, or go on with the one of `?token=`, if it is there still."""
         token = request.query_params.get("token", "")
@@ -183,7 +191,7 @@ class _Page:
         )
 
     def _state_of(self, photo: Photo) -> dict[str, Any]:
-        result = photo.result
+        result = photo.result or photo.film
         position, seconds = self.worker.waits(photo)
         return {
             "id": photo.id,
@@ -203,7 +211,18 @@ class _Page:
             "width": result.job.width if result else 0,
             "height": result.job.height if result else 0,
             "pages": result.job.pages if result else 0,
+            "film": self._state_of_film(photo) if photo.is_film else None,
             "warnings": photo.warnings,
+        }
+
+    def _state_of_film(self, photo: Photo) -> dict[str, Any]:
+        film, progress = photo.film, photo.progress
+        return {
+            "frames": progress.frames if progress else 0,
+            "total": progress.total if progress else 0,
+            "whole": film is not None and film.whole,
+            "saturation": film.saturation if film else photo.saturation,
+            "warmth": film.warmth if film else photo.warmth,
         }
 
     async def upload(self, request: Request) -> Response:
@@ -276,7 +295,7 @@ class _Page:
 
         An empty body takes it away. Answer once the photo is coloured.
         """
-        session, photo = self._photo(request)
+        session, photo = self._still(request)
         name = naming.shown_name(request.query_params.get("name", ""))
         if photo.result is None:
             raise HTTPException(409, "This photo is not coloured.")
@@ -341,10 +360,13 @@ class _Page:
     async def change(self, request: Request) -> Response:
         """Set the saturation or warmth of a photo, or its size, which colours it again.
 
-        Or have it coloured `anyway`, though it is in colour.
+        Or have it coloured `anyway`, though it is in colour. A film takes settings only
+        where it is to be coloured `again`.
         """
         _, photo = self._photo(request)
         changes = await parsing.short_json(request)
+        if photo.is_film and changes.get("again") is not True:
+            return JSONResponse(self._state_of(photo))
         saturation = parsing.number(
             changes, "saturation", *SATURATIONS, usual=photo.saturation
         )
@@ -357,7 +379,10 @@ class _Page:
             photo.anyway = True
             if photo.state == "left":
                 self.worker.put(photo, first=True)
-        if size != photo.size and photo.state != "failed":
+        if photo.is_film:
+            photo.size = size
+            self.worker.films.again(photo)
+        elif size != photo.size and photo.state != "failed":
             photo.size = size
             self.worker.put(photo, first=True)
         await self._note(photo)
@@ -365,7 +390,7 @@ class _Page:
 
     async def tell(self, request: Request) -> Response:
         """Set the hints of a photo and its colouring; answer once it is coloured."""
-        _, photo = self._photo(request)
+        _, photo = self._still(request)
         changes = await parsing.short_json(request, _HINTS)
         points = changes.get("points", photo.points)
         colouring = parsing.whole_number(
@@ -395,7 +420,7 @@ class _Page:
         `{"turn": 1}`, or `{"box": [left, top, right, bottom]}`, shares of the sides of
         the whole as it is turned; null for the whole. Answer once it is coloured.
         """
-        _, photo = self._photo(request)
+        _, photo = self._still(request)
         changes = await parsing.short_json(request)
         if photo.result is None:
             raise HTTPException(409, "This photo is not coloured.")
@@ -417,7 +442,7 @@ class _Page:
 
     async def album(self, request: Request) -> Response:
         """Say where photos lie apart on the page of an album, which is shown whole."""
-        _, photo = self._photo(request)
+        _, photo = self._still(request)
         try:
             boxes = await run_in_threadpool(self.worker.album, photo)
         except ColorizeError as e:
@@ -426,7 +451,7 @@ class _Page:
 
     async def split(self, request: Request) -> Response:
         """Make each of several parts of a photo a photo of its own."""
-        session, photo = self._photo(request)
+        session, photo = self._still(request)
         changes = await parsing.short_json(request, _HINTS)
         boxes = changes.get("boxes")
         if not isinstance(boxes, list) or not boxes:
@@ -461,7 +486,7 @@ class _Page:
 
     async def likely(self, request: Request) -> Response:
         """Say which colours are likely at a place of a photo."""
-        _, photo = self._photo(request)
+        _, photo = self._still(request)
         x, y = parsing.shares(request, "x", "y")
         colours = await run_in_threadpool(self.worker.suggested, photo, x, y)
         return JSONResponse({"colours": colours})
@@ -516,6 +541,13 @@ class _Page:
             media_type="application/octet-stream",
             headers={"x-box": " ".join(map(str, exact))},
         )
+
+    async def player(self, request: Request) -> Response:
+        """Send what browsers play of a film, or of the part that they ask for."""
+        _, photo = self._photo(request)
+        if photo.film is None or not photo.film.player.exists():
+            raise HTTPException(409, "This film is not coloured yet.")
+        return FileResponse(photo.film.player, media_type="video/webm")
 
     async def _sent(self, path: Path | None) -> Response:
         try:

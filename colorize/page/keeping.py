@@ -16,8 +16,7 @@ from typing import Any
 
 from colorize import files
 from colorize.errors import ColorizeError
-from colorize.page.photos import Frame, Photo
-from colorize.pictures import formats
+from colorize.page.photos import Frame, Photo, safe_suffix
 
 AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
 # one in the background speak once a minute only
@@ -86,7 +85,7 @@ def photos_in(folder: Path) -> list[Photo]:
     staying = {path.name for photo in photos for path in _files(photo)}
     for path in list(folder.iterdir()):
         if path.name not in staying:
-            files.discard(path)
+            _discard(path)
     return sorted(photos, key=lambda photo: photo.added)
 
 
@@ -96,8 +95,7 @@ def _photo(path: Path) -> Photo | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != _VERSION or not _ID.fullmatch(path.stem):
             return None
-        suffix = Path(content["file"]).suffix
-        upload = path.with_suffix(suffix if formats.by_suffix(suffix) else "")
+        upload = path.with_suffix(safe_suffix(content["file"]))
         chosen: dict[str, Any] = {name: content[name] for name in _FIELDS}
         turned, box = chosen["frame"]
         chosen["frame"] = Frame(turned, box and tuple(box))
@@ -121,6 +119,8 @@ def _reference(note: Path, name: str | None) -> Path | None:
 def _files(photo: Photo) -> set[Path]:
     """Return what is to stay of a photo."""
     files_of = {photo.upload, photo.upload.with_name(f"{photo.id}.json")}
+    if photo.is_film:  # what takes hours is not made again
+        files_of.add(photo.film_folder)
     return files_of | ({photo.reference} if photo.reference else set())
 
 
@@ -129,7 +129,14 @@ def clean(photo: Photo) -> None:
     staying = _files(photo)
     for path in photo.upload.parent.glob(f"{photo.id}*"):
         if path not in staying:
-            files.discard(path)
+            _discard(path)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        files.discard_folder(path)
+    else:
+        files.discard(path)
 
 
 def touch(folder: Path) -> None:

@@ -45,6 +45,12 @@ def file_name(name: str) -> str:
     return f"_{text}" if text.split(".")[0].upper() in _RESERVED else text
 
 
+def safe_suffix(name: str) -> str:
+    """Return the suffix of a name if it is one of a format that is read, or else ""."""
+    suffix = os.path.splitext(name)[1]
+    return suffix if formats.by_suffix(suffix) or formats.is_film(name) else ""
+
+
 class Frame(NamedTuple):
     """How a photo is turned, and which part of it is wanted.
 
@@ -118,9 +124,43 @@ class Result:
     reference: Path | None = None
 
 
+@dataclass(frozen=True)
+class Film:
+    """What has become of a film.
+
+    Attributes:
+        job: the coloured copy.
+        player: file of what browsers play of it.
+        version: counts what there was to play.
+        whole: whether it is all of the film, or short pieces of it.
+        saturation: that it was coloured with.
+        warmth: the same.
+    """
+
+    job: Job
+    player: Path
+    version: int
+    whole: bool
+    saturation: float
+    warmth: float
+
+
+class Progress(NamedTuple):
+    """How many frames of a film are done, of about how many, and in what time."""
+
+    frames: int
+    total: int
+    seconds: float
+
+    @property
+    def left(self) -> float:
+        """Return for how many seconds it will go on like this."""
+        return self.seconds * (self.total / self.frames - 1)
+
+
 @dataclass(eq=False)
 class Photo:
-    """One uploaded picture.
+    """One uploaded picture, or a film.
 
     Attributes:
         id: random; its files are called by that.
@@ -142,6 +182,8 @@ class Photo:
         failure: what became of it, where it was not coloured.
         warnings: what could not be kept, as far as that is known.
         result: its colours.
+        film: the same of a film.
+        progress: of a film that is being coloured.
         copy: the coloured file that was asked for last.
         removed: whether its files are deleted.
     """
@@ -167,6 +209,8 @@ class Photo:
     failure: Job | None = None
     warnings: tuple[str, ...] = ()
     result: Result | None = None
+    film: Film | None = None
+    progress: Progress | None = None
     copy: Path | None = None
     removed: bool = False
 
@@ -175,19 +219,30 @@ class Photo:
         return self.upload.parent / f"{self.id}-{secrets.token_hex(4)}{what}"
 
     @property
+    def is_film(self) -> bool:
+        """Return whether it is a film."""
+        return formats.is_film(self.upload.name)
+
+    @property
+    def film_folder(self) -> Path:
+        """Return where what is made of a film lies."""
+        return self.upload.with_name(f"{self.id}-film")
+
+    @property
     def suffix(self) -> str:
         """Return that of its copy, which `colorize predict` would give it."""
+        if self.film is not None:
+            return self.film.job.output.suffix
         folder, name = self.upload.parent, self.upload.name
         return os.path.splitext(finding.output_names([name], "", folder)[0])[1]
 
     def reference_file(self, name: str) -> Path:
         """Return the path of a new file for a reference of some name."""
-        suffix = os.path.splitext(name)[1]
-        suffix = suffix if formats.by_suffix(suffix) else ""
-        return self.file(f"{REFERENCE}{suffix}")
+        return self.file(f"{REFERENCE}{safe_suffix(name)}")
 
     def delete(self) -> None:
         """Delete all its files."""
+        files.discard_folder(self.film_folder)
         for path in self.upload.parent.glob(f"{self.id}*"):
             files.discard(path)
 
@@ -211,9 +266,8 @@ def new_photo(name: str, folder: Path, dropped_with: str = "") -> Photo:
         dropped_with: the folder that its owner has it in.
     """
     id = secrets.token_hex(8)
-    suffix = os.path.splitext(name)[1]
     # The name decides on the format of the copy, and never leads to another file.
-    suffix = suffix if formats.by_suffix(suffix) else ""
+    suffix = safe_suffix(name)
     parts = dropped_with.replace("\\", "/").split("/")[:_DEPTH]
     shown = "/".join(file_name(part) for part in parts if part.strip(" ."))
     return Photo(id, shown_name(name), folder / f"{id}{suffix}", shown)

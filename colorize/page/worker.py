@@ -19,7 +19,9 @@ from colorize import hints as hinting
 from colorize.errors import ColorizeError
 from colorize.hints import Hints
 from colorize.page import preview
-from colorize.page.photos import Frame, Photo, Result
+from colorize.page.films import FilmWorker
+from colorize.page.photos import WHOLE, Frame, Photo, Result
+from colorize.page.queueing import Queue
 from colorize.pictures import frames, reading
 from colorize.pictures.reading import Box
 from colorize.prediction import steps
@@ -48,6 +50,7 @@ class Worker:
         error: why the model could not be opened.
         takes_hints: whether it can be told colours.
         suggests: whether it tells which colours are likely, and other colourings.
+        films: what colours films.
     """
 
     def __init__(
@@ -69,12 +72,11 @@ class Worker:
         self._max_megapixels = max_megapixels
         self._provenance = provenance
         self._say = say
-        self._queue: list[Photo] = []
+        self._queue = Queue()
+        self.films = FilmWorker(self._film_settings, self._queue.wait_for_rest, say)
         self._pace = 0.0  # seconds that a photo takes, of late
-        self._changed = threading.Condition()
         self._running = threading.Lock()  # the network
         self._painting = threading.Lock()  # one at a time: pictures may be large
-        self._stopping = False
         self._on_failure: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
@@ -89,42 +91,25 @@ class Worker:
 
     def stop(self, patience: float = 1.0) -> None:
         """Let it end after the photo that is under way, for which it may not wait."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
+        self._queue.stop()
+        self.films.stop(patience)
         if self._thread.ident is not None:
             self._thread.join(patience)
 
     def put(self, photo: Photo, *, first: bool = False) -> None:
-        """Put a photo into the queue: at its end, unless it stands there already.
-
-        Args:
-            photo: the photo.
-            first: whether it is to come next.
-        """
-        with self._changed:
-            if first and photo in self._queue:
-                self._queue.remove(photo)
-            if photo not in self._queue and not photo.removed:
-                self._queue.insert(0 if first else len(self._queue), photo)
-                if photo.state not in ("reading", "colouring"):
-                    photo.state = "queued"
-            self._changed.notify_all()
+        """Put a photo or a film into its queue, as `Queue.put` does it."""
+        self._queue_of(photo).put(photo, first=first)
 
     def drop(self, photo: Photo) -> None:
-        """Take a photo out of the queue."""
-        with self._changed:
-            if photo in self._queue:
-                self._queue.remove(photo)
-                self._changed.notify_all()
+        """Take a photo out of its queue."""
+        self._queue_of(photo).drop(photo)
 
     def wait_for(self, photo: Photo, seconds: float) -> None:
         """Return when nothing is to be done with a photo, or after so many seconds."""
-        busy = ("reading", "colouring")
-        with self._changed:
-            self._changed.wait_for(
-                lambda: photo not in self._queue and photo.state not in busy, seconds
-            )
+        self._queue.wait_for(photo, seconds)
+
+    def _queue_of(self, photo: Photo) -> Queue:
+        return self.films.queue if photo.is_film else self._queue
 
     def suggested(self, photo: Photo, x: float, y: float) -> list[str]:
         """Return the colours that are likely at a place, as in `#3b5f8a`.
@@ -145,11 +130,12 @@ class Worker:
     def waits(self, photo: Photo) -> tuple[int, float]:
         """Return its place in the queue, from 1, and for how many seconds it waits.
 
-        0 if it does not, or if that cannot be told yet.
+        0 if it does not, or if that cannot be told yet. A film waits for its end.
         """
-        with self._changed:
-            place = self._queue.index(photo) + 1 if photo in self._queue else 0
-            return place, place * self._pace
+        place = self._queue_of(photo).place(photo)
+        if photo.is_film:
+            return place, photo.progress.left if photo.progress else 0.0
+        return place, place * self._pace
 
     def _run(self) -> None:
         try:
@@ -158,7 +144,7 @@ class Worker:
             self.error = e
             self._on_failure()
             return
-        while (photo := self._next()) is not None:
+        while (photo := self._queue.next()) is not None:
             begun = time.monotonic()
             try:
                 self._color(photo)
@@ -171,10 +157,6 @@ class Worker:
             self._pace = 0.7 * self._pace + 0.3 * took if self._pace else took
             if photo.removed:  # meanwhile, before some files were written
                 photo.delete()
-            with self._changed:
-                if photo in self._queue:  # asked for again meanwhile
-                    photo.state = "queued"
-                self._changed.notify_all()
 
     def _open(self) -> None:
         from colorize import runtimes
@@ -188,23 +170,16 @@ class Worker:
         self.takes_hints = network.takes_hints
         self.suggests = {LOGITS, FEATURES} <= set(network.also) and network.takes_hints
         self.size = network.size
-
-    def _next(self) -> Photo | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._stopping)
-            if self._stopping:
-                return None
-            photo = self._queue.pop(0)
-            photo.state = "reading"
-            return photo
+        self.films.start(Colorizer(network))
 
     def _settings(
         self,
         photo: Photo,
         size: int,
-        hints: Hints | None,
-        frame: Frame,
-        reference: Path | None,
+        hints: Hints | None = None,
+        frame: Frame = WHOLE,
+        reference: Path | None = None,
+        variants: int = COLOURINGS,
     ) -> Settings:
         settings = Settings(
             size=size,
@@ -212,7 +187,7 @@ class Worker:
             warmth=photo.warmth,
             hints=hints,
             reference=reference,
-            variants=COLOURINGS,
+            variants=variants,
             runtime=self._origin.runtime,
             max_megapixels=self._max_megapixels,
             turned=frame.turned,
@@ -222,6 +197,10 @@ class Worker:
             return settings
         provenance = self._origin.provenance(settings)
         return dataclasses.replace(settings, provenance=provenance)
+
+    def _film_settings(self, photo: Photo) -> Settings:
+        photo.size = photo.size or self.size or config.SHORT_SIDE
+        return self._settings(photo, photo.size, variants=0)
 
     def _color(self, photo: Photo) -> None:
         """Run the network on a photo, and make its previews."""
@@ -298,6 +277,8 @@ class Worker:
         Raises:
             ColorizeError: there are no colours yet.
         """
+        if photo.is_film:
+            return self.films.write_copy(photo)
         with self._painting:
             result = photo.result
             if result is None:
@@ -351,7 +332,7 @@ class Worker:
             result = photo.result
             if result is None:
                 raise ColorizeError("not coloured yet")
-            settings = self._settings(photo, result.size, None, result.frame, None)
+            settings = self._settings(photo, result.size, frame=result.frame)
             _, picture = steps.open_input(result.job, settings)
             pixels, exact = preview.part(picture.pages[0], box, width)
             with np.load(result.ab, allow_pickle=False) as stored:

@@ -1,6 +1,7 @@
 // The page: uploads photos, asks how they are getting on, paints and compares them.
 // Names come from strangers' files: they are set as text, never as HTML.
 
+import { askOfFilm, keepAsked, showFilm, wireFilms, wordsOfFilm } from "/films.js";
 import { showFrames, wireFrames } from "/frames.js";
 import { keepUnsent, pickColour, showHints, tellAt, wireHints } from "/hints.js";
 import { paint, paintOriginal, unpack } from "/paint.js";
@@ -9,6 +10,7 @@ import { look, put, repaintPart, wireZoom } from "/zoom.js";
 
 const BUSY = 400, IDLE = 3000; // milliseconds between questions
 const PICTURE = /\.(jpe?g|jpe|png|webp|tiff?|bmp|gif)$/i;
+const FILM = /\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|wmv|3gp|ts|mts|m2ts|vob|flv|ogv)$/i;
 const element = (id) => document.getElementById(id);
 
 let opened = null; // promised: a session, which uploads wait for
@@ -111,10 +113,10 @@ function addFolder(files) {
     const path = file.webkitRelativePath; // of a folder that was chosen
     if (path) foldersOf.set(file, path.split("/").slice(0, -1).join("/"));
   }
-  const pictures = visible.filter((file) => PICTURE.test(file.name));
+  const pictures = visible.filter((file) => PICTURE.test(file.name) || FILM.test(file.name));
   add(pictures);
   const others = visible.length - pictures.length;
-  if (others) complain(`Left out, being no pictures by their names: ${others}`);
+  if (others) complain(`Left out, being no pictures or films by their names: ${others}`);
 }
 
 /** The files that were dropped, and those in dropped folders. */
@@ -173,7 +175,7 @@ async function poll() {
     const state = await (await ask("")).json();
     // Settings that are on their way are not taken back.
     for (const photo of state.photos) Object.assign(photo, wanted.get(photo.id));
-    photos = state.photos.map(keepUnsent);
+    photos = state.photos.map(keepUnsent).map(keepAsked);
     able = state;
     loading = state.loading;
     if (element("notice").dataset.away) {
@@ -204,6 +206,8 @@ function soon() {
 const isWaiting = (photo) => ["queued", "reading", "colouring"].includes(photo.state);
 
 function words(photo) {
+  const ofFilm = photo.film && wordsOfFilm(photo, lasting);
+  if (ofFilm) return ofFilm;
   switch (photo.state) {
     case "queued": {
       const place = photo.position ? `, number ${photo.position} in the queue` : "";
@@ -353,7 +357,8 @@ function showRow(photo, row) {
   }
   const text = words(photo);
   if (row.state.textContent !== text) row.state.textContent = text;
-  if (photo.version > row.version) {
+  if (photo.film) row.thumbnail.classList.toggle("of-film", !row.thumbnail.firstChild);
+  else if (photo.version > row.version) {
     row.version = photo.version;
     filesOf.delete(photo.id);
     fetchPreview(photo, "thumbnail").then((preview) => {
@@ -432,13 +437,15 @@ function showViewer() {
   }
   element("download").textContent =
     writing.has(photo.id) ? "Writing the copy …" : "Download";
-  showSettings(photo);
-  showHints(able.takes_hints, able.colourings);
   element("warnings").replaceChildren(...photo.warnings.map((warning) => {
     const item = document.createElement("li");
     item.textContent = warning;
     return item;
   }));
+  showSettings(photo);
+  showFilm(photo, words);
+  if (photo.film) return;
+  showHints(able.takes_hints, able.colourings);
   look(photo, painted && shown.preview);
   showFrames(photo);
   showReference(photo, able.colourings > 1);
@@ -548,6 +555,11 @@ function wireSettings() {
     element(what).addEventListener("input", (event) => {
       const photo = current();
       if (!photo) return;
+      if (photo.film) {
+        askOfFilm(photo, what, Number(event.target.value));
+        element(`${what}-value`).textContent = photo[what].toFixed(2);
+        return;
+      }
       tune(photo, what, Number(event.target.value));
       element(`${what}-value`).textContent = photo[what].toFixed(2);
       cancelAnimationFrame(frame);
@@ -573,7 +585,7 @@ function wireSettings() {
     const own = current();
     if (!own) return;
     for (const photo of photos) {
-      if (photo.state === "failed") continue;
+      if (photo.state === "failed" || photo.film) continue;
       const { saturation, warmth, size } = own;
       wanted.set(photo.id, { saturation, warmth, size });
       Object.assign(photo, wanted.get(photo.id));
@@ -586,6 +598,11 @@ function wireSettings() {
     merge(photo);
     show();
   };
+  wireFilms({
+    post, current, complain, told,
+    base: () => base,
+    pictured: (id, canvas) => rows.get(id)?.thumbnail.replaceChildren(canvas),
+  });
   wireReference({ ask, current, complain, told, picked: pickColour });
   wireFrames({
     ask, post, current, complain, told,
