@@ -83,6 +83,7 @@ def test_hints_go_to_the_base(hinted):
     assert np.abs(np.asarray(model([light, hints])) - none).max() > 0.1
 
 
+@pytest.mark.slow
 def test_it_learns_on_a_base_that_takes_hints(photos, tmp_path, hinted):
     run = tmp_path / "run"
     done = train(photos, run, base=str(hinted), epochs=1)

@@ -189,6 +189,7 @@ def test_a_critic_learns_to_tell_repaintings_and_is_right_by_one_at_the_least():
     assert losses.hinge([photos, nothing], [grey, nothing]).numpy().tolist() == [1, 1]
 
 
+@pytest.mark.slow
 def test_what_the_critic_takes_for_a_photo_has_the_lower_loss(see, lab):
     judge = critic(see(lab[..., :1], lab[..., 1:]))
     optimizer = keras.optimizers.Adam(0.001)

@@ -717,6 +717,7 @@ def test_photos_are_there_after_a_reload_and_in_a_second_tab(page, photos, chrom
     expect(page.get_by_role("alert")).to_be_empty()
 
 
+@pytest.mark.slow
 def test_a_command_that_has_gone_is_told_and_started_again_goes_on(
     tmp_path, photos, chromium
 ):

@@ -180,6 +180,7 @@ def test_shards_without_a_picture_of_use_end_it_in_one_line(tars):
 
 
 @pytest.mark.usefixtures("without_curves")
+@pytest.mark.slow
 def test_train_learns_from_shards_and_goes_on(tars):
     def run(*arguments):
         result = CliRunner().invoke(cli, ["train", *map(str, arguments)])

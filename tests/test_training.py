@@ -349,6 +349,7 @@ def test_a_run_goes_on_with_other_settings(flags, photos, trained):
     assert [row["epoch"] for row in history(trained)] == ["1", "2", "3"]
 
 
+@pytest.mark.slow
 def test_memorising_is_called_so(photos, tmp_path):
     happened = list(events(photos, tmp_path / "run", val="train", epochs=1))
     (prepared,) = (e for e in happened if isinstance(e, Prepared))
