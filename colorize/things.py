@@ -5,7 +5,8 @@ network that was told so moves other things, too, for what it learnt to be told 
 true, and says much about the light. So a point's colour is spread over its thing alone:
 from each point the way to every other place is measured, which is long over edges and
 through what the encoder sees as another kind of thing; what is near belongs to the
-thing, what is far does not, and a random walk decides between them along edges.
+thing, and what is far does not. Between them decides a random walk along edges, and
+whether a place looks like what is near or like what is far.
 
 References:
     L. Yatziv and G. Sapiro, «Fast image and video colorization using chrominance
@@ -27,11 +28,15 @@ _ALIKE = 3.0  # Lab units of ab: within, two points say the same
 # The way over a pixel: 1, and so much for an edge of one unit of L, and for what is
 # less alike than _SAME, by the cosine of its features.
 _EDGE, _OTHER, _SAME = 0.7, 3.0, 0.8
-_NEAR, _FAR = 0.5, 2.0  # short sides of such a way
+_NEAR, _FAR = 0.35, 2.0  # short sides of such a way
 _SHARE = 0.6  # of the way from the next colour's point: beyond, it is open whose it is
 _COLOURS, _KINDS = 1 / 120, 0.2  # weights beside L / 100, for the walk
 _BETA = 1200.0  # how much an edge stops the walk
-_SHARPER = 0.25  # a share of a thing below counts as none, and above its rest as whole
+_LOOKS = 12  # principal planes of features, of what a place looks like
+_HEED = 2.0  # how much that counts
+_RIDGE = 0.01  # keeps the fit from heeding what hardly varies
+_SAMPLES = 2000  # places, about, that each side of the fit is made of
+_SHARPER = 0.1  # a share of a thing below counts as none, and above its rest as whole
 _CELL = 16  # pixels of what the network sees that a feature stands for
 
 
@@ -132,9 +137,46 @@ def _shares(
                 return_full_prob=True,
                 channel_axis=-1,
             )
+        alike = _alike(blurred, ab, kinds, labels, present)
+        weighed = np.where(labels > 0, 1, alike) * shares[present - 1]
+        shares[present - 1] = weighed / weighed.sum(axis=0).clip(1e-9)
     share = ((shares[:-1] - _SHARPER) / (1 - 2 * _SHARPER)).clip(0, 1)
     smooth: np.ndarray = share * share * (3 - 2 * share)
     return smooth
+
+
+def _alike(
+    blurred: np.ndarray,
+    ab: np.ndarray,
+    kinds: np.ndarray,
+    labels: np.ndarray,
+    present: np.ndarray,
+) -> np.ndarray:
+    """Return how much each place looks like those of each label: (labels, h, w).
+
+    A linear fit tells the labelled places apart by their light, their colour without
+    hints and what the encoder sees, each label counting the same.
+    """
+    from skimage import filters
+
+    wide = filters.gaussian(blurred, 4.0, preserve_range=True)
+    planes = [blurred, wide, ab[..., 0], ab[..., 1]]
+    direct = len(planes)
+    planes += [_enlarged(plane, blurred) for plane in _principal(kinds, _LOOKS)]
+    looks = np.stack([plane.ravel() for plane in planes], axis=-1).astype(np.float64)
+    looks = (looks - looks.mean(axis=0)) / looks.std(axis=0).clip(1e-6)
+    squares = np.square(looks[:, :direct]) - 1
+    looks = np.concatenate([looks, squares, np.ones((len(looks), 1))], axis=1)
+    products = _RIDGE * np.eye(looks.shape[1])
+    answers = np.zeros((looks.shape[1], len(present)))
+    for i, label in enumerate(present):
+        members = np.flatnonzero(labels == label)
+        some = looks[members[:: max(1, len(members) // _SAMPLES)]]
+        products += some.T @ some / len(some)
+        answers[:, i] = some.mean(axis=0)
+    likely = np.exp(_HEED * looks @ np.linalg.solve(products, answers))
+    likely /= likely.sum(axis=1, keepdims=True)
+    return likely.T.reshape(len(present), *blurred.shape)
 
 
 def _ways(blurred: np.ndarray, kinds: np.ndarray, group: Sequence[Point]) -> np.ndarray:
