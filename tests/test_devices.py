@@ -26,8 +26,7 @@ from colorize.training import cluster, devices
 SCRIPT = Path(__file__).with_name("train_every_model.py")
 # The quick ones have what could go wrong: a plain network, and batch normalization.
 QUICK = ("alpha", "colornet")
-# An amplifier learns on a base, which this script has none of.
-SLOW = tuple(name for name in models.ARCHITECTURES if name not in (*QUICK, "amplifier"))
+SLOW = tuple(name for name in models.ARCHITECTURES if name not in QUICK)
 EVERY = pytest.mark.parametrize(
     "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 )
@@ -85,7 +84,9 @@ def assert_same_training(one, other):
         saved.open_model(other).get_weights(),
         strict=True,
     ):
-        np.testing.assert_allclose(mine, theirs, atol=1e-4)
+        # Rounding grows over twenty steps, to 4e-4 on one machine; a share that
+        # counts too much or too little moves weights by a hundred times that.
+        np.testing.assert_allclose(mine, theirs, atol=2e-3)
 
 
 @pytest.fixture(scope="module")

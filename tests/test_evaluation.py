@@ -204,7 +204,7 @@ def test_each_model_is_made_as_colourful_as_asked(run):
     )
     again, same = run(f"--model weak.keras --saturation {saturations[0]}")
     assert again.exit_code == 0, again.output
-    assert same["figures"]["weak"] == pytest.approx(figures["weak"], abs=0.05)
+    assert same["figures"]["weak"] == pytest.approx(figures["weak"], rel=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from colorize import config, models
+from colorize.models import saved
 from colorize.training import cluster, loop
 from colorize.training import devices as device_strategies
 
@@ -37,6 +38,8 @@ def main(photos: str, out: str, devices: str, *names: str) -> None:
             "devices": devices,
             "micro_batch_size": int(part) if part else None,
         }
+        if models.find(name).amplifies:
+            flags["base"] = str(_base(Path(out)))
         if models.find(name).bins:
             flags["loss"] = "bins + huber"
         if name == "beta":
@@ -50,6 +53,17 @@ def main(photos: str, out: str, devices: str, *names: str) -> None:
             devices=chosen,
         ):
             pass
+
+
+def _base(out: Path) -> Path:
+    """Return a model to be amplified; processes that write it write the same."""
+    import keras
+
+    path = out / "base.keras"
+    if not path.exists():
+        keras.utils.set_random_seed(0)
+        saved.save_model(models.find("beta").build(width=4), path)
+    return path
 
 
 if __name__ == "__main__":

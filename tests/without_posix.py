@@ -165,9 +165,14 @@ def serve_one(photo: Path, model: Path) -> bytes:
             result = json.loads(
                 ask("POST", f"{address}/photos?name=a.jpg&size=9", data)
             )
+            anyway = f"{address}/photos/{result['id']}/settings"
             while result["state"] not in ("ready", "failed"):
-                (result,) = json.loads(ask("GET", address))["photos"]
+                if time.monotonic() > deadline:
+                    raise TimeoutError(result["state"])
+                if result["state"] == "left":  # it is in colour
+                    ask("POST", anyway, b'{"anyway": true}')
                 time.sleep(0.1)
+                (result,) = json.loads(ask("GET", address))["photos"]
             ask("POST", f"{address}/photos/{result['id']}/copy")
             copies.append(ask("GET", f"{address}/photos/{result['id']}/copy"))
         finally:

@@ -86,9 +86,8 @@ def training_batches(
     if stream is not None:  # which is read in order
         batches = numbers.map(read).map(change, num_parallel_calls=parallel)
     else:
-        batches = numbers.map(
-            lambda number: change(*read(number)), num_parallel_calls=parallel
-        )
+        both = tf.autograph.experimental.do_not_convert(lambda n: change(*read(n)))
+        batches = numbers.map(both, num_parallel_calls=parallel)
     return batches.prefetch(ahead)
 
 
