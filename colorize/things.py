@@ -66,6 +66,11 @@ def colored(
     return result
 
 
+def prepare() -> None:
+    """Import what `colored` needs, which takes a second or two."""
+    from skimage import filters, graph, segmentation  # noqa: F401
+
+
 def grouped(points: Sequence[Point]) -> list[list[Point]]:
     """Return points in groups that say the same colour, equally sure.
 

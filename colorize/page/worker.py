@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from colorize import color, config, files
+from colorize import color, config, files, things
 from colorize import hints as hinting
 from colorize.errors import ColorizeError
 from colorize.hints import Hints
@@ -144,6 +144,8 @@ class Worker:
             self.error = e
             self._on_failure()
             return
+        # Not before the first photo, which is waited for.
+        preparing = threading.Thread(target=things.prepare, daemon=True)
         while (photo := self._queue.next()) is not None:
             begun = time.monotonic()
             try:
@@ -157,6 +159,8 @@ class Worker:
             self._pace = 0.7 * self._pace + 0.3 * took if self._pace else took
             if photo.removed:  # meanwhile, before some files were written
                 photo.delete()
+            if self.takes_hints and preparing.ident is None:
+                preparing.start()
 
     def _open(self) -> None:
         from colorize import runtimes
