@@ -49,7 +49,7 @@ def error(result):
     return line
 
 
-def test_train_predict_and_evaluate_follow_each_other(photos, tmp_path):
+def test_train_and_predict_follow_each_other(photos, tmp_path):
     trained = run("train", photos, "--model", "beta", *TINY)
     assert trained.exit_code == 0, trained.output
     assert trained.stdout.strip() == os.path.join("runs", "beta")
@@ -65,7 +65,11 @@ def test_train_predict_and_evaluate_follow_each_other(photos, tmp_path):
     again = run("predict", photos, "out", *model)
     assert re.search(r"^skipped +10$", again.stderr, re.MULTILINE)
 
-    evaluated = run("evaluate", photos, *model)
+
+@pytest.mark.slow
+def test_evaluate_and_resume_follow_a_training(photos, tmp_path):
+    run("train", photos, "--model", "beta", *TINY)
+    evaluated = run("evaluate", photos, "--model", "runs/beta")
     assert evaluated.exit_code == 0, evaluated.output
     assert "| all grey |" in evaluated.stdout
     folder = tmp_path / "runs" / "beta" / "evaluation" / photos.name
