@@ -7,8 +7,9 @@ Before the films that are named, a pan and a zoom are made of two sample photos:
 these the motion is known. Each film, in colour, is turned grey and coloured twice: with
 colours carried along motion, as `colorize predict` does, and frame by frame. "flicker"
 is the mean difference of ab from a frame to the one before, carried along the motion of
-the true film where motion there and back agrees; that motion comes from another method
-(Farneback) than the one that colours are carried by. "ab RMSE" is to the true film.
+the true film where motion there and back agrees; cuts do not count. That motion comes
+from another method (Farneback) than the one that colours are carried by. "ab RMSE" is
+to the true film.
 `colorize predict` itself is timed, from decoding to encoding, and its memory is read.
 
 `--minutes` repeats a film's frames at 160x120 to films of that many minutes, and reads
@@ -37,6 +38,7 @@ SIDE = 256  # short side that is measured at
 DATA = Path(__file__).parent.parent / "data"
 MADE = {"pan": "street", "zoom": "heron"}  # and the photos that they are made of
 FRAMES = 60  # of what is made
+CUT = 0.1  # share of sure pixels: at a cut are fewer, and nothing has a before
 
 
 def true_frames(path: Path, most: float) -> list[np.ndarray]:
@@ -122,7 +124,7 @@ def flicker(
     """Return the mean change of ab along motion, in Lab units."""
     changes = []
     for before, now, (back, sure) in zip(ab, ab[1:], between, strict=False):
-        if sure.any():
+        if sure.mean() > CUT:
             change = np.linalg.norm(now - carried(before, back), axis=-1)
             changes.append(change[sure].mean())
     return float(np.mean(changes))

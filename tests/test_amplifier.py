@@ -145,7 +145,8 @@ def test_it_tunes_dull_colours(photos, tmp_path):
     [
         ({}, "--base: name the model"),
         ({"base": "nowhere"}, "nowhere: no such"),
-        ({"base": "default", "size": "40"}, "multiple of 32"),
+        ({"base": "default", "size": "40"}, "size must be a multiple of 32"),
+        ({"base": "default", "resize": "40"}, "resize must be a multiple of 32"),
         ({"base": "default", "model": "beta"}, "--base: beta has no base"),
     ],
 )

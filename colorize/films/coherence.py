@@ -2,7 +2,7 @@
 
 From a key frame to the next, the colours of both are carried along motion to each frame
 between, as far as motion is to be trusted. What neither knows is the network's own
-colour of that frame. A key frame itself keeps, where motion is sure, most of what was
+colour of that frame; and half of all is taken over from the frame before. A key frame itself keeps, where motion is sure, most of what was
 carried to it: else each would have other colours than the last. A frame that is told
 colours is a key frame, and what it is told follows its thing to those after it.
 """
@@ -21,6 +21,7 @@ from colorize.hints import Point
 APART = 12  # frames from one key frame to the next, at most
 _LEAST = 0.6  # of trust in what was carried, over the picture: below, a key frame comes
 _KEPT = 0.9  # share of a sure colour that a key frame keeps of what was carried to it
+_STEADY = 0.5  # share of a sure colour that the next frame takes over as it is
 _SURE = 0.25  # weight from which carried colours are taken as they are
 _HOLES = 0.3  # share of a frame without carried colours, from which the network sees it
 _LITTLE = 1e-6  # that nothing is divided by zero
@@ -162,12 +163,16 @@ class Coherence:
         ):
             reach = reach.on(look, motion.ahead, motion.trust_ahead)
             behind.append(reach)
-        for i, (look, _, ahead) in enumerate(between[:-1]):
+        before = key
+        for i, (look, motion, ahead) in enumerate(between[:-1]):
             passed = (i + 1) / len(between)
             sides = ((1 - passed, ahead), (passed, behind[-1 - i]))
             look.points = followed(key.points, ahead.flow, ahead.trust)
-            look.ab = self._mixed(look, sides)
+            ab = self._mixed(look, sides)
+            steady = _STEADY * motion.trust_back[..., None]
+            look.ab = ab + steady * (carried(before.ab, motion.back) - ab)
             yield Colored(look.frame, look.ab, False)
+            before = look
 
     def _keyed(self, key: Look, last: Look, reach: "Carried") -> np.ndarray:
         """Return the colours of the next key frame, which hears what the last heard."""

@@ -238,11 +238,12 @@ def _base(config: TrainConfig, run: Path, resume: bool) -> dict[str, Any]:
 
 
 def _check_stride(config: TrainConfig, model: keras.Model) -> None:
-    """Raise UsageError where the size does not go with the base of an amplifier."""
+    """Raise UsageError where a size does not go with the base of an amplifier."""
     if surgery.amplifies(model):
         stride = saved.stride_of(model)
-        if any(side % stride for side in config.size):
-            raise UsageError(f"size must be a multiple of {stride} for this base")
+        for what, sides in (("size", config.size), ("resize", config.box)):
+            if any(side % stride for side in sides):
+                raise UsageError(f"{what} must be a multiple of {stride} for this base")
 
 
 def _keep_base(options: dict[str, Any], run: Path) -> None:
