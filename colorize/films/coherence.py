@@ -2,9 +2,10 @@
 
 From a key frame to the next, the colours of both are carried along motion to each frame
 between, as far as motion is to be trusted. What neither knows is the network's own
-colour of that frame; and half of all is taken over from the frame before. A key frame itself keeps, where motion is sure, most of what was
-carried to it: else each would have other colours than the last. A frame that is told
-colours is a key frame, and what it is told follows its thing to those after it.
+colour of that frame. Half of all that is sure is taken over from the frame before. A
+key frame itself keeps, where motion is sure, most of what was carried to it: else each
+would have other colours than the last. A frame that is told colours is a key frame, and
+what it is told follows its thing to those after it.
 """
 
 from collections.abc import Callable, Iterator
