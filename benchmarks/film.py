@@ -1,7 +1,7 @@
 """How steady, how true and how fast films are coloured.
 
     python benchmarks/film.py [FILM...] [--seconds N]
-    python benchmarks/film.py FILM --minutes 1 5 20
+    python benchmarks/film.py FILM --minutes 1 5 20 [--lines 720 --rate 5]
 
 Before the films that are named, a pan and a zoom are made of two sample photos: of
 these the motion is known. Each film, in colour, is turned grey and coloured twice: with
@@ -12,8 +12,9 @@ from another method (Farneback) than the one that colours are carried by. "ab RM
 to the true film.
 `colorize predict` itself is timed, from decoding to encoding, and its memory is read.
 
-`--minutes` repeats a film's frames at 160x120 to films of that many minutes, and reads
-the memory that `colorize predict` takes for each.
+`--minutes` repeats a film's frames to films of that many minutes, in 4:3 and of 120
+lines and 25 frames a second if nothing else is said, and reads the memory that
+`colorize predict` takes for each.
 """
 
 import argparse
@@ -193,25 +194,26 @@ def compare(
             print(f"| | {label} | {row} | {len(frames) / seconds:.1f} |", flush=True)
 
 
-def memory(path: Path, minutes: list[float]) -> None:
+def memory(path: Path, minutes: list[float], lines: int, rate: int) -> None:
     """Print the time and the memory of films of one film's frames, over and over."""
+    width = lines * 4 // 3
     with av.open(str(path)) as container:
         small = [
-            frame.reformat(160, 120, format="yuv420p")
+            frame.reformat(width, lines, format="yuv420p")
             for frame in itertools.islice(container.decode(video=0), 250)
         ]
     print("| minutes | frames | frames/s | peak memory, MB |")
     print("|---|---|---|---|")
     for length in minutes:
-        count = round(60 * 25 * length)
+        count = round(60 * rate * length)
         with tempfile.TemporaryDirectory() as folder:
             film = Path(folder) / "long.mp4"
             with av.open(str(film), "w") as container:
-                stream = container.add_stream("libx264", rate=25)
-                stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+                stream = container.add_stream("libx264", rate=rate)
+                stream.width, stream.height, stream.pix_fmt = width, lines, "yuv420p"
                 for i in range(count):
                     frame = small[i % len(small)]
-                    frame.pts, frame.time_base = i, Fraction(1, 25)
+                    frame.pts, frame.time_base = i, Fraction(1, rate)
                     container.mux(stream.encode(frame))
                 container.mux(stream.encode(None))
             command = ["-m", "colorize", "predict", str(film), f"{folder}/out"]
@@ -226,9 +228,11 @@ def main() -> None:
     parser.add_argument("films", nargs="*", type=Path)
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--minutes", type=float, nargs="+")
+    parser.add_argument("--lines", type=int, default=120)
+    parser.add_argument("--rate", type=int, default=25)
     options = parser.parse_args()
     if options.minutes:
-        memory(options.films[0], options.minutes)
+        memory(options.films[0], options.minutes, options.lines, options.rate)
         return
     for film in options.films:
         timed(film)
