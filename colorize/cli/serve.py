@@ -92,7 +92,7 @@ def serve(
     forget: bool,
     **options: Any,
 ) -> None:
-    """Open a page in the browser: drop photos, compare, download.
+    """Open a page in the browser: drop photos or films, compare, download.
 
     What comes out is what `colorize predict` writes. The page is for this computer
     alone and loads nothing from elsewhere. Photos stay here, in a folder of yours,
