@@ -84,9 +84,9 @@ def assert_same_training(one, other):
         saved.open_model(other).get_weights(),
         strict=True,
     ):
-        # Rounding grows over twenty steps, to 4e-4 on one machine; steps that are a
-        # sixth too short move Alpha's weights by 9e-3.
-        np.testing.assert_allclose(mine, theirs, atol=1e-3)
+        # Rounding grows over twenty steps, in Beta's to 1e-3 on one machine; steps that
+        # are a sixth too short move Alpha's weights by 9e-3.
+        np.testing.assert_allclose(mine, theirs, atol=4e-3)
 
 
 @pytest.fixture(scope="module")
