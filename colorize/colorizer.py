@@ -146,7 +146,8 @@ class Colorizer:
         likely = list(map(_displayable, [wish.likely for wish in wished], fitted))
         heard = list(map(_over, hinted, likely))
         if len(small) == 1 and heard[0] is None:
-            answers = self._seen(small[0], _AB)
+            (remembered,) = self._seen(small[0], _AB)
+            answers = [remembered.copy()]  # whoever gets it may change it
         else:
             answers = self._answers(fitted, heard)
         predicted = []

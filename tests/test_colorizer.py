@@ -189,6 +189,14 @@ def test_a_path_is_taken_before_shipped_weights_and_these_before_runs(
             colorize.load(name)
 
 
+def test_an_answer_may_be_changed_without_changing_the_next(draw):
+    colorizer, pixels = colorize.load("default"), draw(40, 48)
+    answer = colorizer.small_ab(pixels)
+    before = answer.copy()
+    answer[:] = 99
+    np.testing.assert_array_equal(colorizer.small_ab(pixels), before)
+
+
 def test_a_picture_painted_by_several_threads_is_the_same(draw, monkeypatch):
     page = reading.page_of(draw(500, 90))
     ab = np.random.default_rng(0).normal(0, 30, (40, 8, 2)).astype(np.float32)

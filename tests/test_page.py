@@ -230,7 +230,7 @@ def test_what_the_page_is_told_is_what_predict_hears(client, tmp_path, draw):
 def test_two_downloads_of_a_page_do_not_take_each_other_for_ended(tmp_path):
     session = sessions.Session("token", tmp_path)
     assert session.progress is None
-    one, other = sessions.Progress(1, 3), sessions.Progress(0, 3)
+    one, other = sessions.Sending(1, 3), sessions.Sending(0, 3)
     session.writing += [one, other]
     assert session.progress == (1, 6)
     session.writing.remove(one)

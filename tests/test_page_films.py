@@ -139,7 +139,7 @@ def test_a_restart_goes_on_with_a_film_and_keeps_a_finished_one(draw_film, tmp_p
         client.upload("short.mkv", short.read_bytes())
         copy = client.copy(client.settled()["short.mkv"])
         client.upload("film.mp4", film.read_bytes())
-        pieces = "*-film/.copy.mp4.parts/00000.npz"
+        pieces = "*-film/*/.copy.mp4.parts/00000.npz"
         wait_until(lambda: list((folder / "data").rglob(pieces)))
         token = client.token
     with serving(folder, *FLAGS) as (url, _):
@@ -150,3 +150,26 @@ def test_a_restart_goes_on_with_a_film_and_keeps_a_finished_one(draw_film, tmp_p
         assert client.copy(films["short.mkv"]) == copy
         assert "gone on with where it was stopped" in films["film.mp4"]["warnings"]
         assert played(client, films["film.mp4"])[1] == 280
+
+
+@pytest.mark.slow
+def test_a_copy_with_other_settings_is_not_taken_for_what_is_asked(draw_film, tmp_path):
+    film = draw_film(frames=5, size=(64, 64))
+    folder = tmp_path / "page"
+    folder.mkdir()
+    with serving(folder, *FLAGS) as (url, _):
+        client = Client(url)
+        client.upload("film.mkv", film.read_bytes())
+        before = client.copy(client.settled()["film.mkv"])
+        token = client.token
+    # As where the command ends between the asking and the colouring.
+    (note,) = (folder / "data").rglob("*.json")
+    asked = json.loads(note.read_text()) | {"saturation": 0.0}
+    note.write_text(json.dumps(asked))
+    with serving(folder, *FLAGS) as (url, _):
+        client = Client(url)
+        client.ask("POST", f"/api/sessions?token={token}")
+        client.token = token
+        photo = client.settled()["film.mkv"]
+        assert photo["film"]["saturation"] == 0.0
+        assert client.copy(photo) != before

@@ -33,7 +33,7 @@ from colorize.errors import ColorizeError
 from colorize.page import parsing, zipping
 from colorize.page import photos as naming
 from colorize.page.photos import Photo
-from colorize.page.sessions import Progress, Session, Sessions
+from colorize.page.sessions import Sending, Session, Sessions
 from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, WARMTHS, Worker
 
 _BLOCK = 2**20  # bytes that are written at once
@@ -611,7 +611,7 @@ class _Page:
     ) -> Generator[bytes]:
         """Yield a ZIP file, whose progress the page is told of."""
         ready = sum(photo.state == "ready" for photo in photos)
-        progress = Progress(0, ready)
+        progress = Sending(0, ready)
         session.writing.append(progress)
         try:
             with self.sessions.using(session):

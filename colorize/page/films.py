@@ -16,7 +16,7 @@ from pathlib import Path
 from colorize import files, films
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.page.photos import Film, Photo, Progress
+from colorize.page.photos import Film, Photo, Progress, failed_by
 from colorize.page.queueing import Queue
 from colorize.prediction.job import Job, Settings
 
@@ -67,6 +67,7 @@ class FilmWorker:
     def again(self, photo: Photo) -> None:
         """Colour a film anew, as it is asked for now."""
         self._anew.add(photo.id)
+        photo.progress = None
         self.queue.put(photo)
 
     def write_copy(self, photo: Photo) -> Job:
@@ -82,24 +83,24 @@ class FilmWorker:
         try:
             _link(photo.film.job.output, job.output)
         except OSError as e:
-            return job.failed_by(e, begun)
+            return failed_by(job, e, begun)
         return job
 
     def _run(self, colorizer: Colorizer) -> None:
         while (photo := self.queue.next()) is not None:
             begun = time.monotonic()
             photo.state, photo.progress, photo.reason = "colouring", None, ""
-            job = Job(
-                photo.name,
-                photo.upload,
-                photo.film_folder / f"copy{photo.upload.suffix}",
-            )
+            settings = self._settings(photo)
+            # Copies with other settings lie elsewhere, so none is taken for another.
+            made = f"{settings.size}-{settings.saturation:g}-{settings.warmth:g}"
+            output = photo.film_folder / made / f"copy{photo.upload.suffix}"
+            job = Job(photo.name, photo.upload, output)
             try:
-                self._color(photo, job, colorizer)
+                self._color(photo, job, settings, colorizer)
             except _Stopped:
                 pass
             except Exception as e:
-                self._failed(photo, job.failed_by(e, begun))
+                self._failed(photo, failed_by(job, e, begun))
             if photo.removed:
                 photo.delete()
 
@@ -110,35 +111,37 @@ class FilmWorker:
             self._say(job.fault)
         photo.fail(job.reason, job)
 
-    def _color(self, photo: Photo, job: Job, colorizer: Colorizer) -> None:
+    def _color(
+        self, photo: Photo, job: Job, settings: Settings, colorizer: Colorizer
+    ) -> None:
         films.require()
         from colorize.films import sources
 
-        if photo.id in self._anew:
-            photo.film = None
-            files.discard_folder(photo.film_folder)
-            self._anew.discard(photo.id)
-        files.make_folder(photo.film_folder)
+        self._anew.discard(photo.id)
+        files.make_folder(job.output.parent)
+        for folder in photo.film_folder.iterdir():
+            if folder != job.output.parent:
+                photo.film = None
+                files.discard_folder(folder)
         film = sources.look_at(photo.upload)
         job = replace(job, height=film.height, width=film.width)
         long = film.frames / float(film.rate) > _LONG
         for preview in (_PIECES, None) if long else (None,):
-            try:
-                self._copied(photo, job, colorizer, preview)
-            except OSError as e:
-                if not files.is_full(e):
-                    raise
-                raise ColorizeError("the disk of the computer is full") from e
+            self._copied(photo, job, settings, colorizer, preview)
             if photo.state == "failed":
                 return
 
     def _copied(
-        self, photo: Photo, job: Job, colorizer: Colorizer, preview: float | None
+        self,
+        photo: Photo,
+        job: Job,
+        settings: Settings,
+        colorizer: Colorizer,
+        preview: float | None,
     ) -> None:
         """Write a coloured film, or pieces of it, and what browsers play of that."""
         from colorize.films import coloring, players
 
-        settings = self._settings(photo)
         how = coloring.FilmSettings(preview=preview)
         count = self._counter(photo)
         done = coloring.color(colorizer, job, settings, how, count)

@@ -6,7 +6,7 @@ import shutil
 import time
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -122,6 +122,14 @@ class Result:
     colouring: int = 0
     frame: Frame = WHOLE
     reference: Path | None = None
+
+
+def failed_by(job: Job, error: Exception, begun: float) -> Job:
+    """Return a job that an error ended, in the words of the page."""
+    job = job.failed_by(error, begun)
+    if isinstance(error, OSError) and files.is_full(error):
+        return replace(job, reason="the disk of the computer is full")
+    return job
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 @dataclass(eq=False)
-class Progress:
+class Sending:
     """How many copies of all are in a ZIP file that is being sent."""
 
     written: int
@@ -46,7 +46,7 @@ class Session:
 
     token: str
     folder: Path
-    writing: list[Progress] = field(default_factory=list)
+    writing: list[Sending] = field(default_factory=list)
     photos: dict[str, Photo] = field(default_factory=dict)
     heard: float = field(default_factory=time.monotonic)
     closed: bool = False

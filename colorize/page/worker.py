@@ -20,7 +20,7 @@ from colorize.errors import ColorizeError
 from colorize.hints import Hints
 from colorize.page import preview
 from colorize.page.films import FilmWorker
-from colorize.page.photos import WHOLE, Frame, Photo, Result
+from colorize.page.photos import WHOLE, Frame, Photo, Result, failed_by
 from colorize.page.queueing import Queue
 from colorize.pictures import frames, reading
 from colorize.pictures.reading import Box
@@ -294,10 +294,7 @@ class Worker:
                 seconds = time.monotonic() - begun
                 job = dataclasses.replace(job, seconds=seconds).warned(*lost)
             except Exception as e:
-                job = job.failed_by(e, begun)
-                if isinstance(e, OSError) and files.is_full(e):
-                    reason = "the disk of the computer is full"
-                    job = dataclasses.replace(job, reason=reason)
+                job = failed_by(job, e, begun)
         photo.warnings = job.warnings
         if photo.removed:  # meanwhile
             photo.delete()
