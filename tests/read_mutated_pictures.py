@@ -4,8 +4,8 @@ Run by test_reading.py in a process of its own, which a file might crash:
     read_mutated_pictures.py COUNT SEED
 
 The last line it prints is JSON: how many were read and refused, and a list of harm:
-other exceptions than ColorizeError, more than 5 seconds, any file written, and black
-where another reader sees none.
+other exceptions than ColorizeError, more than 5 seconds of work, any file written, and
+black where another reader sees none.
 """
 
 import collections
@@ -229,9 +229,9 @@ for i in range(count):
     change = MUTATIONS[i % len(MUTATIONS)]
     path = Path(f"mutated-{i}")  # stays, if it crashes this process
     path.write_bytes(change(draw.choice(sources)))
-    begun = time.monotonic()
+    begun = time.process_time()  # a busy machine is no fault of the file's
     outcome = read(path)
-    taken = time.monotonic() - begun
+    taken = time.process_time() - begun
     longest = max(longest, taken)
     if taken > SECONDS:
         outcome = f"{taken:.1f} seconds"

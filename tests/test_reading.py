@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import pyvips
 import tifffile
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, WebPImagePlugin
 
 from colorize.errors import ColorizeError
 from colorize.pictures import reading
@@ -373,6 +373,21 @@ def test_a_damaged_picture_is_refused_with_a_reason(tmp_path, draw, kind):
         reading.read_rgb(tmp_path / kind)
     with pytest.raises(ColorizeError, match=reason):
         reading.read_covering((tmp_path / kind).read_bytes(), (32, 32))
+
+
+def test_a_reason_is_not_looked_for_in_pixels_that_a_damaged_header_asks_for(
+    draw, monkeypatch
+):
+    whole = io.BytesIO()
+    frames = [Image.fromarray(draw(40, 56, seed)) for seed in (0, 1)]
+    frames[0].save(whole, "WEBP", save_all=True, append_images=frames[1:])
+    data = bytearray(whole.getvalue())
+    data[27:30] = (2_400_000).to_bytes(3, "little")  # the height, less one, in VP8X
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (56, 2_400_001)
+    monkeypatch.setattr(WebPImagePlugin.WebPImageFile, "load", None)
+    with pytest.raises(ColorizeError, match="damaged or incomplete$"):
+        reading.Document(bytes(data))
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff", "bmp", "gif"])

@@ -9,9 +9,11 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from colorize.errors import first_line
-from colorize.pictures import MAX_MEGAPIXELS, formats
+from colorize.pictures import formats
 from colorize.pictures.formats import Format
 from colorize.pictures.sources import Source
+
+_MEGAPIXELS = 50  # a damaged header may ask for many, which take seconds to fill
 
 
 def reason(source: Source, format: Format, page: int = 0) -> str:
@@ -52,7 +54,7 @@ def _load(source: Source, page: int) -> None:
     """Have Pillow decode a picture, unless it is too large for a second look."""
     with source.opened() as file, Image.open(file) as image:
         image.seek(page)
-        if image.width * image.height <= MAX_MEGAPIXELS * 1e6:
+        if image.width * image.height <= _MEGAPIXELS * 1e6:
             image.load()
 
 
