@@ -16,6 +16,7 @@ from PIL import Image
 from colorize import films
 from colorize.cli import cli
 from colorize.color import _WARM as WARM
+from colorize.color import into_gamut, lab_to_rgb, lightness_of
 from colorize.colorizer import Colorizer
 from colorize.hints import Hints, Point
 from colorize.prediction.job import Job, Settings
@@ -24,6 +25,7 @@ av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
 cv2 = pytest.importorskip("cv2", reason="pip install 'keras-colorize[film]'")
 
 from colorize.films import coherence, coloring, scheduling, segments, sources  # noqa: E402
+from colorize.films.chroma import Chroma  # noqa: E402
 
 STILL = coloring.FilmSettings(codec="ffv1", chroma="source")
 
@@ -82,6 +84,55 @@ def frames(path):
 def packets(path, kind):
     with av.open(str(path)) as container:
         return [bytes(p) for p in container.demux(**{kind: 0}) if p.size]
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+@pytest.mark.parametrize("full_range", [False, True])
+def test_chroma_fits_the_luma_and_is_what_was_asked_for_where_that_fits(
+    draw_film, bits, full_range
+):
+    format = {8: "yuv420p", 10: "yuv420p10le"}[bits]
+    film = sources.look_at(draw_film(frames=1, size=(64, 48), format=format))
+    film = replace(film, full_range=full_range)
+    chroma = Chroma(film, (1, 1))
+    rng = np.random.default_rng(0)
+    black, white = (0, 255) if film.full_range else (16, 235)
+    luma = rng.integers(black, white + 1, (48, 64)).astype(np.uint8)
+    if film.bits > 8:
+        luma = luma.astype(np.uint16) << 2
+    ab = rng.normal(0, 40, (48, 64, 2)).astype(np.float32)
+    rgb = decoded(film, luma, *chroma.planes(luma, ab))
+    assert rgb.min() > -0.02
+    assert rgb.max() < 1.02
+
+    ab /= 4  # so that most fit
+    grey = (luma / float(1 << (film.bits - 8)) - black) / (white - black)
+    lightness = lightness_of(np.rint(grey * 255).astype(np.uint8))
+    lab = np.concatenate([lightness[..., None], ab], axis=-1)
+    fits = np.abs(into_gamut(lab) - lab).max(axis=-1) == 0
+    asked = lab_to_rgb(lab)
+    asked += (grey - asked @ weights_of(film))[..., None]  # at the film's luma
+    fits &= (asked.min(axis=-1) > 0) & (asked.max(axis=-1) < 1)
+    assert fits.mean() > 0.5
+    rgb = decoded(film, luma, *chroma.planes(luma, ab))
+    assert np.abs(rgb - asked)[fits].mean() < 0.006
+
+
+def weights_of(film):
+    red, blue = film.weights
+    return np.array([red, 1 - red - blue, blue])
+
+
+def decoded(film, luma, cb, cr):
+    """RGB in [0, 1] as a player makes it."""
+    scale = float(1 << (film.bits - 8))
+    black, span, colors = (0, 255, 255) if film.full_range else (16, 219, 224)
+    grey = (luma / scale - black) / span
+    red, green, blue = weights_of(film)
+    blues = (cb / scale - 128) / colors * 2 * (1 - blue)
+    reds = (cr / scale - 128) / colors * 2 * (1 - red)
+    greens = -(red * reds + blue * blues) / green
+    return grey[..., None] + np.stack([reds, greens, blues], axis=-1)
 
 
 @pytest.mark.parametrize("format", ["yuv420p", "yuv444p", "yuv422p10le", "gray"])

@@ -10,6 +10,11 @@ from colorize import color
 from colorize.films.sources import Film
 
 _SIXTEEN = 65_535
+_LITTLE = 1e-6  # that nothing is divided by zero
+_MOST = 128  # Lab units of a and b: sRGB has no colours beyond
+_APART = 4  # Lab units from one entry of a table to the next
+_ACROSS = 2 * _MOST // _APART + 1  # entries
+_AT_ONCE = 8  # levels that are worked out together
 _NAMES = {(2, 2): "420", (1, 2): "422", (1, 1): "444"}
 
 
@@ -46,10 +51,7 @@ class Chroma:
 
     def levels(self, luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Return the grey levels (h, w) uint16 of luma (H, W), at a size (h, w)."""
-        small = luma
-        if luma.shape != size:
-            small = cv2.resize(luma, size[::-1], interpolation=cv2.INTER_AREA)
-        return np.take(self._levels, small)
+        return np.take(self._levels, _smaller(luma, size))
 
     @cached_property
     def _levels(self) -> np.ndarray:
@@ -71,34 +73,69 @@ class Chroma:
         """
         height, width = luma.shape
         size = -(-height // self.steps[0]), -(-width // self.steps[1])
-        levels = self.levels(luma, size)
         wide = cv2.resize(
             color.tuned(ab.astype(np.float32), self.saturation, self.warmth),
             size[::-1],
             interpolation=cv2.INTER_CUBIC,
+        ).reshape(*size, 2)
+        if np.abs(wide).max() > _MOST:
+            strength = np.abs(wide).max(axis=-1, keepdims=True)
+            wide *= np.minimum(1, _MOST / np.maximum(strength, _LITTLE))
+        at = (wide + np.float32(_MOST)) * np.float32(1 / _APART)
+        at[..., 1] += np.take(self._rows, _smaller(luma, size))
+        values = cv2.remap(self._table, at, None, cv2.INTER_LINEAR)
+        kind = np.uint8 if self.film.bits == 8 else np.uint16
+        cb, cr = cv2.split(np.rint(values).astype(kind))
+        return cb, cr
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        """Return the row of `_table` that each luma's entries begin with."""
+        return np.float32(_ACROSS) * color.to_depth(self._levels, 8)
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        """Return Cb and Cr (256 * n, n, 2) float32 of every level, b and a.
+
+        Between its entries they may be interpolated: those that fit a luma are a
+        convex set.
+        """
+        axis = np.arange(_ACROSS, dtype=np.float32) * _APART - _MOST
+        square = np.stack(np.meshgrid(axis, axis), axis=-1)
+        levels = np.repeat(np.arange(256, dtype=np.uint8), _ACROSS)[:, None]
+        return np.concatenate(
+            [
+                self._exactly(part, np.tile(square, (_AT_ONCE, 1, 1)))
+                for part in np.split(levels, 256 // _AT_ONCE)
+            ]
         )
-        rgb = color.paint((levels >> 8).astype(np.uint8), wide).astype(np.float32)
-        rgb /= 255
+
+    def _exactly(self, greys: np.ndarray, ab: np.ndarray) -> np.ndarray:
+        """Return Cb and Cr (h, w, 2) float32 of greys (h, 1) uint8 and ab (h, w, 2)."""
+        levels = np.repeat(greys, ab.shape[1], axis=1)
+        rgb = color.paint(levels, ab, bits=16) / np.float32(_SIXTEEN)
         red, blue = self.film.weights
-        luma_of = (
-            red * rgb[..., 0] + (1 - red - blue) * rgb[..., 1] + blue * rgb[..., 2]
-        )
-        grey = levels.astype(np.float32) / _SIXTEEN
+        luma = rgb @ np.array([red, 1 - red - blue, blue], np.float32)
         # What each channel has more than luma; luma itself may not be what the colour's
         # own is, for it is the film's.
-        more = rgb - luma_of[..., None]
-        share = np.ones_like(grey)
-        for channel in range(3):
-            excess = more[..., channel]
-            room = np.where(excess > 0, 1 - grey, grey)
-            size_of = np.abs(excess)
-            np.minimum(share, room / np.maximum(size_of, 1e-6), out=share)
-        more *= share[..., None]
+        more = rgb - luma[..., None]
+        grey = greys / np.float32(255)
+        share = np.minimum(
+            (1 - grey) / np.maximum(more.max(axis=-1), _LITTLE),
+            grey / np.maximum(-more.min(axis=-1), _LITTLE),
+        )
+        more *= np.minimum(share, 1)[..., None]
         _, _, span = self._range
         middle, most = 1 << (self.film.bits - 1), (1 << self.film.bits) - 1
-        kind = np.uint8 if self.film.bits == 8 else np.uint16
-        cb, cr = (
-            np.clip(np.rint(more[..., c] * (span / (2 * (1 - w))) + middle), 0, most)
-            for c, w in ((2, blue), (0, red))
-        )
-        return cb.astype(kind), cr.astype(kind)
+        planes = [more[..., c] * span / (2 * (1 - w)) for c, w in ((2, blue), (0, red))]
+        return np.clip(np.stack(planes, axis=-1) + middle, 0, most).astype(np.float32)
+
+
+def _smaller(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return luma (H, W) at a size (h, w)."""
+    # By a whole step first: OpenCV makes these fifty times as fast.
+    step = max(1, min(luma.shape[0] // size[0], luma.shape[1] // size[1]))
+    for shape in ((luma.shape[0] // step, luma.shape[1] // step), size):
+        if luma.shape != shape:
+            luma = cv2.resize(luma, shape[::-1], interpolation=cv2.INTER_AREA)
+    return luma

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from colorize.films.motion import Follower, Motion, carried, chained, likeness
+from colorize.films.motion import Follower, Motion, carried, likeness
 from colorize.films.telling import Predict, Timeline, followed
 from colorize.hints import Point
 
@@ -170,7 +170,7 @@ class Coherence:
             sides = ((1 - passed, ahead), (passed, behind[-1 - i]))
             look.points = followed(key.points, ahead.flow, ahead.trust)
             ab = self._mixed(look, sides)
-            steady = _STEADY * motion.trust_back[..., None]
+            steady = _of_both(_STEADY * motion.trust_back)
             look.ab = ab + steady * (carried(before.ab, motion.back) - ab)
             yield Colored(look.frame, look.ab, False)
             before = look
@@ -179,7 +179,7 @@ class Coherence:
         """Return the colours of the next key frame, which hears what the last heard."""
         begun = last.points
         last.points = followed(key.points, reach.flow, reach.trust)
-        share = _KEPT * reach.trust[..., None]
+        share = _of_both(_KEPT * reach.trust)
         answer = self._own(last)
         if begun:  # what is told now is not known from before
             before = answer
@@ -196,13 +196,13 @@ class Coherence:
         weights = [share * side.trust for share, side in sides]
         total = weights[0] + weights[1]
         ab = sum(
-            w[..., None] * side.ab for w, (_, side) in zip(weights, sides, strict=True)
+            _of_both(w / (total + _LITTLE)) * side.ab
+            for w, (_, side) in zip(weights, sides, strict=True)
         )
-        ab = ab / (total[..., None] + _LITTLE)
-        sure = np.minimum(1, total / _SURE)[..., None]
+        sure = np.minimum(1, total / _SURE)
         if float(1 - sure.mean()) > _HOLES:
-            return sure * ab + (1 - sure) * self._own(look)
-        return filled(ab, sure[..., 0])
+            return _of_both(sure) * ab + _of_both(1 - sure) * self._own(look)
+        return filled(ab, sure)
 
     def _own(self, look: Look) -> np.ndarray:
         """Return what the network says of a frame alone, (h, w, 2)."""
@@ -224,18 +224,22 @@ def filled(ab: np.ndarray, sure: np.ndarray) -> np.ndarray:
     Returns:
         (h, w, 2): ab where it is sure, and elsewhere ever coarser means of it.
     """
-    share = sure[..., None]
+    if sure.min() == 1:
+        return ab
+    share = _of_both(sure)
     if min(sure.shape) < 2:
-        mean = (share * ab).sum((0, 1)) / (share.sum() + _LITTLE)
+        mean = (share * ab).sum((0, 1)) / (sure.sum() + _LITTLE)
         return share * ab + (1 - share) * mean
-    half = cv2.pyrDown(np.concatenate([share * ab, share], axis=-1))
-    weight = half[..., 2:]
-    coarse = filled(
-        half[..., :2] / (weight + _LITTLE), np.minimum(1, 4 * weight[..., 0])
-    )
+    half, weight = cv2.pyrDown(share * ab), cv2.pyrDown(sure)
+    coarse = filled(half / (_of_both(weight) + _LITTLE), np.minimum(1, 4 * weight))
     size = sure.shape[::-1]
     around = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
     return share * ab + (1 - share) * around.reshape(ab.shape)
+
+
+def _of_both(weights: np.ndarray) -> np.ndarray:
+    """Return weights (h, w) of a and of b, (h, w, 2): NumPy spreads them slowly."""
+    return cv2.merge((weights, weights))
 
 
 class Carried:
@@ -255,7 +259,7 @@ class Carried:
     def on(self, look: Look, flow: np.ndarray, trust: np.ndarray) -> "Carried":
         """Return the same one frame on, whose motion from here is given."""
         moved = Carried(self.key, self.follower)
-        about = chained(flow, self.flow)
+        about = flow + carried(self.flow, flow)
         moved.flow = self.follower.refined(look.grey, self.key.grey, about)
         moved.ab = carried(self.key.ab, moved.flow)
         alike = likeness(look.grey, carried(self.key.grey, moved.flow))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -26,7 +27,10 @@ from colorize.references import Reference
 
 _WORK = 192  # short side, in pixels, that motion and colours are worked out at
 _LATE = 0.5  # seconds after its time that a hint may begin in a preview
-_AHEAD = 16  # frames that are decoded before they are needed
+_DECODED = 16  # frames that wait to be coloured
+_COLORED = 24  # frames that wait to be encoded
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,10 @@ def _colored(
         job = job.warned("gone on with where it was stopped")
     if not begun_with.over:
         frames, total = _frames(film, film_settings, begun_with.pts)
-        colored = coherence.run(_ahead(frames), begun_with.ab, begun_with.points)
-        pieces.write(colored, chroma, codec, lambda: count(total))
+        # Decoding, colouring and encoding go on at once.
+        decoded = _ahead(frames, _DECODED)
+        colored = coherence.run(decoded, begun_with.ab, begun_with.points)
+        pieces.write(_ahead(colored, _COLORED), chroma, codec, lambda: count(total))
         job = job.warned(*timeline.warnings())
     if not pieces.done:
         raise ColorizeError("no frame in it can be decoded")
@@ -256,7 +262,7 @@ def _made_by(
     stat = job.input.stat()
     made = settings.provenance
     return {
-        "version": 2,
+        "version": 3,
         "bytes": stat.st_size,
         "changed": stat.st_mtime_ns,
         "size": settings.size,
@@ -292,12 +298,12 @@ def _looker(film: Film, chroma: Chroma, size: int) -> Callable[[Frame], Look]:
     return look
 
 
-def _ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Yield the same frames, decoded in a thread of their own."""
-    waiting: queue.Queue[Frame | BaseException | None] = queue.Queue(_AHEAD)
+def _ahead(items: Iterator[Item], most: int) -> Iterator[Item]:
+    """Yield the same items, made in a thread of their own, so many before they go."""
+    waiting: queue.Queue[Item | BaseException | None] = queue.Queue(most)
     stopping = threading.Event()
 
-    def put(item: Frame | BaseException | None) -> None:
+    def put(item: Item | BaseException | None) -> None:
         while not stopping.is_set():
             try:
                 waiting.put(item, timeout=0.1)
@@ -305,17 +311,17 @@ def _ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
             except queue.Full:
                 continue
 
-    def read() -> None:
+    def make() -> None:
         try:
-            for frame in frames:
-                put(frame)
+            for item in items:
+                put(item)
                 if stopping.is_set():
                     return
             put(None)
-        except BaseException as e:  # it goes on where the frames are used
+        except BaseException as e:  # it goes on where the items are used
             put(e)
 
-    thread = threading.Thread(target=read, name="decoding", daemon=True)
+    thread = threading.Thread(target=make, name="ahead", daemon=True)
     thread.start()
     try:
         while (item := waiting.get()) is not None:

@@ -4,6 +4,7 @@ Reference: T. Kroeger et al., "Fast optical flow using dense inverse search", 20
 arXiv:1603.03590 (by OpenCV).
 """
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -53,8 +54,8 @@ class Follower:
             return Motion(still, still, trust, trust, _is_cut(before, now, trust))
         back = self._flow.calc(now, before, None)
         ahead = self._flow.calc(before, now, None)
-        trust_back = _agreement(back, ahead) * likeness(now, carried(before, back))
-        trust_ahead = _agreement(ahead, back) * likeness(before, carried(now, ahead))
+        trust_back = _trust(now, before, back, ahead)
+        trust_ahead = _trust(before, now, ahead, back)
         cut = _is_cut(before, now, trust_back)
         return Motion(back, ahead, trust_back, trust_ahead, cut)
 
@@ -77,14 +78,9 @@ class Follower:
 
 def carried(values: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Return values (h, w) or (h, w, C) of another frame, found there by flow."""
-    places = _places(flow)
+    places = flow + _grid(*flow.shape[:2])
     border = cv2.BORDER_REPLICATE
-    return cv2.remap(values, *places, cv2.INTER_LINEAR, borderMode=border)
-
-
-def chained(flow: np.ndarray, further: np.ndarray) -> np.ndarray:
-    """Return flow through a frame between: first `flow`, from there on `further`."""
-    return flow + carried(further, flow)
+    return cv2.remap(values, places, None, cv2.INTER_LINEAR, borderMode=border)
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -94,25 +90,30 @@ def likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return _below(apart, _UNLIKE)
 
 
-def _agreement(there: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """Return how far flow there and back again ends where it began, in [0, 1]."""
+def _trust(
+    now: np.ndarray, other: np.ndarray, there: np.ndarray, back: np.ndarray
+) -> np.ndarray:
+    """Return how far flow to another frame is to be trusted, (h, w) in [0, 1].
+
+    It should find what looks alike, and lead back to where it began.
+    """
     astray = _length(there + carried(back, there))
-    far = 0.05 * _length(there)
+    agreed = _below(astray, _ASTRAY + 0.05 * _length(there))
     height, width = astray.shape
-    x, y = _places(there)
-    inside = (x > -1) & (x < width) & (y > -1) & (y < height)
-    return _below(astray, _ASTRAY + far) * inside
+    x, y = cv2.split(there + _grid(height, width))
+    agreed *= (x > -1) & (x < width) & (y > -1) & (y < height)
+    return agreed * likeness(now, carried(other, there))
 
 
-def _places(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return x and y (h, w) of the pixels that flow leads to."""
-    height, width = flow.shape[:2]
+@functools.lru_cache(maxsize=4)
+def _grid(height: int, width: int) -> np.ndarray:
+    """Return x and y (h, w, 2) float32 of pixels."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    return x + flow[..., 0], y + flow[..., 1]
+    return cv2.merge((x, y))
 
 
 def _length(flow: np.ndarray) -> np.ndarray:
-    return cv2.magnitude(flow[..., 0], flow[..., 1])
+    return cv2.magnitude(*cv2.split(flow))
 
 
 def _below(values: np.ndarray, limit: np.ndarray | float) -> np.ndarray:
