@@ -233,13 +233,16 @@ def test_a_colorizer_without_hints_refuses_them(saved_without):
         )
 
 
-FORMATS = [
-    (".onnx", "float32"),
-    (".onnx", "float16"),
-    (".tflite", "float32"),
-    (".tflite", "float16"),
-    (".tflite", "int8"),
-]
+every_format = pytest.mark.parametrize(
+    ("suffix", "precision"),
+    [
+        (".onnx", "float32"),
+        (".tflite", "int8"),
+        pytest.param(".onnx", "float16", marks=pytest.mark.slow),
+        pytest.param(".tflite", "float32", marks=pytest.mark.slow),
+        pytest.param(".tflite", "float16", marks=pytest.mark.slow),
+    ],
+)
 
 
 @pytest.fixture
@@ -263,7 +266,7 @@ def metadata(path):
     return json.loads(litert.metadata(path.read_bytes()))
 
 
-@pytest.mark.parametrize(("suffix", "precision"), FORMATS)
+@every_format
 def test_an_exported_file_takes_hints_on_request(
     suffix, precision, saved, small_photos, tmp_path
 ):
@@ -287,7 +290,7 @@ def test_an_exported_file_takes_hints_on_request(
     assert np.allclose(ran["ab"][0, 42, 62], (30, 20), atol=off)
 
 
-@pytest.mark.parametrize(("suffix", "precision"), FORMATS)
+@every_format
 def test_an_exported_file_takes_no_hints_else(
     suffix, precision, saved, small_photos, tmp_path
 ):

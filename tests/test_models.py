@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 
 import keras
@@ -19,6 +20,12 @@ EVERY = pytest.mark.parametrize("name", models.ARCHITECTURES)
 TINY = 8  # filters of the first layer
 LARGE = ("fusion", "gamma")  # slow to train, with a whole classifier in them
 SAMPLES = Path(__file__).parent.parent / "data" / "train"
+
+
+@functools.cache
+def tiny(name):
+    """An untrained model, to be looked at and not changed."""
+    return models.find(name).build(width=TINY)
 
 
 def lightness(height, width, batch=2):
@@ -51,8 +58,7 @@ def test_models_are_as_large_as_the_list_says(name):
 
 @EVERY
 def test_output_has_the_size_of_the_input_at_any_multiple_of_the_stride(name):
-    architecture = models.find(name)
-    model = architecture.build(width=TINY)
+    architecture, model = models.find(name), tiny(name)
     for rows, columns in ((1, 1), (2, 5), (4, 3)):
         height, width = rows * architecture.stride, columns * architecture.stride
         ab = np.asarray(model(lightness(height, width)))
@@ -62,13 +68,12 @@ def test_output_has_the_size_of_the_input_at_any_multiple_of_the_stride(name):
 
 @EVERY
 def test_stride_is_found_from_the_model_alone(name):
-    architecture = models.find(name)
-    assert saved.stride_of(architecture.build(width=TINY)) == architecture.stride
+    assert saved.stride_of(tiny(name)) == models.find(name).stride
 
 
 @EVERY
 def test_gradient_reaches_every_weight(name):
-    model = models.find(name).build(width=TINY)
+    model = tiny(name)
     true = np.random.default_rng(1).normal(0, 30, (2, 32, 32, 2)).astype(np.float32)
     with tf.GradientTape() as tape:
         predicted = model(lightness(32, 32), training=True)
@@ -181,7 +186,7 @@ def test_what_the_classifier_sees_decides_the_colour():
 
 
 def test_the_head_with_the_vector_is_the_whole_fusion():
-    model = models.find("fusion").build(width=TINY)
+    model = tiny("fusion")
     photos, vectors = photos_and_vectors(model)
     np.testing.assert_allclose(
         model(photos), surgery.head(model)([photos, vectors]), atol=1e-3
@@ -195,7 +200,7 @@ def test_settings_of_a_classifier_are_refused_where_there_is_none():
 
 
 def test_gamma_begins_with_bilinear_enlarging_of_the_mean_colour():
-    model = models.find("gamma").build(width=TINY)
+    model = tiny("gamma")
     logits = keras.Model(model.input, model.get_layer("logits").output)
     grey = lightness(64, 96)
     likelihoods = np.asarray(ops.softmax(logits(grey)))
@@ -221,7 +226,7 @@ def test_gamma_is_more_vivid_the_lower_its_temperature():
     "encoder, last", [("efficientnet-lite0", 15), ("efficientnet-lite2", 20)]
 )
 def test_gamma_sees_what_imagenet_taught_its_encoder(encoder, last):
-    photo, _ = photos_and_vectors(models.find("fusion").build(width=TINY))
+    photo, _ = photos_and_vectors(tiny("fusion"))
     mine = surgery.encoder(models.find("gamma").build(width=TINY, encoder=encoder))
     body = efficientnet_lite.body(efficientnet_lite.VARIANTS[encoder])
     efficientnet_lite.load_imagenet(body)

@@ -13,7 +13,7 @@ from colorize.cli import cli
 
 av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
 
-FLAGS = ("--precision", "float32", "--no-provenance")
+FLAGS = ("--precision", "float32", "--no-provenance", "--size", "128")
 
 
 @pytest.fixture(scope="module")

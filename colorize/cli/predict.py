@@ -324,9 +324,7 @@ def _network(
             )
         if options[name] and not network.takes_hints:
             raise UsageError(f"--{name}: {named or 'default'} takes no hints")
-    if options["size"] and network.fixed:
-        height, width = network.fixed
-        raise UsageError(f"--size: {model} takes {height}x{width} and nothing else")
+    runtimes.check_size(network, options["size"])
     return network
 
 

@@ -23,6 +23,7 @@ from colorize.cli.shared import (
     provenance_option,
     runtime_option,
     say,
+    size_option,
 )
 from colorize.errors import UsageError
 
@@ -76,6 +77,7 @@ _PORT = 8765
     help="Of disk for photos that stay; visits of longest ago go first.",
 )
 @click.option("--forget", is_flag=True, help="Remove all photos that stayed; then end.")
+@size_option
 @runtime_option
 @precision_option
 @max_megapixels_option

@@ -41,12 +41,14 @@ class Worker:
         model: a run folder or a model file.
         precision: what the network computes in.
         runtime: what runs it, one of `config.RUNTIMES`.
+        size: short side, in pixels, that it is to be shown; None for its usual.
         max_megapixels: larger pictures are refused.
         provenance: whether copies say how they were made.
         say: called with faults of this program.
 
     Attributes:
-        size: short side that this network is usually shown; None until it is open.
+        size: short side that the network is shown if a photo says nothing else; None
+            until it is open.
         error: why the model could not be opened.
         takes_hints: whether it can be told colours.
         suggests: whether it tells which colours are likely, and other colourings.
@@ -59,6 +61,7 @@ class Worker:
         *,
         precision: str,
         runtime: str,
+        size: int | None = None,
         max_megapixels: float,
         provenance: bool,
         say: Callable[[str], None],
@@ -69,6 +72,7 @@ class Worker:
         self._model = model
         self._precision = precision
         self._runtime = runtime
+        self._size = size
         self._max_megapixels = max_megapixels
         self._provenance = provenance
         self._say = say
@@ -169,11 +173,12 @@ class Worker:
         network = runtimes.open_network(
             self._model, self._precision, runtime=self._runtime
         )
+        runtimes.check_size(network, self._size)
         self._origin = Origin.of(self._model, network)
         self._colorizer = Colorizer(network)
         self.takes_hints = network.takes_hints
         self.suggests = {LOGITS, FEATURES} <= set(network.also) and network.takes_hints
-        self.size = network.size
+        self.size = self._size or network.size
         self.films.start(Colorizer(network))
 
     def _settings(

@@ -256,6 +256,17 @@ def check_outputs(names: Sequence[str], also: Sequence[str]) -> None:
             )
 
 
+def check_size(network: Network, size: int | None) -> None:
+    """Refuse a size of the short side, if one is asked for, where that is fixed.
+
+    Raises:
+        UsageError: the network takes another height and width, and no others.
+    """
+    if size and network.fixed:
+        height, width = network.fixed
+        raise UsageError(f"--size: the model takes {height}x{width} and nothing else")
+
+
 def checked(ab: np.ndarray, lightness: np.ndarray) -> np.ndarray:
     """The same ab, if it is as large as what it was made from.
 
