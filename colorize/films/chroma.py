@@ -1,7 +1,7 @@
 """The chroma of a film's frames, made from ab at their luma."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -93,42 +93,65 @@ class Chroma:
         """Return the row of `_table` that each luma's entries begin with."""
         return np.float32(_ACROSS) * color.to_depth(self._levels, 8)
 
-    @cached_property
+    @property
     def _table(self) -> np.ndarray:
-        """Return Cb and Cr (256 * n, n, 2) float32 of every level, b and a.
-
-        Between its entries they may be interpolated: those that fit a luma are a
-        convex set.
-        """
-        axis = np.arange(_ACROSS, dtype=np.float32) * _APART - _MOST
-        square = np.stack(np.meshgrid(axis, axis), axis=-1)
-        levels = np.repeat(np.arange(256, dtype=np.uint8), _ACROSS)[:, None]
-        return np.concatenate(
-            [
-                self._exactly(part, np.tile(square, (_AT_ONCE, 1, 1)))
-                for part in np.split(levels, 256 // _AT_ONCE)
-            ]
-        )
-
-    def _exactly(self, greys: np.ndarray, ab: np.ndarray) -> np.ndarray:
-        """Return Cb and Cr (h, w, 2) float32 of greys (h, 1) uint8 and ab (h, w, 2)."""
-        levels = np.repeat(greys, ab.shape[1], axis=1)
-        rgb = color.paint(levels, ab, bits=16) / np.float32(_SIXTEEN)
-        red, blue = self.film.weights
-        luma = rgb @ np.array([red, 1 - red - blue, blue], np.float32)
-        # What each channel has more than luma; luma itself may not be what the colour's
-        # own is, for it is the film's.
-        more = rgb - luma[..., None]
-        grey = greys / np.float32(255)
-        share = np.minimum(
-            (1 - grey) / np.maximum(more.max(axis=-1), _LITTLE),
-            grey / np.maximum(-more.min(axis=-1), _LITTLE),
-        )
-        more *= np.minimum(share, 1)[..., None]
         _, _, span = self._range
-        middle, most = 1 << (self.film.bits - 1), (1 << self.film.bits) - 1
-        planes = [more[..., c] * span / (2 * (1 - w)) for c, w in ((2, blue), (0, red))]
-        return np.clip(np.stack(planes, axis=-1) + middle, 0, most).astype(np.float32)
+        return _table(self.film.bits, span, self.film.weights)
+
+
+@lru_cache(maxsize=2)
+def _table(bits: int, span: float, weights: tuple[float, float]) -> np.ndarray:
+    """Return Cb and Cr (256 * n, n, 2) float32 of every grey level, b and a.
+
+    Between its entries they may be interpolated: those that fit a luma are a convex
+    set.
+
+    Args:
+        bits: of each.
+        span: from one extreme of them to the other.
+        weights: of red and of blue in luma.
+    """
+    axis = np.arange(_ACROSS, dtype=np.float32) * _APART - _MOST
+    ab = np.tile(np.stack(np.meshgrid(axis, axis), axis=-1), (_AT_ONCE, 1, 1))
+    middle, most = 1 << (bits - 1), (1 << bits) - 1
+    tables = []
+    for first in range(0, 256, _AT_ONCE):
+        greys = np.repeat(np.arange(first, first + _AT_ONCE, dtype=np.uint8), _ACROSS)
+        more = _more(greys[:, None], ab, weights)
+        planes = [
+            more[..., channel] * (span / (2 * (1 - weight)))
+            for channel, weight in ((2, weights[1]), (0, weights[0]))
+        ]
+        tables.append(np.clip(np.stack(planes, axis=-1) + middle, 0, most))
+    return np.concatenate(tables).astype(np.float32)
+
+
+def _more(
+    greys: np.ndarray, ab: np.ndarray, weights: tuple[float, float]
+) -> np.ndarray:
+    """Return how much more than luma red, green and blue have, of white.
+
+    Luma is the film's: it may not be what the colour's own would be.
+
+    Args:
+        greys: (h, 1) uint8.
+        ab: (h, w, 2) in Lab units; what does not fit is paler.
+        weights: of red and of blue in luma.
+
+    Returns:
+        (h, w, 3) float32.
+    """
+    levels = np.repeat(greys, ab.shape[1], axis=1)
+    rgb = color.paint(levels, ab, bits=16) / np.float32(_SIXTEEN)
+    red, blue = weights
+    luma = rgb @ np.array([red, 1 - red - blue, blue], np.float32)
+    more = rgb - luma[..., None]
+    grey = greys / np.float32(255)
+    share = np.minimum(
+        (1 - grey) / np.maximum(more.max(axis=-1), _LITTLE),
+        grey / np.maximum(-more.min(axis=-1), _LITTLE),
+    )
+    return more * np.minimum(share, 1)[..., None]
 
 
 def _smaller(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
