@@ -92,7 +92,7 @@ def small(monkeypatch):
     monkeypatch.setattr(loop.loader, "validation_batches", lambda *_, **__: batches)
     monkeypatch.setattr(
         loop,
-        "_training_batches",
+        "_batches",
         lambda work, _: ((n, 0) for n in itertools.count(work.saver.progress.step)),
     )
 

@@ -19,6 +19,7 @@ from conftest import WAIT, draw_photos, leave_out_curves, wait_until
 
 from colorize import config, models, run_folder
 from colorize.cli import cli
+from colorize.datasets.cache import PictureCache
 from colorize.errors import ColorizeError
 from colorize.models import saved as model_files
 from colorize.models import surgery
@@ -318,6 +319,23 @@ def test_averaged_weights_are_what_is_validated_and_saved(photos, tmp_path):
 def test_resuming_nothing_says_so(photos, tmp_path):
     with pytest.raises(ColorizeError, match="nothing to resume"):
         list(events(photos, tmp_path / "run", resume=True))
+
+
+@pytest.mark.slow
+def test_nothing_is_read_ahead_once_an_error_has_ended_it(photos, trained, monkeypatch):
+    could_be_read = []
+    read = PictureCache.read
+
+    def slowly(cache, *arguments):
+        time.sleep(0.2)
+        could_be_read.append(bool(cache._descriptors))
+        return read(cache, *arguments)
+
+    monkeypatch.setattr(PictureCache, "read", slowly)
+    with pytest.raises(ColorizeError, match="the loss became"):
+        list(events(photos, trained, learning_rate=1e38, resume=True))
+    time.sleep(1)
+    assert could_be_read and all(could_be_read)
 
 
 @pytest.mark.slow

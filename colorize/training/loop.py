@@ -418,8 +418,8 @@ def _run_epochs(work: _Work, vectors: Vectors | None) -> Generator[Event]:
     config, learner, saver, steps = work.config, work.learner, work.saver, work.steps
     total = steps * config.epochs
     yield from _plan(work)
-    batches = iter(_training_batches(work, vectors))
-    with _journal(work) as journal:
+    reading = contextlib.closing(_batches(work, vectors))
+    with reading as batches, _journal(work) as journal:
         time_is_up = False
         for epoch in range(len(saver.progress.history) + 1, config.epochs + 1):
             while saver.progress.epoch_steps < steps and not time_is_up:
@@ -427,7 +427,7 @@ def _run_epochs(work: _Work, vectors: Vectors | None) -> Generator[Event]:
                 name = f"step {before + 1:,} of {total:,}"
                 work.activity.begin(f"{name}: waiting for its pictures")
                 with work.timed("waiting for data"):
-                    inputs, ab = _next_batch(batches)
+                    inputs, ab = next(batches)
                 with work.timed("network"):
                     outcome = learner.learn(
                         inputs,
@@ -489,24 +489,27 @@ def _plan(work: _Work) -> Generator[Event]:
     )
 
 
-def _training_batches(work: _Work, vectors: Vectors | None) -> Any:
-    return work.devices.batches(
-        lambda mine, parts: loader.training_batches(
-            work.pictures, work.config, batch_size=work.learner.batch_size,
-            first_step=work.saver.progress.step, vectors=vectors,
-            mine=mine, parts=parts,
+def _batches(work: _Work, vectors: Vectors | None) -> Generator[Any]:
+    """Yield what to learn from; once this is closed, nothing is read ahead any more."""
+    batches = iter(
+        work.devices.batches(
+            lambda mine, parts: loader.training_batches(
+                work.pictures, work.config, batch_size=work.learner.batch_size,
+                first_step=work.saver.progress.step, vectors=vectors,
+                mine=mine, parts=parts,
+            )
         )
     )  # fmt: skip
-
-
-def _next_batch(batches: Iterator[Any]) -> Any:
     try:
-        return next(batches)
+        while True:
+            yield next(batches)
     except tf.errors.UnknownError as e:  # something in `tf.numpy_function`
         reason = re.search(r"ColorizeError: (.*)", e.message)
         if reason is None:
             raise
         raise ColorizeError(reason[1]) from e
+    finally:
+        del batches  # the frame may live on, in an error's traceback
 
 
 def _step_event(work: _Work, epoch: int, seconds: float) -> Step:
