@@ -52,6 +52,7 @@ def test_a_film_is_what_predict_makes_of_it(client, draw_film, tmp_path):
     assert photo["film"]["whole"] and photo["version"]
     assert client.copy(photo) == expected
     assert client.copy(photo) == expected  # it is still there
+    assert not photo["film"]["sounds"]
     for _ in range(2):
         archive = zipfile.ZipFile(io.BytesIO(client.own("GET", "/photos.zip")))
         assert archive.read("box/film.colorized.mp4") == expected
@@ -63,7 +64,7 @@ def test_what_is_played_is_webm_with_its_sound_and_can_be_asked_for_in_parts(
     film = draw_film(frames=12, size=(96, 128), sound=True)
     client.upload("film.mkv", film.read_bytes())
     photo = client.settled()["film.mkv"]
-    assert played(client, photo) == (["vp9", "opus"], 12)
+    assert played(client, photo) == (["vp9", "opus"], 12) and photo["film"]["sounds"]
     path = f"/api/sessions/{client.token}/photos/{photo['id']}/player"
     response, body = client.send("GET", path, headers={"Range": "bytes=0-99"})
     assert (response.status, len(body)) == (206, 100)

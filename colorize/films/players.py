@@ -61,6 +61,12 @@ def write(source: Path, target: Path, count: Callable[[], None]) -> None:
             raise ColorizeError(f"cannot be written ({e.strerror})") from e
 
 
+def has_sound(player: Path) -> bool:
+    """Return whether a film that was written here has sound."""
+    with opened(player) as film:
+        return bool(film.streams.audio)
+
+
 def _pictures(container: Any, source: Any) -> Any:
     """Return a stream for small pictures, with square pixels."""
     context = source.codec_context

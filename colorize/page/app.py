@@ -35,6 +35,7 @@ from colorize.page import photos as naming
 from colorize.page.photos import Photo
 from colorize.page.sessions import Sending, Session, Sessions
 from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, WARMTHS, Worker
+from colorize.pictures import formats
 
 _BLOCK = 2**20  # bytes that are written at once
 _SPARE = 10**9  # bytes of disk that uploads leave free
@@ -166,6 +167,7 @@ class _Page:
                 "most_bytes": self.limits.bytes,
                 "sizes": SIZES,
                 "saturations": SATURATIONS,
+                "suffixes": formats.READ_SUFFIXES,
             }
         )
 
@@ -221,6 +223,7 @@ class _Page:
             "frames": progress.frames if progress else 0,
             "total": progress.total if progress else 0,
             "whole": film is not None and film.whole,
+            "sounds": film is not None and film.sounds,
             "saturation": film.saturation if film else photo.saturation,
             "warmth": film.warmth if film else photo.warmth,
         }

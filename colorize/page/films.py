@@ -160,6 +160,7 @@ class FilmWorker:
             player,
             next(self._versions),
             whole=preview is None,
+            sounds=players.has_sound(player),
             saturation=settings.saturation,
             warmth=settings.warmth,
         )

@@ -141,6 +141,7 @@ class Film:
         player: file of what browsers play of it.
         version: counts what there was to play.
         whole: whether it is all of the film, or short pieces of it.
+        sounds: whether there is anything to hear.
         saturation: that it was coloured with.
         warmth: the same.
     """
@@ -149,6 +150,7 @@ class Film:
     player: Path
     version: int
     whole: bool
+    sounds: bool
     saturation: float
     warmth: float
 

@@ -222,6 +222,10 @@ FILM_SUFFIXES = frozenset(
 )  # fmt: skip
 
 
+READ_SUFFIXES = (*_BY_SUFFIX, *sorted(FILM_SUFFIXES))
+"""Of all pictures and films that are read."""
+
+
 def is_film(name: str) -> bool:
     """Return whether a file's name is that of a film."""
     return os.path.splitext(name)[1].lower() in FILM_SUFFIXES

@@ -89,6 +89,7 @@ export function showFilm(photo, words) {
   }
   element("screen").classList.toggle("empty", !version);
   element("screen").classList.toggle("wrong", photo.state === "failed");
+  element("sound").hidden = !photo.film.sounds;
   element("film-controls").hidden = element("film-compared").hidden = !version;
   const pieces = version && !photo.film.whole ? "Pieces of it. The whole: " : "";
   element("film-waiting").textContent =

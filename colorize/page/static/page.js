@@ -9,8 +9,6 @@ import { showReference, wireReference } from "/reference.js";
 import { look, put, repaintPart, wireZoom } from "/zoom.js";
 
 const BUSY = 400, IDLE = 3000; // milliseconds between questions
-const PICTURE = /\.(jpe?g|jpe|png|webp|tiff?|bmp|gif)$/i;
-const FILM = /\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|wmv|3gp|ts|mts|m2ts|vob|flv|ogv)$/i;
 const element = (id) => document.getElementById(id);
 
 let opened = null; // promised: a session, which uploads wait for
@@ -107,13 +105,16 @@ async function add(files) {
 }
 
 /** Of a folder, what is a picture by its name; others are counted. */
-function addFolder(files) {
+async function addFolder(files) {
+  await opened;
+  if (ended) return;
   const visible = files.filter((file) => !file.name.startsWith("."));
   for (const file of visible) {
     const path = file.webkitRelativePath; // of a folder that was chosen
     if (path) foldersOf.set(file, path.split("/").slice(0, -1).join("/"));
   }
-  const pictures = visible.filter((file) => PICTURE.test(file.name) || FILM.test(file.name));
+  const isRead = (name) => limits.suffixes.some((suffix) => name.endsWith(suffix));
+  const pictures = visible.filter((file) => isRead(file.name.toLowerCase()));
   add(pictures);
   const others = visible.length - pictures.length;
   if (others) complain(`Left out, being no pictures or films by their names: ${others}`);
@@ -740,6 +741,7 @@ async function openSession() {
         + " to make room for others.");
     }
   }
+  element("files").accept = ["image/*", "video/*", ...limits.suffixes].join();
   [element("detail").min, element("detail").max] = limits.sizes;
   [element("saturation").min, element("saturation").max] = limits.saturations;
   element("limits").textContent += ` At most ${limits.most_photos} at a time, of`
