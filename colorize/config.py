@@ -250,6 +250,12 @@ class TrainConfig:
         """What each picture is scaled to cover, and what validation looks at."""
         return self.resize or self.size
 
+    @property
+    def is_repeated(self) -> bool:
+        """Whether each picture comes as it came before: same crop, nothing changed."""
+        changes = (self.shear, self.zoom, self.rotation, self.age, self.hints)
+        return not (self.random_crop or self.flip or any(changes))
+
     def loss_terms(self) -> dict[str, float]:
         """The weight of each loss in the sum that is minimised, by name.
 

@@ -12,7 +12,7 @@ from colorize import config, models, run_folder
 from colorize.errors import UsageError
 from colorize.models import saved, surgery
 from colorize.training import devices, loop
-from colorize.training.events import Finished
+from colorize.training.events import Embedding, Finished
 
 pytestmark = pytest.mark.usefixtures("without_curves")
 
@@ -89,6 +89,30 @@ def test_it_learns_on_a_base_that_takes_hints(photos, tmp_path, hinted):
     done = train(photos, run, base=str(hinted), epochs=1)
     assert isinstance(done[-1], Finished)
     assert surgery.takes_hints(saved.open_model(run))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("base", ["beta", "hinted"])
+def test_pictures_that_nothing_changes_are_coloured_by_the_base_once(
+    base, photos, tmp_path, tiny_run, hinted, monkeypatch
+):
+    path = hinted if base == "hinted" else tiny_run(base)
+    flags = {"base": str(path), "flip": False, "random_crop": False, "resize": "64"}
+    asked = train(photos, tmp_path / "once", **flags)
+    counts = [event for event in asked if isinstance(event, Embedding)]
+    assert counts[0].done == 0 < counts[-1].done == counts[0].total
+    again = train(photos, tmp_path / "once", resume=True, **flags | {"epochs": 3})
+    assert [e for e in again if isinstance(e, Embedding)] == [Embedding(0, 0)]
+    monkeypatch.setattr(config.TrainConfig, "is_repeated", False)
+    train(photos, tmp_path / "anew", **flags | {"epochs": 3})
+    once, anew = (saved.open_model(tmp_path / run) for run in ("once", "anew"))
+    light = lightness(2, 32, 32)
+    one, other = (
+        np.asarray(model(surgery.without_hints(model, light))) for model in (once, anew)
+    )
+    assert np.abs(one - other).max() < 0.05
+    base_of = np.asarray(once.get_layer("base")(surgery.without_hints(once, light)))
+    assert np.abs(one - base_of).max() > 0.2  # it has learnt
 
 
 @pytest.mark.slow

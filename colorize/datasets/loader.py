@@ -30,7 +30,7 @@ def training_batches(
     *,
     batch_size: int,
     first_step: int = 0,
-    vectors: Callable[[np.ndarray], np.ndarray] | None = None,
+    answers: Callable[[np.ndarray], np.ndarray] | None = None,
     mine: range = range(1),
     parts: int = 1,
 ) -> tf.data.Dataset:
@@ -41,13 +41,14 @@ def training_batches(
         config: sizes, augmentation and seed.
         batch_size: pictures a batch.
         first_step: the step of the run that the first batch is for.
-        vectors: gives what a classifier says of pictures, by their digests (B,).
+        answers: gives what a part of the model that does not learn says of pictures,
+            by their digests (B,).
         mine: which parts of each batch to give, in turn.
         parts: into how many each batch is cut.
 
     Returns:
-        A dataset of L (B, H, W, 1) in [0, 100] and ab (B, H, W, 2); with `vectors`,
-        in place of L there is a pair, of it and of the vectors (B, 1000); where some
+        A dataset of L (B, H, W, 1) in [0, 100] and ab (B, H, W, 2); with `answers`,
+        in place of L there is a pair, of it and of the answers (B, ...); where some
         colours are told, of it and of hints (B, H, W, 3). B is the size of a part.
     """
     size, stream = batch_size // parts, pictures.stream
@@ -77,8 +78,8 @@ def training_batches(
         lightness, ab = _augmented(crops, config, seeds)
         if config.hints:
             return (lightness, _revealed(ab, seeds, config)), ab
-        if vectors is not None:
-            return (lightness, _embedded(vectors, records, which)), ab
+        if answers is not None:
+            return (lightness, _answered(answers, records, which)), ab
         return lightness, ab
 
     numbers = tf.data.Dataset.range(first_step * len(mine), 2**62)
@@ -102,18 +103,18 @@ def _revealed(ab: tf.Tensor, seeds: tf.Tensor, config: TrainConfig) -> tf.Tensor
     return tf.ensure_shape(hinted, (ab.shape[0], *config.size, 3))
 
 
-def _embedded(
-    vectors: Callable[[np.ndarray], np.ndarray], records: np.ndarray, which: tf.Tensor
+def _answered(
+    answers: Callable[[np.ndarray], np.ndarray], records: np.ndarray, which: tf.Tensor
 ) -> tf.Tensor:
-    """Return what a classifier says (B, classes) of some of the records."""
-    answers = tf.numpy_function(
-        lambda which: vectors(records["digest"][which]),
+    """Return what was answered (B, ...) of some of the records."""
+    of_these = tf.numpy_function(
+        lambda which: answers(records["digest"][which]),
         [which],
         tf.float32,
         stateful=False,
     )
-    classes = vectors(records["digest"][:1]).shape[-1]
-    return tf.ensure_shape(answers, (which.shape[0], classes))
+    shape = answers(records["digest"][:1]).shape[1:]
+    return tf.ensure_shape(of_these, (which.shape[0], *shape))
 
 
 def _shuffled(counters: tf.Tensor, count: int, seed: int) -> tf.Tensor:

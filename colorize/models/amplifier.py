@@ -12,7 +12,7 @@ from keras import layers, ops
 from colorize import color
 from colorize.models import saved, surgery
 from colorize.models.beta import beta
-from colorize.models.blocks import BASE, ENCODED, Tensor, conv, up
+from colorize.models.blocks import BASE, DULL, ENCODED, Tensor, conv, up
 
 _TINY = 4  # the width of the Beta that stands for a base where none is named
 
@@ -47,7 +47,9 @@ def amplifier(
         for tensor in source.inputs
     ]
     lightness = inputs[0]
-    dull = source(inputs if len(inputs) > 1 else lightness)
+    dull = layers.Identity(dtype="float32", name=DULL)(
+        source(inputs if len(inputs) > 1 else lightness)
+    )  # (B, H, W, 2)
     rgb = _float32(
         color.lab_to_rgb(layers.Concatenate(dtype="float32")([lightness, dull]), xp=ops)
     )  # (B, H, W, 3) in [0, 1]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from colorize.models.blocks import BASE, ENCODED, FEATURES, HINTS
+from colorize.models.blocks import BASE, DULL, ENCODED, FEATURES, HINTS
 
 
 def head(model: keras.Model) -> keras.Model:
@@ -23,6 +23,14 @@ def head(model: keras.Model) -> keras.Model:
 def embedder(model: keras.Model) -> keras.Model:
     """Return the other part: from L (B, H, W, 1) to the vector of the classifier."""
     return keras.Model(model.inputs[0], model.get_layer("vector").output)
+
+
+def base(model: keras.Model) -> keras.Model:
+    """Return what an amplifier tunes: from L (B, H, W, 1), and hints if it takes them.
+
+    Its output is ab (B, H, W, 2).
+    """
+    return keras.Model(model.input, model.get_layer(DULL).output)
 
 
 def encoder(model: keras.Model) -> keras.Model:
@@ -81,6 +89,18 @@ def outputs(model: keras.Model) -> dict[str, Any]:
     names = {layer.name for layer in model.layers}
     others = [name for name in ("logits", FEATURES, ENCODED) if name in names]
     return {"ab": model.output} | {n: model.get_layer(n).output for n in others}
+
+
+def without_base(model: keras.Model) -> keras.Model:
+    """Return what of an amplifier comes after its base, with the same layers.
+
+    Its inputs are L (B, H, W, 1) and the ab of its base (B, H, W, 2); its outputs are
+    `lightness` and those of `outputs`.
+    """
+    lightness, dull = model.inputs[0], model.get_layer(DULL).output
+    rest = keras.Model([lightness, dull], outputs(model))
+    inputs = [keras.Input(tuple(tensor.shape[1:])) for tensor in (lightness, dull)]
+    return keras.Model(inputs, {**rest(inputs), "lightness": inputs[0]})
 
 
 def freeze(model: keras.Model, what: str) -> None:

@@ -55,7 +55,7 @@ from colorize.training.stopping import Stop, Stopped
 
 SAMPLES = 8  # validation pictures on each sheet
 
-Vectors = Callable[[np.ndarray], np.ndarray]  # of a classifier, by digests of pictures
+Answers = Callable[[np.ndarray], np.ndarray]  # by the digests of pictures
 _Result = TypeVar("_Result")
 
 
@@ -147,20 +147,10 @@ def _train(
         run_folder.note_cache(run, cache_folder, default=default_folder())
         _keep_base(options, run)
     saver.begin()
-    vectors = None
-    if config.cache_embeddings and isinstance(pictures.cache, PictureCache):
-        yield Note(
-            "each picture is embedded once, by its centre, not as augmented: "
-            "an approximation"
-        )
-        folder, which = pictures.cache.folder, _fingerprint(config, model, policy)
-        answers = EmbeddingCache(folder, which)
-        opened.enter_context(contextlib.closing(answers))
-        yield from _stoppable(_embed(config, learner, pictures, answers), stop)
-        learner.use_vectors()
-        vectors = answers.read
+    asking = _asked_once(config, model, policy, learner, pictures, opened)
+    answers = yield from _stoppable(asking, stop)
     work = _Work(config, run, devices, stop, activity, pictures, learner, saver)
-    yield from _run_epochs(work, vectors)
+    yield from _run_epochs(work, answers)
     devices.wait_for_all()  # who leaves early looks lost to the others
     yield Finished(run, work.seconds)
 
@@ -331,33 +321,77 @@ def _make_learner(
         return Learner(config, model, policy, objective, devices, batch_size, activity)
 
 
+def _asked_once(
+    config: TrainConfig,
+    model: keras.Model,
+    policy: str,
+    learner: Learner,
+    pictures: preparing.Pictures,
+    opened: contextlib.ExitStack,
+) -> Generator[Event, None, Answers | None]:
+    """Ask the part that does not learn once about each picture, where that can be done.
+
+    That is a classifier, on request, or the base of an amplifier, where nothing changes
+    the pictures.
+
+    Returns:
+        What gives its answers by the digests of pictures; None to ask at each step.
+    """
+    store = pictures.cache
+    if not isinstance(store, PictureCache):
+        return None
+    if config.cache_embeddings:
+        shape, size = surgery.embedder(model).output_shape[1:], config.box
+        yield Note(
+            "each picture is embedded once, by its centre, not as augmented: "
+            "an approximation"
+        )
+    elif surgery.amplifies(model) and config.is_repeated:
+        shape, size = (*config.size, 2), config.size
+        yield Note("the base colours each picture once, as nothing changes it")
+    else:
+        return None
+    answers = EmbeddingCache(store.folder, _fingerprint(config, model, policy))
+    opened.enter_context(contextlib.closing(answers))
+    yield from _ask(size, learner, pictures, answers)
+    learner.use_answers()
+    return lambda digests: answers.read(digests).reshape(-1, *shape)
+
+
 def _fingerprint(config: TrainConfig, model: keras.Model, policy: str) -> str:
-    """Return what tells the classifier and its weights from all others."""
-    entry = backbones.find(config.embedding or backbones.DEFAULT)
-    digest = hashlib.blake2b(f"{entry} {policy}".encode(), digest_size=16)
-    for weight in surgery.embedder(model).weights:
+    """Return what tells the part that is asked, and its weights, from all others."""
+    if surgery.amplifies(model):
+        named, part = f"base {config.size}", surgery.base(model)
+    else:
+        entry = backbones.find(config.embedding or backbones.DEFAULT)
+        named, part = str(entry), surgery.embedder(model)
+    digest = hashlib.blake2b(f"{named} {policy}".encode(), digest_size=16)
+    for weight in part.weights:
         digest.update(ops.convert_to_numpy(weight).tobytes())
     return digest.hexdigest()
 
 
-def _embed(
-    config: TrainConfig,
+def _ask(
+    size: tuple[int, int],
     learner: Learner,
     pictures: preparing.Pictures,
     answers: EmbeddingCache,
 ) -> Generator[Embedding]:
-    """Ask the classifier once about each picture, and keep what is missing."""
+    """Ask about the centre of each picture, and keep what is missing."""
     records = pictures.train[answers.missing(pictures.train["digest"])]
     done, total = 0, len(records)
     yield Embedding(done, total)
     if not total:
         return
-    embedder = learner.embedder()
-    batches = loader.validation_batches(pictures.cache, records, config.box)
+    ask = learner.answerer()
+    batches = loader.validation_batches(pictures.cache, records, size)
     for lightness, _, counted in batches:
-        vectors = embedder(lightness).numpy()[: int(sum(counted))]
-        answers.add(records["digest"][done : done + len(vectors)], vectors)
-        done += len(vectors)
+        new = ask(lightness).numpy()[: int(sum(counted))]
+        new = new.reshape(len(new), -1)
+        if not done and isinstance(pictures.cache, PictureCache):
+            pictures.cache.check_room(total * new.shape[1] * 2)  # bytes of each number
+        answers.add(records["digest"][done : done + len(new)], new)
+        done += len(new)
         yield Embedding(done, total)
 
 
@@ -413,12 +447,12 @@ class _Work:
             )
 
 
-def _run_epochs(work: _Work, vectors: Vectors | None) -> Generator[Event]:
+def _run_epochs(work: _Work, answers: Answers | None) -> Generator[Event]:
     """Train until the last epoch, or until asked to stop; save however it ends."""
     config, learner, saver, steps = work.config, work.learner, work.saver, work.steps
     total = steps * config.epochs
     yield from _plan(work)
-    reading = contextlib.closing(_batches(work, vectors))
+    reading = contextlib.closing(_batches(work, answers))
     with reading as batches, _journal(work) as journal:
         time_is_up = False
         for epoch in range(len(saver.progress.history) + 1, config.epochs + 1):
@@ -489,13 +523,13 @@ def _plan(work: _Work) -> Generator[Event]:
     )
 
 
-def _batches(work: _Work, vectors: Vectors | None) -> Generator[Any]:
+def _batches(work: _Work, answers: Answers | None) -> Generator[Any]:
     """Yield what to learn from; once this is closed, nothing is read ahead any more."""
     batches = iter(
         work.devices.batches(
             lambda mine, parts: loader.training_batches(
                 work.pictures, work.config, batch_size=work.learner.batch_size,
-                first_step=work.saver.progress.step, vectors=vectors,
+                first_step=work.saver.progress.step, answers=answers,
                 mine=mine, parts=parts,
             )
         )

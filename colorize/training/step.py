@@ -97,10 +97,16 @@ class Learner:
             self._validate_everywhere, autograph=False, jit_compile=False
         )
 
-    def use_vectors(self) -> None:
-        """From here on, batches bring what the classifier says of their pictures."""
+    def use_answers(self) -> None:
+        """From here on, batches bring what the part that does not learn says of them.
+
+        That is a classifier, or the base of an amplifier.
+        """
         with self.devices.strategy.scope():
-            self._trained = _observed(surgery.head(self.model))
+            if surgery.amplifies(self.model):
+                self._trained = surgery.without_base(self.model)
+            else:
+                self._trained = _observed(surgery.head(self.model))
 
     def variables(self) -> checkpoints.Variables:
         """Return all that a training changes, by kind."""
@@ -320,11 +326,17 @@ class Learner:
             inputs = surgery.without_hints(self.model, lightness)
             return np.asarray(self.model(inputs, training=False))
 
-    def embedder(self) -> Callable[[Any], tf.Tensor]:
-        """Return what gives the vector of the classifier (B, 1000) of L."""
-        embedder = surgery.embedder(self.model)
+    def answerer(self) -> Callable[[Any], tf.Tensor]:
+        """Return the part that does not learn, as a function of L (B, H, W, 1).
+
+        It gives the vector of a classifier (B, 1000), or the base's ab (B, H, W, 2).
+        """
+        part = surgery.base if surgery.amplifies(self.model) else surgery.embedder
+        network = part(self.model)
         return tf.function(
-            lambda lightness: embedder(lightness, training=False),
+            lambda lightness: network(
+                surgery.without_hints(network, lightness), training=False
+            ),
             autograph=False,
             reduce_retracing=True,
         )
