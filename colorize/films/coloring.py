@@ -1,10 +1,11 @@
 """One film coloured, from its file to the coloured copy."""
 
+import contextlib
 import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -166,8 +167,9 @@ def _colored(
         frames, total = _frames(film, film_settings, begun_with.pts)
         # Decoding, colouring and encoding go on at once.
         decoded = _ahead(frames, _DECODED)
-        colored = coherence.run(decoded, begun_with.ab, begun_with.points)
-        pieces.write(_ahead(colored, _COLORED), chroma, codec, lambda: count(total))
+        running = coherence.run(decoded, begun_with.ab, begun_with.points)
+        with contextlib.closing(_ahead(running, _COLORED)) as colored:
+            pieces.write(colored, chroma, codec, lambda: count(total))
         job = job.warned(*timeline.warnings())
     if not pieces.done:
         raise ColorizeError("no frame in it can be decoded")
@@ -298,7 +300,7 @@ def _looker(film: Film, chroma: Chroma, size: int) -> Callable[[Frame], Look]:
     return look
 
 
-def _ahead(items: Iterator[Item], most: int) -> Iterator[Item]:
+def _ahead(items: Iterator[Item], most: int) -> Generator[Item]:
     """Yield the same items, made in a thread of their own, so many before they go."""
     waiting: queue.Queue[Item | BaseException | None] = queue.Queue(most)
     stopping = threading.Event()
