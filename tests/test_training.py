@@ -358,10 +358,8 @@ def test_a_run_that_went_astray_at_once_can_be_resumed(photos, tmp_path):
     assert len(history(run)) == 1
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [{"steps_per_epoch": 1}, pytest.param({"batch_size": 4}, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [{"steps_per_epoch": 1}, {"batch_size": 4}])
 def test_a_run_goes_on_with_other_settings(flags, photos, trained):
     list(events(photos, trained, epochs=3, resume=True, **flags))
     assert [row["epoch"] for row in history(trained)] == ["1", "2", "3"]

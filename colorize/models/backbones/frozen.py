@@ -20,14 +20,19 @@ PATIENCE = 10.0  # seconds after which a download that stalls is given up
 
 def build(classifier: Classifier, weights: str) -> keras.Model:
     """Do what `Classifier.build` promises."""
+    file = None
+    if weights == "imagenet" and classifier.url:
+        file = downloaded(classifier)
+    elif weights not in ("imagenet", "none"):
+        file = Path(weights)
+    if file is not None:
+        untrusted.check_weights(file)
     module = importlib.import_module(f"colorize.models.backbones.{classifier.module}")
     body = module.body()
-    if weights == "imagenet" and not classifier.url:
-        module.load_imagenet(body)
+    if file is not None:
+        _load_file(file, body, classifier)
     elif weights == "imagenet":
-        _load_file(downloaded(classifier), body, classifier)
-    elif weights != "none":
-        _load_file(Path(weights), body, classifier)
+        module.load_imagenet(body)
     for variable in body.variables:
         if len(variable.shape) > 1:  # a kernel; the few others keep their digits
             half = np.asarray(variable).astype(np.float16)
@@ -77,7 +82,6 @@ def downloaded(classifier: Classifier) -> Path:
 
 
 def _load_file(file: Path, body: keras.Model, classifier: Classifier) -> None:
-    untrusted.check_weights(file)
     try:
         with warnings.catch_warnings():
             # Keras only warns of layers that it finds no weights for.
