@@ -116,6 +116,20 @@ def test_pictures_that_nothing_changes_are_coloured_by_the_base_once(
 
 
 @pytest.mark.slow
+def test_a_base_of_the_same_weights_that_is_more_vivid_is_asked_anew(
+    photos, tmp_path, tiny_run
+):
+    dull = saved.open_model(tiny_run("beta"))
+    vivid = keras.Model(dull.input, keras.layers.Rescaling(2.0)(dull.output))
+    saved.save_model(vivid, tmp_path / "vivid.keras")
+    flags = {"flip": False, "random_crop": False, "epochs": 1}
+    for base in (tiny_run("beta"), tmp_path / "vivid.keras"):
+        done = train(photos, tmp_path / base.stem, base=str(base), **flags)
+        first = next(event for event in done if isinstance(event, Embedding))
+        assert first.total > 0
+
+
+@pytest.mark.slow
 def test_a_run_goes_on_without_its_base(photos, tmp_path, tiny_run):
     import shutil
 

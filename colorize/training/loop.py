@@ -147,7 +147,7 @@ def _train(
         run_folder.note_cache(run, cache_folder, default=default_folder())
         _keep_base(options, run)
     saver.begin()
-    asking = _asked_once(config, model, policy, learner, pictures, opened)
+    asking = _asked_once(config, model, options, learner, pictures, opened)
     answers = yield from _stoppable(asking, stop)
     work = _Work(config, run, devices, stop, activity, pictures, learner, saver)
     yield from _run_epochs(work, answers)
@@ -324,7 +324,7 @@ def _make_learner(
 def _asked_once(
     config: TrainConfig,
     model: keras.Model,
-    policy: str,
+    options: dict[str, Any],
     learner: Learner,
     pictures: preparing.Pictures,
     opened: contextlib.ExitStack,
@@ -351,22 +351,28 @@ def _asked_once(
         yield Note("the base colours each picture once, as nothing changes it")
     else:
         return None
-    answers = EmbeddingCache(store.folder, _fingerprint(config, model, policy))
+    answers = EmbeddingCache(store.folder, _fingerprint(config, model, options))
     opened.enter_context(contextlib.closing(answers))
     yield from _ask(size, learner, pictures, answers)
     learner.use_answers()
     return lambda digests: answers.read(digests).reshape(-1, *shape)
 
 
-def _fingerprint(config: TrainConfig, model: keras.Model, policy: str) -> str:
+def _fingerprint(
+    config: TrainConfig, model: keras.Model, options: dict[str, Any]
+) -> str:
     """Return what tells the part that is asked, and its weights, from all others."""
+    policy = options["policy"]
     if surgery.amplifies(model):
-        named, part = f"base {config.size}", surgery.base(model)
-    else:
-        entry = backbones.find(config.embedding or backbones.DEFAULT)
-        named, part = str(entry), surgery.embedder(model)
-    digest = hashlib.blake2b(f"{named} {policy}".encode(), digest_size=16)
-    for weight in part.weights:
+        digest = hashlib.blake2b(
+            f"base {config.size} {policy}".encode(), digest_size=16
+        )
+        # All of it: with the same weights another base may be more vivid.
+        digest.update(run_folder.model_file(options["base"]).read_bytes())
+        return digest.hexdigest()
+    entry = backbones.find(config.embedding or backbones.DEFAULT)
+    digest = hashlib.blake2b(f"{entry} {policy}".encode(), digest_size=16)
+    for weight in surgery.embedder(model).weights:
         digest.update(ops.convert_to_numpy(weight).tobytes())
     return digest.hexdigest()
 
