@@ -181,6 +181,35 @@ def test_colours_hold_still_where_the_network_is_fickle(draw_film, tmp_path):
     assert changes[False] < 0.2 * changes[True]
 
 
+def test_colours_do_not_fade_where_the_network_hesitates_between_hues():
+    grey = np.random.default_rng(0).integers(0, 255, (24, 32), np.uint8)
+    asked = []
+
+    def predict(levels, points):  # red and yellow by turns, whose mean has 21 for 30
+        asked.append(1)
+        ab = np.zeros((*levels.shape, 2), np.float32)
+        ab[..., len(asked) % 2] = 30
+        return ab
+
+    engine = coherence.Coherence(
+        predict,
+        lambda frame: coherence.Look(frame, grey, grey.astype(np.uint16) << 8),
+    )
+    shown = [np.linalg.norm(one.ab, axis=-1).mean() for one in engine.run(range(600))]
+    assert min(shown) > 23 and max(shown) < 30.1 and len(asked) < 60
+
+
+def test_only_colours_of_what_is_quick_are_soft():
+    ab = np.zeros((32, 64, 2), np.float32)
+    ab[:, ::8] = 30
+    flow = np.zeros_like(ab)
+    flow[:, :32] = 6  # on the left, pixels a frame
+    soft = coherence.softened(ab, flow)
+    np.testing.assert_array_equal(soft[:, 32:], ab[:, 32:])
+    assert soft[:, 8:24].std() < 0.2 * ab[:, 8:24].std()
+    assert coherence.softened(ab, 0.1 * flow) is ab
+
+
 def test_no_colour_crosses_a_cut(tmp_path):
     class Two:
         stride, size, fixed, precision, runtime = 8, 32, None, "float32", "two"
@@ -367,12 +396,13 @@ def test_a_reference_is_told_of_every_key_frame(pan, tmp_path, draw, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "after", [17, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 60, 89))]
+    "after", [41, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 17, 60, 89))]
 )
 def test_what_was_stopped_goes_on_to_the_same_film(
     after, draw_film, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(segments, "_FRAMES", 20)
+    monkeypatch.setattr(coherence, "_QUICK", 1.2)  # that some of it is
     film = draw_film("film.mp4", frames=90, codec="libx264", pictures=2)
     how = coloring.FilmSettings()
     color(film, tmp_path / "whole.mp4", ByLight(), how)

@@ -4,8 +4,10 @@ From a key frame to the next, the colours of both are carried along motion to ea
 between, as far as motion is to be trusted. What neither knows is the network's own
 colour of that frame. Half of all that is sure is taken over from the frame before. A
 key frame itself keeps, where motion is sure, most of what was carried to it: else each
-would have other colours than the last. A frame that is told colours is a key frame, and
-what it is told follows its thing to those after it.
+would have other colours than the last. How strong they are as a whole follows the
+network's own, lest they fade. What passes quickly has softer colours: their place is
+less sure there. A frame that is told colours is a key frame, and what it is told
+follows its thing to those after it.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,8 +22,11 @@ from colorize.films.telling import Predict, Timeline, followed
 from colorize.hints import Point
 
 APART = 12  # frames from one key frame to the next, at most
-_LEAST = 0.6  # of trust in what was carried, over the picture: below, a key frame comes
+_LEAST = 0.3  # of trust in what was carried, over the picture: below, a key frame comes
 _KEPT = 0.9  # share of a sure colour that a key frame keeps of what was carried to it
+_OWN_STRENGTH = 0.12  # of 1: how far a key frame's strength of colour goes to its own
+_SLOW, _QUICK = 1.0, 5.0  # pixels a frame: colours are softer from the one to the other
+_SOFT = 3.0  # pixels by which colours of what is quick spread
 _STEADY = 0.5  # share of a sure colour that the next frame takes over as it is
 _SURE = 0.25  # weight from which carried colours are taken as they are
 _HOLES = 0.3  # share of a frame without carried colours, from which the network sees it
@@ -56,14 +61,14 @@ class Colored:
 
     Attributes:
         frame: the frame.
-        ab: (h, w, 2) in Lab units.
-        key: whether what comes can be worked out from this frame on.
+        ab: (h, w, 2) in Lab units, as it is shown.
+        key: (h, w, 2) of a key frame, from which what comes can be worked out.
         points: what the network was told of it, if it is a key frame.
     """
 
     frame: Any
     ab: np.ndarray
-    key: bool
+    key: np.ndarray | None = None
     points: tuple[Point, ...] = ()
 
 
@@ -121,7 +126,8 @@ class Coherence:
                     look.points = (*points, *look.points)
             if self._alone:
                 points = look.points
-                yield Colored(frame, self._own(look), True, points)
+                ab = self._own(look)
+                yield Colored(frame, ab, ab, points)
                 continue
             if key is None:
                 key = look
@@ -147,8 +153,10 @@ class Coherence:
             yield self._last(key, between)
 
     def _last(self, key: Look, between: list[_Step]) -> Colored:
-        look = between[-1][0] if between else key
-        return Colored(look.frame, look.ab, look is key, look.points)
+        if not between:
+            return Colored(key.frame, key.ab, key.ab, key.points)
+        look, motion, _ = between[-1]
+        return Colored(look.frame, softened(look.ab, motion.back))
 
     def _shown(self, key: Look, between: list[_Step]) -> Iterator[Colored]:
         """Work out the colours up to the last frame; yield all frames before that."""
@@ -156,7 +164,8 @@ class Coherence:
             return
         last, _, reach = between[-1]
         last.ab = self._keyed(key, last, reach)
-        yield Colored(key.frame, key.ab, True, key.points)
+        shown = softened(key.ab, between[0][1].ahead)
+        yield Colored(key.frame, shown, key.ab, key.points)
         reach = Carried(last, self._follower)
         behind = []
         for (look, *_), (_, motion, _) in zip(
@@ -172,7 +181,7 @@ class Coherence:
             ab = self._mixed(look, sides)
             steady = _of_both(_STEADY * motion.trust_back)
             look.ab = ab + steady * (carried(before.ab, motion.back) - ab)
-            yield Colored(look.frame, look.ab, False)
+            yield Colored(look.frame, softened(look.ab, motion.back))
             before = look
 
     def _keyed(self, key: Look, last: Look, reach: "Carried") -> np.ndarray:
@@ -187,7 +196,8 @@ class Coherence:
             answer = self._own(last)
             change = np.linalg.norm(answer - before, axis=-1, keepdims=True)
             share *= 1 - np.minimum(1, change / _TOLD)
-        return share * reach.ab + (1 - share) * answer
+        ab = share * reach.ab + (1 - share) * answer
+        return ab * (_strength(answer) / _strength(ab)) ** _OWN_STRENGTH
 
     def _mixed(
         self, look: Look, sides: tuple[tuple[float, "Carried"], ...]
@@ -212,6 +222,21 @@ class Coherence:
         return cv2.resize(ab, size, interpolation=cv2.INTER_AREA).reshape(
             *size[::-1], 2
         )
+
+
+def softened(ab: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Return colours (h, w, 2) that are softer where flow (h, w, 2) is quick."""
+    quick = cv2.magnitude(*cv2.split(flow))
+    if quick.max() <= _SLOW:
+        return ab
+    share = _of_both(np.clip((quick - _SLOW) / (_QUICK - _SLOW), 0, 1))
+    return ab + share * (cv2.GaussianBlur(ab, (0, 0), _SOFT) - ab)
+
+
+def _strength(ab: np.ndarray) -> float:
+    """Return how strong colours are, much as `metrics.colourfulness` says it of RGB."""
+    mean, spread = cv2.meanStdDev(ab)
+    return float(np.linalg.norm(spread) + 0.3 * np.linalg.norm(mean)) + _LITTLE
 
 
 def filled(ab: np.ndarray, sure: np.ndarray) -> np.ndarray:

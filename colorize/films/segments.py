@@ -92,7 +92,7 @@ class Pieces:
                     written = 0
                     times: list[tuple[int, int]] = []
                     while waiting is not None:
-                        if waiting.key and written >= _FRAMES:
+                        if waiting.key is not None and written >= _FRAMES:
                             break
                         frame = _encodable(waiting, chroma)
                         times += _mux(container, stream.encode(frame))
@@ -151,7 +151,7 @@ def _save_state(
     path: Path, waiting: Colored | None, written: int, times: list[tuple[int, int]]
 ) -> None:
     pts = np.array([] if waiting is None else [waiting.frame.pts], np.int64)
-    ab = np.zeros((0, 0, 2), np.float32) if waiting is None else waiting.ab
+    ab = np.zeros((0, 0, 2), np.float32) if waiting is None else waiting.key
     points = telling.as_text(() if waiting is None else waiting.points)
     state: dict[str, Any] = {"pts": pts, "ab": ab, "points": points, "frames": written}
     with files.atomic(path) as part, open(part, "wb") as file:
