@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import WAIT, draw_photos, leave_out_curves, wait_until
+from PIL import Image
 
 from colorize import config, models, run_folder
 from colorize.cli import cli
@@ -603,3 +604,29 @@ def test_alpha_learns_a_portrait_by_heart(tmp_path):
     rows = [row for row in history(run) if row["val_ab_rmse"]]
     best = min(float(row["val_ab_rmse"]) for row in rows)
     assert best <= float(rows[0]["mean_ab_rmse"]) / 2
+
+
+def test_an_encoder_that_sees_all_pictures_alike_is_said(tmp_path, draw):
+    for seed in range(24):
+        path = tmp_path / "photos" / f"{seed}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(draw(32, 32, seed)).save(path)
+    healthy = models.find("alpha").build(width=4)
+    dead = models.find("alpha").build(width=4)
+    last = dead.get_layer("encoded")
+    last.set_weights([np.zeros_like(last.kernel), np.ones_like(last.bias)])
+    said = {}
+    for name, model in (("healthy", healthy), ("dead", dead)):
+        model_files.save_model(model, tmp_path / f"{name}.keras")
+        happened = events(
+            tmp_path / "photos",
+            tmp_path / name,
+            init=tmp_path / f"{name}.keras",
+            learning_rate=1e-9,
+            val_split=0.7,
+            epochs=1,
+        )
+        notes = [event.text for event in happened if isinstance(event, Note)]
+        said[name] = [note for note in notes if "tells pictures apart" in note]
+    assert not said["healthy"] and len(said["dead"]) == 1
+    assert "--freeze encoder" in said["dead"][0]

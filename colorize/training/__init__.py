@@ -4,7 +4,7 @@
 what it says.
 
 Files import in this order: cluster, devices, stopping, events, losses, critic,
-objective, optimizers, progress, checkpoints, history, step, saving, loop.
+objective, optimizers, progress, checkpoints, history, sight, step, saving, loop.
 May import: colorizer and what is below it. Nothing of prediction or evaluation.
 `cluster` and `stopping` need no TensorFlow.
 """

@@ -31,7 +31,7 @@ from colorize.datasets.embeddings import EmbeddingCache
 from colorize.errors import ColorizeError, UsageError
 from colorize.models import backbones, saved, surgery
 from colorize.runtimes import precision
-from colorize.training import optimizers, step
+from colorize.training import optimizers, sight, step
 from colorize.training.devices import LOST, Devices
 from colorize.training.events import (
     Activity,
@@ -491,7 +491,10 @@ def _run_epochs(work: _Work, answers: Answers | None) -> Generator[Event]:
                 if saver.progress.epoch_steps < steps:
                     with work.timed("saving"):
                         saver.after_step()
-            yield _end_epoch(work, journal, epoch, last=time_is_up)
+            ended = _end_epoch(work, journal, epoch, last=time_is_up)
+            yield ended
+            if "val_loss" in ended.figures:
+                yield from _look(work)
             if time_is_up:
                 return
 
@@ -636,6 +639,19 @@ def _figures(work: _Work, epoch: int) -> dict[str, float]:
     if learner.critic is not None:
         figures["critic_loss"] = progress.epoch_mistakes / progress.epoch_steps
     return figures
+
+
+def _look(work: _Work) -> Generator[Note]:
+    """Say so where the encoder no longer tells the validation pictures apart."""
+    pictures, model = work.pictures, work.learner.model
+    some = pictures.val[: sight.PICTURES]
+    if len(some) < sight.PICTURES or surgery.amplifies(model):
+        return
+    lightness, *_ = next(
+        iter(loader.validation_batches(pictures.cache, some, work.config.box))
+    )
+    if said := sight.warning(model, lightness):
+        yield Note(said)
 
 
 def _validate(work: _Work) -> dict[str, float]:
