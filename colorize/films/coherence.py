@@ -23,8 +23,8 @@ from colorize.hints import Point
 
 APART = 12  # frames from one key frame to the next, at most
 _LEAST = 0.3  # of trust in what was carried, over the picture: below, a key frame comes
-_KEPT = 0.9  # share of a sure colour that a key frame keeps of what was carried to it
-_OWN_STRENGTH = 0.12  # of 1: how far a key frame's strength of colour goes to its own
+_KEPT = 0.8  # share of a sure colour that a key frame keeps of what was carried to it
+_OWN_STRENGTH = 0.3  # of 1: how far a key frame's strength of colour goes to its own
 _SLOW, _QUICK = 1.0, 5.0  # pixels a frame: colours are softer from the one to the other
 _SOFT = 3.0  # pixels by which colours of what is quick spread
 _STEADY = 0.5  # share of a sure colour that the next frame takes over as it is
