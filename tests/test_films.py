@@ -181,22 +181,39 @@ def test_colours_hold_still_where_the_network_is_fickle(draw_film, tmp_path):
     assert changes[False] < 0.2 * changes[True]
 
 
-def test_colours_do_not_fade_where_the_network_hesitates_between_hues():
+def red_and_yellow_by_turns(points=()):
+    """What makes the colours of a still scene, and a list as long as it was asked."""
     grey = np.random.default_rng(0).integers(0, 255, (24, 32), np.uint8)
     asked = []
 
-    def predict(levels, points):  # red and yellow by turns, whose mean has 21 for 30
+    def predict(levels, points):
         asked.append(1)
         ab = np.zeros((*levels.shape, 2), np.float32)
         ab[..., len(asked) % 2] = 30
         return ab
 
-    engine = coherence.Coherence(
-        predict,
-        lambda frame: coherence.Look(frame, grey, grey.astype(np.uint16) << 8),
-    )
+    def look(frame):
+        return coherence.Look(frame, grey, grey.astype(np.uint16) << 8)
+
+    timeline = coherence.Timeline(points)
+    return coherence.Coherence(predict, look, timeline), asked
+
+
+def test_colours_do_not_fade_where_the_network_hesitates_between_hues():
+    engine, asked = red_and_yellow_by_turns()  # their mean has 21 for 30
     shown = [np.linalg.norm(one.ab, axis=-1).mean() for one in engine.run(range(600))]
     assert min(shown) > 23 and max(shown) < 30.1 and len(asked) < 60
+
+
+def test_a_shot_begins_with_the_mean_of_two_answers_unless_it_is_told():
+    engine, _ = red_and_yellow_by_turns()
+    first = next(engine.run(iter(range(40))))
+    np.testing.assert_array_equal(first.key, first.ab)
+    assert (first.ab > 10).all()
+    told, _ = red_and_yellow_by_turns([Point(0.5, 0.5, (200, 160, 0))])
+    yellow = next(told.run(iter(range(40)))).ab
+    assert np.ptp(yellow.reshape(-1, 2), axis=0).max() == 0
+    assert sorted(yellow[0, 0]) == [0, 30]
 
 
 def test_only_colours_of_what_is_quick_are_soft():

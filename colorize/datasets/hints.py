@@ -7,6 +7,7 @@ one, and as a reference picture tells much, half right.
 import numpy as np
 
 _STREAM = 7  # keeps these random numbers apart from those of crops and augmentation
+_MEAN_POINTS = (8, 32)  # of a person who tells little, and of one who tells much
 _MOST_POINTS = 100
 _ERROR = 12.0  # Lab units: the error of a hint that is not sure at all
 _CELL = 16  # pixels: of the places that a reference picture tells of
@@ -82,13 +83,17 @@ def paint_patch(
 
 
 def _points(ab: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Geometric in number, about the centre; all sure, or each as sure as may be."""
+    """Geometric in number, about the centre or anywhere; all sure, or each somewhat."""
     hints = np.zeros((*ab.shape[:2], 3), np.float32)
     sides = np.array(ab.shape[:2])
     certain = generator.random() < 0.75
-    for _ in range(min(generator.geometric(1 / 8), _MOST_POINTS)):
-        place = np.rint(generator.normal(sides / 2, sides / 4)).astype(int)
-        row, column = np.clip(place, 0, sides - 1)
+    central = generator.random() < 0.5
+    count = min(generator.geometric(1 / generator.choice(_MEAN_POINTS)), _MOST_POINTS)
+    for _ in range(count):
+        place = generator.normal(sides / 2, sides / 4)
+        if not central:
+            place = generator.uniform(0, sides)
+        row, column = np.clip(place.astype(int), 0, sides - 1)
         size = int(generator.integers(1, 10))
         sure = 1.0 if certain else generator.uniform(0.3, 1)
         error = generator.normal(0, _ERROR * (1 - sure), 2)

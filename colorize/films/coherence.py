@@ -4,10 +4,11 @@ From a key frame to the next, the colours of both are carried along motion to ea
 between, as far as motion is to be trusted. What neither knows is the network's own
 colour of that frame. Half of all that is sure is taken over from the frame before. A
 key frame itself keeps, where motion is sure, most of what was carried to it: else each
-would have other colours than the last. How strong they are as a whole follows the
-network's own, lest they fade. What passes quickly has softer colours: their place is
-less sure there. A frame that is told colours is a key frame, and what it is told
-follows its thing to those after it.
+would have other colours than the last. The first of a shot takes half from the next,
+for two answers err less than one. How strong they are as a whole follows the network's
+own, lest they fade. What passes quickly has softer colours: their place is less sure
+there. A frame that is told colours is a key frame, and what it is told follows its
+thing to those after it.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from colorize.hints import Point
 APART = 12  # frames from one key frame to the next, at most
 _LEAST = 0.3  # of trust in what was carried, over the picture: below, a key frame comes
 _KEPT = 0.8  # share of a sure colour that a key frame keeps of what was carried to it
+_AHEAD = 0.5  # share of one that the first key frame of a shot takes from the next
 _OWN_STRENGTH = 0.3  # of 1: how far a key frame's strength of colour goes to its own
 _SLOW, _QUICK = 1.0, 5.0  # pixels a frame: colours are softer from the one to the other
 _SOFT = 3.0  # pixels by which colours of what is quick spread
@@ -44,6 +46,7 @@ class Look:
         levels: (h', w') uint16, what the network may see of it.
         time: in seconds, up to which times are nearer to it than to the next frame.
         points: what the network is told of it.
+        first: whether it begins a shot.
         ab: (h, w, 2) in Lab units, once known.
     """
 
@@ -52,6 +55,7 @@ class Look:
     levels: np.ndarray
     time: float = 0.0
     points: tuple[Point, ...] = ()
+    first: bool = False
     ab: np.ndarray = field(init=False)
 
 
@@ -131,7 +135,10 @@ class Coherence:
                 continue
             if key is None:
                 key = look
-                key.ab = self._own(look) if ab is None else ab
+                if ab is None:
+                    self._begin(look)
+                else:
+                    look.ab = ab
                 continue
             before = between[-1][0] if between else key
             motion = self._follower.motion(before.grey, look.grey)
@@ -139,7 +146,7 @@ class Coherence:
                 yield from self._shown(key, between)
                 yield self._last(key, between)
                 key, between = look, []
-                key.ab = self._own(look)
+                self._begin(look)
                 continue
             reach = between[-1][2] if between else Carried(key, self._follower)
             reach = reach.on(look, motion.back, motion.trust_back)
@@ -152,6 +159,11 @@ class Coherence:
             yield from self._shown(key, between)
             yield self._last(key, between)
 
+    def _begin(self, look: Look) -> None:
+        """Color the first frame of a shot by itself, for now unless it is told."""
+        look.ab = self._own(look)
+        look.first = not look.points
+
     def _last(self, key: Look, between: list[_Step]) -> Colored:
         if not between:
             return Colored(key.frame, key.ab, key.ab, key.points)
@@ -163,20 +175,19 @@ class Coherence:
         if not between:
             return
         last, _, reach = between[-1]
-        last.ab = self._keyed(key, last, reach)
+        told, last.points = last.points, followed(key.points, reach.flow, reach.trust)
+        last.ab = self._own(last)
+        behind = self._behind(key, between)
+        if key.first:
+            share = _of_both(_AHEAD * behind[0].trust)
+            key.ab = _mean(behind[0].ab, key.ab, share)
+        last.ab = self._keyed(last, reach, told)
         shown = softened(key.ab, between[0][1].ahead)
         yield Colored(key.frame, shown, key.ab, key.points)
-        reach = Carried(last, self._follower)
-        behind = []
-        for (look, *_), (_, motion, _) in zip(
-            between[-2::-1], between[:0:-1], strict=True
-        ):
-            reach = reach.on(look, motion.ahead, motion.trust_ahead)
-            behind.append(reach)
         before = key
-        for i, (look, motion, ahead) in enumerate(between[:-1]):
-            passed = (i + 1) / len(between)
-            sides = ((1 - passed, ahead), (passed, behind[-1 - i]))
+        for i, (look, motion, ahead) in enumerate(between[:-1], start=1):
+            passed = i / len(between)
+            sides = ((1 - passed, ahead), (passed, behind[i]))
             look.points = followed(key.points, ahead.flow, ahead.trust)
             ab = self._mixed(look, sides)
             steady = _of_both(_STEADY * motion.trust_back)
@@ -184,20 +195,34 @@ class Coherence:
             yield Colored(look.frame, softened(look.ab, motion.back))
             before = look
 
-    def _keyed(self, key: Look, last: Look, reach: "Carried") -> np.ndarray:
-        """Return the colours of the next key frame, which hears what the last heard."""
-        begun = last.points
-        last.points = followed(key.points, reach.flow, reach.trust)
+    def _behind(self, key: Look, between: list[_Step]) -> list["Carried"]:
+        """Return what the last frame is carried back to: the key frame and the next."""
+        looks = [key, *(look for look, *_ in between[:-1])]
+        reach = Carried(between[-1][0], self._follower)
+        behind = []
+        for look, (_, motion, _) in zip(looks[::-1], between[::-1], strict=True):
+            reach = reach.on(look, motion.ahead, motion.trust_ahead)
+            behind.append(reach)
+        return behind[::-1]
+
+    def _keyed(
+        self, last: Look, reach: "Carried", told: tuple[Point, ...]
+    ) -> np.ndarray:
+        """Return the colours of the next key frame.
+
+        Args:
+            last: with the network's own, as it hears what the last key frame heard.
+            reach: what is carried to it.
+            told: what it is told beside that.
+        """
+        answer = last.ab
         share = _of_both(_KEPT * reach.trust)
-        answer = self._own(last)
-        if begun:  # what is told now is not known from before
-            before = answer
-            last.points += begun
-            answer = self._own(last)
+        if told:  # what is told now is not known from before
+            last.points += told
+            before, answer = answer, self._own(last)
             change = np.linalg.norm(answer - before, axis=-1, keepdims=True)
             share *= 1 - np.minimum(1, change / _TOLD)
-        ab = share * reach.ab + (1 - share) * answer
-        return ab * (_strength(answer) / _strength(ab)) ** _OWN_STRENGTH
+        return _mean(reach.ab, answer, share)
 
     def _mixed(
         self, look: Look, sides: tuple[tuple[float, "Carried"], ...]
@@ -231,6 +256,12 @@ def softened(ab: np.ndarray, flow: np.ndarray) -> np.ndarray:
         return ab
     share = _of_both(np.clip((quick - _SLOW) / (_QUICK - _SLOW), 0, 1))
     return ab + share * (cv2.GaussianBlur(ab, (0, 0), _SOFT) - ab)
+
+
+def _mean(carried_ab: np.ndarray, own: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return a share of what was carried and the rest of a frame's own, (h, w, 2)."""
+    ab = share * carried_ab + (1 - share) * own
+    return ab * (_strength(own) / _strength(ab)) ** _OWN_STRENGTH
 
 
 def _strength(ab: np.ndarray) -> float:
@@ -277,16 +308,19 @@ class Carried:
     def __init__(self, key: Look, follower: Follower) -> None:
         self.key = key
         self.follower = follower
-        self.ab = key.ab
         self.trust = np.ones(key.grey.shape, np.float32)
         self.flow: np.ndarray = np.zeros((*key.grey.shape, 2), np.float32)
+
+    @property
+    def ab(self) -> np.ndarray:
+        """The colours (h, w, 2), as the key frame has them now."""
+        return carried(self.key.ab, self.flow)
 
     def on(self, look: Look, flow: np.ndarray, trust: np.ndarray) -> "Carried":
         """Return the same one frame on, whose motion from here is given."""
         moved = Carried(self.key, self.follower)
         about = flow + carried(self.flow, flow)
         moved.flow = self.follower.refined(look.grey, self.key.grey, about)
-        moved.ab = carried(self.key.ab, moved.flow)
         alike = likeness(look.grey, carried(self.key.grey, moved.flow))
         # What was hidden on the way stays unknown; brightness may change slowly.
         moved.trust = np.minimum(trust * carried(self.trust, flow), 1) * np.sqrt(alike)

@@ -264,7 +264,7 @@ def _made_by(
     stat = job.input.stat()
     made = settings.provenance
     return {
-        "version": 4,
+        "version": 5,
         "bytes": stat.st_size,
         "changed": stat.st_mtime_ns,
         "size": settings.size,
