@@ -22,10 +22,10 @@ def test_few_places_are_told_of_as_a_rule_and_now_and_then_most():
 
 
 def test_as_a_rule_the_middle_is_told_of_and_the_edges_too():
-    told = np.mean([hinted[..., 2] > 0 for hinted in MANY], axis=0)
-    edges = np.ones_like(told, bool)
+    often = np.mean([hinted[..., 2] > 0 for hinted in MANY], axis=0)
+    edges = np.ones_like(often, bool)
     edges[8:-8, 8:-8] = False
-    assert 0.68 < told[edges].mean() / told[24:40, 36:60].mean() < 0.9
+    assert 0.68 < often[edges].mean() / often[24:40, 36:60].mean() < 0.9
 
 
 def test_what_is_sure_is_right_and_what_is_not_is_about_right():

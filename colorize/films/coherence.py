@@ -2,9 +2,9 @@
 
 From a key frame to the next, the colours of both are carried along motion to each frame
 between, as far as motion is to be trusted. What neither knows is the network's own
-colour of that frame. Half of all that is sure is taken over from the frame before. A
+colour of that frame. Most of what is sure is taken over from the frame before. A
 key frame itself keeps, where motion is sure, most of what was carried to it: else each
-would have other colours than the last. The first of a shot takes half from the next,
+would have other colours than the last. The first of a shot takes some from the next,
 for two answers err less than one. How strong they are as a whole follows the network's
 own, lest they fade. What passes quickly has softer colours: their place is less sure
 there. A frame that is told colours is a key frame, and what it is told follows its
@@ -22,14 +22,14 @@ from colorize.films.motion import Follower, Motion, carried, likeness
 from colorize.films.telling import Predict, Timeline, followed
 from colorize.hints import Point
 
-APART = 12  # frames from one key frame to the next, at most
+APART = 14  # frames from one key frame to the next, at most
 _LEAST = 0.3  # of trust in what was carried, over the picture: below, a key frame comes
 _KEPT = 0.8  # share of a sure colour that a key frame keeps of what was carried to it
-_AHEAD = 0.5  # share of one that the first key frame of a shot takes from the next
-_OWN_STRENGTH = 0.3  # of 1: how far a key frame's strength of colour goes to its own
+_AHEAD = 0.4  # share of one that the first key frame of a shot takes from the next
+_OWN_STRENGTH = 0.5  # of 1: how far a key frame's strength of colour goes to its own
 _SLOW, _QUICK = 1.0, 5.0  # pixels a frame: colours are softer from the one to the other
 _SOFT = 3.0  # pixels by which colours of what is quick spread
-_STEADY = 0.5  # share of a sure colour that the next frame takes over as it is
+_STEADY = 0.6  # share of a sure colour that the next frame takes over as it is
 _SURE = 0.25  # weight from which carried colours are taken as they are
 _HOLES = 0.3  # share of a frame without carried colours, from which the network sees it
 _LITTLE = 1e-6  # that nothing is divided by zero
@@ -175,13 +175,13 @@ class Coherence:
         if not between:
             return
         last, _, reach = between[-1]
-        told, last.points = last.points, followed(key.points, reach.flow, reach.trust)
+        begun, last.points = last.points, followed(key.points, reach.flow, reach.trust)
         last.ab = self._own(last)
         behind = self._behind(key, between)
         if key.first:
             share = _of_both(_AHEAD * behind[0].trust)
-            key.ab = _mean(behind[0].ab, key.ab, share)
-        last.ab = self._keyed(last, reach, told)
+            key.ab = _mean(key, behind[0].ab, key.ab, share)
+        last.ab = self._keyed(last, reach, begun)
         shown = softened(key.ab, between[0][1].ahead)
         yield Colored(key.frame, shown, key.ab, key.points)
         before = key
@@ -206,23 +206,23 @@ class Coherence:
         return behind[::-1]
 
     def _keyed(
-        self, last: Look, reach: "Carried", told: tuple[Point, ...]
+        self, last: Look, reach: "Carried", begun: tuple[Point, ...]
     ) -> np.ndarray:
         """Return the colours of the next key frame.
 
         Args:
             last: with the network's own, as it hears what the last key frame heard.
             reach: what is carried to it.
-            told: what it is told beside that.
+            begun: points that begin on it.
         """
         answer = last.ab
         share = _of_both(_KEPT * reach.trust)
-        if told:  # what is told now is not known from before
-            last.points += told
+        if begun:  # what is told now is not known from before
+            last.points += begun
             before, answer = answer, self._own(last)
             change = np.linalg.norm(answer - before, axis=-1, keepdims=True)
             share *= 1 - np.minimum(1, change / _TOLD)
-        return _mean(reach.ab, answer, share)
+        return _mean(last, reach.ab, answer, share)
 
     def _mixed(
         self, look: Look, sides: tuple[tuple[float, "Carried"], ...]
@@ -258,14 +258,23 @@ def softened(ab: np.ndarray, flow: np.ndarray) -> np.ndarray:
     return ab + share * (cv2.GaussianBlur(ab, (0, 0), _SOFT) - ab)
 
 
-def _mean(carried_ab: np.ndarray, own: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return a share of what was carried and the rest of a frame's own, (h, w, 2)."""
-    ab = share * carried_ab + (1 - share) * own
-    return ab * (_strength(own) / _strength(ab)) ** _OWN_STRENGTH
+def _mean(
+    look: Look, brought: np.ndarray, answer: np.ndarray, share: np.ndarray
+) -> np.ndarray:
+    """Return a share of the colours brought to a frame and the rest of its own.
+
+    All are (h, w, 2).
+    """
+    ab = share * brought + (1 - share) * answer
+    light = _of_both(look.grey.astype(np.float32))
+    return ab * (_strength(light * answer) / _strength(light * ab)) ** _OWN_STRENGTH
 
 
 def _strength(ab: np.ndarray) -> float:
-    """Return how strong colours are, much as `metrics.colourfulness` says it of RGB."""
+    """Return how strong colours are, weighed by their light, as RGB shows them.
+
+    Much as `metrics.colourfulness` says it.
+    """
     mean, spread = cv2.meanStdDev(ab)
     return float(np.linalg.norm(spread) + 0.3 * np.linalg.norm(mean)) + _LITTLE
 
