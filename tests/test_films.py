@@ -182,7 +182,7 @@ def test_colours_hold_still_where_the_network_is_fickle(draw_film, tmp_path):
 
 
 def red_and_yellow_by_turns(points=()):
-    """What makes the colours of a still scene, and a list as long as it was asked."""
+    """A still scene whose network says two colours by turns, and a list of answers."""
     grey = np.random.default_rng(0).integers(0, 255, (24, 32), np.uint8)
     asked = []
 

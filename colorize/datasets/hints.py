@@ -26,8 +26,8 @@ def reveal(ab: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
     Reference:
         R. Zhang et al., «Real-time user-guided image colorization», 2017,
-        arXiv:1705.02999, section 3.2: the number of points, their places and sizes,
-        and one picture in a hundred told whole.
+        arXiv:1705.02999, section 3.2: points few and about the centre, their sizes,
+        and one picture in a hundred told whole. Many points, or anywhere, are ours.
     """
     kind = generator.random()
     if kind < 0.01:
@@ -90,8 +90,9 @@ def _points(ab: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     central = generator.random() < 0.5
     count = min(generator.geometric(1 / generator.choice(_MEAN_POINTS)), _MOST_POINTS)
     for _ in range(count):
-        place = generator.normal(sides / 2, sides / 4)
-        if not central:
+        if central:
+            place = generator.normal(sides / 2, sides / 4)
+        else:
             place = generator.uniform(0, sides)
         row, column = np.clip(place.astype(int), 0, sides - 1)
         size = int(generator.integers(1, 10))

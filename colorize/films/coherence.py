@@ -2,13 +2,13 @@
 
 From a key frame to the next, the colours of both are carried along motion to each frame
 between, as far as motion is to be trusted. What neither knows is the network's own
-colour of that frame. Most of what is sure is taken over from the frame before. A
-key frame itself keeps, where motion is sure, most of what was carried to it: else each
+colour of that frame. Most of what is sure is taken over from the frame before. A key
+frame itself keeps, where motion is sure, most of what was carried to it: else each
 would have other colours than the last. The first of a shot takes some from the next,
-for two answers err less than one. How strong they are as a whole follows the network's
-own, lest they fade. What passes quickly has softer colours: their place is less sure
-there. A frame that is told colours is a key frame, and what it is told follows its
-thing to those after it.
+for two answers err less than one. How strong they are as a whole goes half way to the
+network's own, lest they fade. What passes quickly has softer colours: their place is
+less sure there. A frame that is told colours is a key frame, and what it is told
+follows its thing to those after it.
 """
 
 from collections.abc import Callable, Iterator
@@ -177,16 +177,17 @@ class Coherence:
         last, _, reach = between[-1]
         begun, last.points = last.points, followed(key.points, reach.flow, reach.trust)
         last.ab = self._own(last)
-        behind = self._behind(key, between)
+        behind = self._behind(between)
         if key.first:
-            share = _of_both(_AHEAD * behind[0].trust)
-            key.ab = _mean(key, behind[0].ab, key.ab, share)
+            _, motion, _ = between[0]
+            back = behind[0].on(key, motion.ahead, motion.trust_ahead)
+            key.ab = _mean(key, back.ab, key.ab, _of_both(_AHEAD * back.trust))
         last.ab = self._keyed(last, reach, begun)
         shown = softened(key.ab, between[0][1].ahead)
         yield Colored(key.frame, shown, key.ab, key.points)
         before = key
-        for i, (look, motion, ahead) in enumerate(between[:-1], start=1):
-            passed = i / len(between)
+        for i, (look, motion, ahead) in enumerate(between[:-1]):
+            passed = (i + 1) / len(between)
             sides = ((1 - passed, ahead), (passed, behind[i]))
             look.points = followed(key.points, ahead.flow, ahead.trust)
             ab = self._mixed(look, sides)
@@ -195,14 +196,13 @@ class Coherence:
             yield Colored(look.frame, softened(look.ab, motion.back))
             before = look
 
-    def _behind(self, key: Look, between: list[_Step]) -> list["Carried"]:
-        """Return what the last frame is carried back to: the key frame and the next."""
-        looks = [key, *(look for look, *_ in between[:-1])]
-        reach = Carried(between[-1][0], self._follower)
-        behind = []
-        for look, (_, motion, _) in zip(looks[::-1], between[::-1], strict=True):
-            reach = reach.on(look, motion.ahead, motion.trust_ahead)
-            behind.append(reach)
+    def _behind(self, between: list[_Step]) -> list["Carried"]:
+        """Return what the last frame is carried back to: each frame, itself at last."""
+        behind = [Carried(between[-1][0], self._follower)]
+        for (look, *_), (_, motion, _) in zip(
+            between[-2::-1], between[:0:-1], strict=True
+        ):
+            behind.append(behind[-1].on(look, motion.ahead, motion.trust_ahead))
         return behind[::-1]
 
     def _keyed(
