@@ -56,7 +56,8 @@ gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=
 	$(call STAGE,1-see)
 	$(call STAGE,2-learn,1-see)
 	$(call STAGE,3-decide,2-learn)
-	$(BIN)/python -c "from pathlib import Path; from colorize.models import saved; print(saved.ship(Path('$(RUNS)/gamma-3-decide'), Path('$(RUNS)/weights')))"
+	$(BIN)/colorize blend "$(RUNS)/gamma-3-decide" "$(RUNS)/gamma-2-learn" "$(RUNS)/gamma.keras" --saturation 1.4 --overwrite
+	$(BIN)/python -c "from pathlib import Path; from colorize.models import saved; print(saved.ship(Path('$(RUNS)/gamma.keras'), Path('$(RUNS)/weights')))"
 	@echo "To ship them: cp $(RUNS)/weights/* colorize/weights/ && make runtime"
 
 runtime: $(READY) ## Make what ONNX Runtime needs of gamma's weights: after gamma changed
