@@ -179,7 +179,7 @@ def huge(root: Path) -> None:
 def split(root: Path) -> None:
     """Prints the seconds of each part of a 12-megapixel picture, on one thread."""
     os.environ["VIPS_CONCURRENCY"] = "1"
-    from colorize import color, upsampling
+    from colorize import painting
     from colorize.colorizer import Colorizer, seen_at
     from colorize.models import saved
     from colorize.pictures import reading, writing
@@ -210,16 +210,10 @@ def split(root: Path) -> None:
         (ab,) = colorizer.batch_ab([levels])
         timed("network (all threads)", begun)
         begun = time.perf_counter()
+        strips = list(painting.painted(page, ab, bits=8))
+        timed("enlarge and paint", begun)
+        begun = time.perf_counter()
         size = (page.height, page.width)
-        colours = [strip for _, strip in upsampling.strips(ab, size, rows=reading.ROWS)]
-        timed("enlarge", begun)
-        begun = time.perf_counter()
-        strips = [
-            color.paint(page.levels(pixels), strip)
-            for (_, pixels), strip in zip(page.strips(), colours, strict=True)
-        ]
-        timed("paint", begun)
-        begun = time.perf_counter()
         coloured = writing.Coloured(*size, 8, False, iter(strips), page.metadata)
         writing.write(io.BytesIO(), ".jpg", [coloured], hold=1 << 30)
         timed("encode", begun)

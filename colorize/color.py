@@ -102,7 +102,7 @@ def rgb_to_lab(rgb: Array, *, xp: Any = np) -> Array:
         (..., 3) L in [0, 100], a and b in Lab units; float32.
     """
     if xp is np and rgb.dtype == np.uint8:
-        return _linear_to_lab(_linear_levels(rgb.dtype)[rgb], np)
+        return _linear_to_lab(light_of_levels(rgb.dtype)[rgb], np)
     if xp is np:
         rgb = rgb.astype(np.float32, copy=False)
     return _linear_to_lab(_decode(rgb, xp), xp)
@@ -143,20 +143,22 @@ def into_gamut(lab: Array, *, xp: Any = np) -> Array:
 
     def fits(share: Array) -> Array:
         paler = xp.concatenate([lightness, ab * share], axis=-1)
-        return ~_outside(_lab_to_linear(paler, xp), -1, xp)[..., None]
+        return ~outside_gamut(_lab_to_linear(paler, xp), -1, xp)[..., None]
 
-    share = _largest_share(fits, xp.zeros_like(lightness), xp)
+    share = largest_share(fits, xp.zeros_like(lightness), xp)
     paler = xp.concatenate([lightness, ab * share], axis=-1)
-    return xp.where(_outside(_lab_to_linear(lab, xp), -1, xp)[..., None], paler, lab)
+    return xp.where(
+        outside_gamut(_lab_to_linear(lab, xp), -1, xp)[..., None], paler, lab
+    )
 
 
-def _outside(linear: Array, axis: int, xp: Any = np) -> Array:
+def outside_gamut(linear: Array, axis: int, xp: Any = np) -> Array:
     """Return which colors in linear light, channels on an axis, sRGB cannot show."""
     low, high = xp.min(linear, axis=axis), xp.max(linear, axis=axis)
     return (low < -GAMUT_TOLERANCE) | (high > 1 + GAMUT_TOLERANCE)
 
 
-def _largest_share(
+def largest_share(
     fits: Callable[[Array], Array], nothing: Array, xp: Any = np
 ) -> Array:
     """Return how much of each color's chroma sRGB can show, by bisection.
@@ -196,7 +198,7 @@ def grey_levels(pixels: np.ndarray) -> np.ndarray:
     colored = (red != green) | (red != blue)
     if not colored.any():
         return as_grey
-    linear = _linear_levels(pixels.dtype)
+    linear = light_of_levels(pixels.dtype)
     y = sum(
         np.take(linear, plane) * weight
         for plane, weight in zip((red, green, blue), _TO_XYZ[:, 1], strict=True)
@@ -207,20 +209,22 @@ def grey_levels(pixels: np.ndarray) -> np.ndarray:
 
 def lightness_of(levels: np.ndarray) -> np.ndarray:
     """Return L (...) in [0, 100], float32, of sRGB levels (...) of 8 or 16 bits."""
-    return (116 * _grey_roots(levels.dtype)[levels] - 16).astype(np.float32, copy=False)
+    return (116 * roots_of_levels(levels.dtype)[levels] - 16).astype(
+        np.float32, copy=False
+    )
 
 
 @functools.cache
-def _linear_levels(dtype: np.dtype[Any]) -> np.ndarray:
+def light_of_levels(dtype: np.dtype[Any]) -> np.ndarray:
     """Return linear light of every sRGB level of a type."""
     top = np.iinfo(dtype).max
     return _decode(np.arange(top + 1) / top, np).astype(np.float32)
 
 
 @functools.cache
-def _grey_roots(dtype: np.dtype[Any]) -> np.ndarray:
+def roots_of_levels(dtype: np.dtype[Any]) -> np.ndarray:
     """Return (L + 16) / 116 of every grey level: what CIE Lab makes of its Y."""
-    y = _linear_levels(dtype)
+    y = light_of_levels(dtype)
     return _f(y).astype(np.float32, copy=False)
 
 
@@ -278,20 +282,20 @@ def paint(levels: np.ndarray, ab: np.ndarray, *, bits: int = 8) -> np.ndarray:
     if not ab.any():
         return np.repeat(to_depth(levels, bits)[..., None], 3, axis=-1)
     flat = levels.reshape(-1)
-    y = np.take(_linear_levels(levels.dtype), flat)  # twice as fast as by index
-    f = np.take(_grey_roots(levels.dtype), flat)
+    y = np.take(light_of_levels(levels.dtype), flat)  # twice as fast as by index
+    f = np.take(roots_of_levels(levels.dtype), flat)
     a = ab[..., 0].reshape(-1) * np.float32(1 / 500)
     b = ab[..., 1].reshape(-1) * np.float32(1 / 200)
-    linear = _linear(y, f, a, b)
-    outside = np.flatnonzero(_outside(linear, 0))
+    linear = linear_light(y, f, a, b)
+    outside = np.flatnonzero(outside_gamut(linear, 0))
     if outside.size:
         y, f, a, b = y[outside], f[outside], a[outside], b[outside]
 
         def fits(share: np.ndarray) -> np.ndarray:
-            return ~_outside(_linear(y, f, a * share, b * share), 0)
+            return ~outside_gamut(linear_light(y, f, a * share, b * share), 0)
 
-        share = _largest_share(fits, np.zeros_like(y))
-        linear[:, outside] = _linear(y, f, a * share, b * share)
+        share = largest_share(fits, np.zeros_like(y))
+        linear[:, outside] = linear_light(y, f, a * share, b * share)
     painted = np.empty((flat.size, 3), np.uint8 if bits == 8 else np.uint16)
     for channel, plane in enumerate(linear):
         painted[:, channel] = levels_of_light(plane, bits)
@@ -306,7 +310,9 @@ def levels_of_light(linear: np.ndarray, bits: int) -> np.ndarray:
     return np.take(_encoded_8bit(), steps, mode="clip")
 
 
-def _linear(y: np.ndarray, f: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def linear_light(
+    y: np.ndarray, f: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> np.ndarray:
     """Return linear light (3, n) of Y (n,), its root f, and a / 500 and b / 200."""
     xyz = np.empty((3, y.size), np.float32)
     _f_inverse(f + a, out=xyz[0])
@@ -342,7 +348,7 @@ def lightness(rgb: np.ndarray) -> np.ndarray:
     Returns:
         (...) float32 in [0, 100].
     """
-    y = _linear_levels(rgb.dtype)[rgb] @ _TO_XYZ[:, 1]
+    y = light_of_levels(rgb.dtype)[rgb] @ _TO_XYZ[:, 1]
     return (116 * _f(y) - 16).astype(np.float32, copy=False)
 
 

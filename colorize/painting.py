@@ -8,11 +8,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from colorize import color, upsampling
+from colorize.color_table import ColorTable
 from colorize.pictures import reading
 
 # Pixels: such a picture is painted by several threads. They take 0.9 of the time and
 # 1.4 times the work, which smaller pictures, several at a time, would wait for.
 _LARGE = 48_000_000
+# Pixels of a picture for which a table of its colours pays. It takes what 4 million
+# pixels take without, and then two fifths of the time.
+_MANY = 8_000_000
 _PAINTERS = 8  # at the most: each holds some strips
 
 
@@ -36,24 +40,32 @@ def painted(
 
     Args:
         page: the picture.
-        ab: (h, w, 2) in Lab units.
+        ab: (h, w, 2) in Lab units. Of a large grey picture of 8 bits, the enlarged ab
+            is rounded to half a unit, or to one where colours are very strong.
         bits: of each channel that is wanted, 8 or 16.
         alpha: whether to take the page's own along.
 
     Yields:
         (rows, width, 3 or 4) uint8 or uint16.
     """
+    size = (page.height, page.width)
+    large = page.grey and page.bits == bits == 8 and size[0] * size[1] >= _MANY
+    table = ColorTable(ab) if large else None
+    small = ab if table is None else table.places
+    colours = upsampling.strips(small, size, rows=reading.ROWS)
 
     def paint(strip: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         pixels, colour = strip
-        rgb = color.paint(page.levels(pixels), colour, bits=bits)
+        levels = page.levels(pixels)
+        if table is None:
+            rgb = color.paint(levels, colour, bits=bits)
+        else:
+            rgb = table.paint(levels, colour)
         if alpha:
             transparency = color.to_depth(pixels[..., -1:], bits)
             rgb = np.concatenate([rgb, transparency], axis=-1)
         return rgb
 
-    size = (page.height, page.width)
-    colours = upsampling.strips(ab, size, rows=reading.ROWS)
     strips = (
         (pixels, colour)
         for (_, pixels), (_, colour) in zip(

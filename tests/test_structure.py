@@ -18,6 +18,7 @@ LAYERS = [  # from the bottom; a room is a file or a folder here
     [
         "runtimes",
         "upsampling",
+        "color_table",
         "images",
         "hints",
         "references",

@@ -130,6 +130,11 @@ class Page:
         """What it takes in memory, decoded."""
         return self.height * self.width * self._bands * self.bits // 8
 
+    @property
+    def grey(self) -> bool:
+        """Whether it is stored in grey."""
+        return self._colours == 1
+
     def release(self) -> None:
         """Closes the file; it is opened again when the pixels are wanted."""
         self._image = None
