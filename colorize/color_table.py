@@ -10,7 +10,8 @@ import numpy as np
 
 from colorize import color
 
-_STEP = 0.5  # Lab units of ab, at the least: an 8-bit level is as coarse
+# Lab units of ab: an 8-bit level is as coarse as half a unit.
+_STEPS = (0.5, 1.0)
 _LEVELS = 256
 _PLACES = 2**24  # of a table, at the most: float32 tells so many apart
 # How far bicubic enlarging may go beyond what it enlarges, as a share of its range: in
@@ -29,21 +30,17 @@ class ColorTable:
 
     Args:
         ab: (h, w, 2) in Lab units, of which the picture's is enlarged.
+        step: Lab units that its ab is rounded to.
+        first: what a and b of the first place are, in steps.
+        counts: of steps in a and in b.
 
     Attributes:
-        places: the same, counted in steps of the table; enlarged it goes to `paint`.
+        places: ab counted in steps of the table; enlarged it goes to `paint`.
     """
 
-    def __init__(self, ab: np.ndarray) -> None:
-        low, high = ab.min(axis=(0, 1)), ab.max(axis=(0, 1))
-        margin = _BEYOND * (high - low)
-        step = _STEP
-        while True:
-            first = np.floor((low - margin) / step)
-            counts = np.ceil((high + margin) / step) - first + 1
-            if counts.prod() * _LEVELS <= _PLACES:
-                break
-            step *= 2
+    def __init__(
+        self, ab: np.ndarray, step: float, first: np.ndarray, counts: np.ndarray
+    ) -> None:
         self._step, self._first = step, first
         self._columns = int(counts[1])
         self._cells = int(counts.prod())
@@ -92,6 +89,18 @@ class ColorTable:
             part = slice(start, start + _AT_ONCE // _LEVELS)
             ab = (self._step * steps[part]).astype(np.float32)
             self._colors[cells[part]] = _all_levels(ab)
+
+
+def table_of(ab: np.ndarray) -> ColorTable | None:
+    """Return a table for ab (h, w, 2); None where it is too strong for a fine one."""
+    low, high = ab.min(axis=(0, 1)), ab.max(axis=(0, 1))
+    margin = _BEYOND * (high - low)
+    for step in _STEPS:
+        first = np.floor((low - margin) / step)
+        counts = np.ceil((high + margin) / step) - first + 1
+        if counts.prod() * _LEVELS <= _PLACES:
+            return ColorTable(ab, step, first, counts)
+    return None
 
 
 def _all_levels(ab: np.ndarray) -> np.ndarray:

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 
 from colorize import color, color_table, painting, upsampling
-from colorize.color_table import ColorTable
 from colorize.pictures import reading
 
 
 def painted(levels, ab):
-    table = ColorTable(ab)
+    table = color_table.table_of(ab)
     return table.paint(levels, next(upsampling.strips(table.places, levels.shape))[1])
 
 
@@ -42,14 +41,15 @@ def test_greys_without_colour_stay_the_very_greys(levels):
     np.testing.assert_array_equal(rgb, levels[..., None].repeat(3, axis=-1))
 
 
-def test_no_table_is_larger_than_can_be_told_apart(levels, monkeypatch):
-    monkeypatch.setattr(color_table, "_PLACES", 2**20)
-    ab = np.random.default_rng(2).uniform(-80, 80, (12, 9, 2)).astype(np.float32)
+def test_colors_too_strong_for_a_fine_table_are_painted_by_the_pixel(
+    levels, monkeypatch
+):
+    monkeypatch.setattr(painting, "_MANY", levels.size)
+    ab = np.random.default_rng(2).normal(0, 150, (12, 9, 2)).astype(np.float32)
+    assert color_table.table_of(ab) is None
+    rgb = np.concatenate(list(painting.painted(reading.page_of(levels), ab, bits=8)))
     _, large = next(upsampling.strips(ab, levels.shape))
-    away = color.rgb_to_lab(painted(levels, ab)) - color.rgb_to_lab(
-        color.paint(levels, large)
-    )
-    assert np.abs(away).mean() < 3
+    np.testing.assert_array_equal(rgb, color.paint(levels, large))
 
 
 def test_large_grey_pictures_are_painted_by_it(levels, monkeypatch):
