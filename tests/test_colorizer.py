@@ -17,6 +17,8 @@ from colorize.runtimes.keras import KerasNetwork
 
 pytestmark = pytest.mark.numeric
 
+HISTORIC = Path(__file__).parent.parent / "data" / "test"
+
 
 @pytest.fixture(scope="module")
 def colorizer():
@@ -40,6 +42,14 @@ def test_arrays_are_coloured_as_files_are(colorizer, draw, tmp_path):
     out = tmp_path / "out.png"
     CliRunner().invoke(cli, ["predict", str(tmp_path / "a.png"), str(out)])
     np.testing.assert_array_equal(colorizer.colorize(grey), reading.read_rgb(out))
+
+
+def test_no_grid_of_the_networks_cells_is_in_a_sky(colorizer):
+    sky = np.asarray(Image.open(HISTORIC / "adams_colorado_1941.png").convert("L"))
+    ab = colorizer.small_ab(sky)[:60]
+    cells = ab[:, : ab.shape[1] // 4 * 4].reshape(15, 4, -1, 4, 2)
+    pixels = cells.mean(axis=(0, 2)).reshape(16, 2)  # each at its place in a cell
+    assert np.ptp(pixels, axis=0).max() < 0.3  # Lab units
 
 
 def kinds(rgb):

@@ -191,7 +191,8 @@ def _enlarge(ab: Tensor, features: Tensor) -> Tensor:
     """Return each pixel's ab, a weighted mean of the 3×3 cells around: (B, H, W, 2).
 
     The weights come from the features, so that colour can stop at an edge; they begin
-    as those of bilinear interpolation.
+    as those of bilinear interpolation. Each of a cell's pixels learns its own, which
+    leaves a grid in a smooth sky, which is taken out again.
     """
     pixels = _CELL * _CELL
     x = layers.Conv2D(
@@ -213,7 +214,32 @@ def _enlarge(ab: Tensor, features: Tensor) -> Tensor:
     )
     enlarged = spread(layers.Concatenate(dtype="float32")(planes))
     spread.set_weights([_spread_kernel()])
-    return enlarged
+    return _without_grid(enlarged)
+
+
+def _without_grid(ab: Tensor) -> Tensor:
+    """Return ab (B, H, W, 2) without what repeats from cell to cell.
+
+    That is the mean, over some cells in a row, of how a pixel differs from those around
+    it. Edges of colour stay: they do not repeat.
+    """
+    for axis in (1, 2):
+        finest = ab - _mean_of_five(ab, axis, 1, "symmetric")
+        ab = ab - _mean_of_five(finest, axis, _CELL, "constant")
+    return ab
+
+
+def _mean_of_five(x: Tensor, axis: int, step: int, beyond: str) -> Tensor:
+    """Return means weighted (1, 2, 2, 2, 1) / 8, of what is `step` pixels apart.
+
+    Of four pixels in each cell all count the same, so that the mean has no grid.
+    """
+    padding = [(0, 0)] * 4
+    padding[axis] = (2 * step, 2 * step)
+    x = ops.pad(x, padding, mode=beyond)
+    along = [slice(i * step, (i - 4) * step or None) for i in range(5)]
+    first, second, third, fourth, last = (x[(slice(None),) * axis + (s,)] for s in along)
+    return (first + last) / 8 + (second + third + fourth) / 4
 
 
 def _bilinear() -> np.ndarray:
