@@ -187,24 +187,23 @@ def grey_levels(pixels: np.ndarray) -> np.ndarray:
         pixels: (H, W, 1) grey or (H, W, 3) sRGB, uint8 or uint16.
 
     Returns:
-        (H, W): grey as it is, colors as uint16; a color that is a grey keeps its
-        level exactly.
+        (H, W): greys as they are; where there is a color all as uint16, and one that
+        is a grey keeps its level exactly.
     """
     red = pixels[..., 0]
     if pixels.shape[-1] == 1:
         return red
     green, blue = pixels[..., 1], pixels[..., 2]
-    as_grey = to_depth(red, 16)
     colored = (red != green) | (red != blue)
     if not colored.any():
-        return as_grey
+        return red
     linear = light_of_levels(pixels.dtype)
     y = sum(
         np.take(linear, plane) * weight
         for plane, weight in zip((red, green, blue), _TO_XYZ[:, 1], strict=True)
     )
     levels = np.rint(65535 * _encode(y, np)).astype(np.uint16)
-    return np.where(colored, levels, as_grey)
+    return np.where(colored, levels, to_depth(red, 16))
 
 
 def lightness_of(levels: np.ndarray) -> np.ndarray:

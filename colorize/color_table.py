@@ -1,7 +1,8 @@
 """Colours of 8-bit greys at rounded ab, each worked out once: for large pictures.
 
 The network sees a large picture much smaller, so ab hardly changes from pixel to pixel:
-rounded to half a unit, it has some thousand values in millions of pixels.
+rounded to half a unit, it has some thousand values in millions of pixels, and most of
+one photo come again in the next. So there is one table for all.
 """
 
 import functools
@@ -10,97 +11,86 @@ import numpy as np
 
 from colorize import color
 
-# Lab units of ab: an 8-bit level is as coarse as half a unit.
-_STEPS = (0.5, 1.0)
+_STEP = 0.5  # Lab units of ab: an 8-bit level is as coarse
+_MOST = 110  # Lab units of a and of b, either way: sRGB reaches -108
+_SIDE = int(2 * _MOST / _STEP) + 1  # places each way
 _LEVELS = 256
-_PLACES = 2**24  # of a table, at the most: float32 tells so many apart
-# How far bicubic enlarging may go beyond what it enlarges, as a share of its range: in
-# one direction its weights add up to 1, and their sizes to 1.25 at the most.
-_BEYOND = (1.25**2 - 1) / 2
 _AT_ONCE = 2**16  # pixels, whose arrays fit a core's cache
-_HUES = 720  # half a degree each
+_HUES = 360  # a degree each
 _SCANNED = 15  # shares of the most chroma that are looked at first
 _MOST_CHROMA = 140.0  # Lab units: sRGB's most chromatic colour, blue, has 134
 
 
-class ColorTable:
-    """Colours of grey levels at the ab of one picture.
-
-    Several threads may paint by one table.
+def places(ab: np.ndarray) -> np.ndarray | None:
+    """Return ab (h, w, 2) in steps of the table; None where it goes beyond.
 
     Args:
-        ab: (h, w, 2) in Lab units, of which the picture's is enlarged.
-        step: Lab units that its ab is rounded to.
-        first: what a and b of the first place are, in steps.
-        counts: of steps in a and in b.
-
-    Attributes:
-        places: ab counted in steps of the table; enlarged it goes to `paint`.
+        ab: in Lab units.
     """
-
-    def __init__(
-        self, ab: np.ndarray, step: float, first: np.ndarray, counts: np.ndarray
-    ) -> None:
-        self._step, self._first = step, first
-        self._columns = int(counts[1])
-        self._cells = int(counts.prod())
-        # R, G, B and 255 of each place; 0 where nobody has looked yet.
-        self._colors = np.zeros((self._cells, _LEVELS), np.uint32)
-        self.places = (ab / step - first).astype(np.float32)
-
-    def paint(self, levels: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Return greys given colour, as `color.paint` does.
-
-        Args:
-            levels: (H, W) uint8.
-            places: (H, W, 2) float32, of `places` enlarged.
-
-        Returns:
-            (H, W, 3) uint8.
-        """
-        painted = np.empty((*levels.shape, 3), np.uint8)
-        rows = max(1, _AT_ONCE // levels.shape[1])
-        for top in range(0, len(levels), rows):
-            part = slice(top, top + rows)
-            index = self._index(levels[part], places[part])
-            colors = np.take(self._colors, index, mode="clip")
-            missing = index[colors == 0]
-            if missing.size:
-                self._work_out(missing // _LEVELS)
-                np.take(self._colors, index, mode="clip", out=colors)
-            channels = colors.view(np.uint8).reshape(*colors.shape, 4)
-            for channel in range(3):  # a fifth of the time of all three at once
-                painted[part, :, channel] = channels[..., channel]
-        return painted
-
-    def _index(self, levels: np.ndarray, places: np.ndarray) -> np.ndarray:
-        a, b = np.rint(places[..., 0]), np.rint(places[..., 1])
-        a *= self._columns * _LEVELS
-        b *= _LEVELS
-        a += b
-        a += levels
-        return a.astype(np.intp)
-
-    def _work_out(self, cells: np.ndarray) -> None:
-        """Fill in the colours of all levels at some ab, named once or more."""
-        cells = np.flatnonzero(np.bincount(cells, minlength=self._cells))
-        steps = np.stack(np.divmod(cells, self._columns), axis=-1) + self._first
-        for start in range(0, len(cells), _AT_ONCE // _LEVELS):
-            part = slice(start, start + _AT_ONCE // _LEVELS)
-            ab = (self._step * steps[part]).astype(np.float32)
-            self._colors[cells[part]] = _all_levels(ab)
+    if np.abs(ab).max() > _MOST:
+        return None
+    return ((ab + _MOST) / _STEP).astype(np.float32)
 
 
-def table_of(ab: np.ndarray) -> ColorTable | None:
-    """Return a table for ab (h, w, 2); None where it is too strong for a fine one."""
-    low, high = ab.min(axis=(0, 1)), ab.max(axis=(0, 1))
-    margin = _BEYOND * (high - low)
-    for step in _STEPS:
-        first = np.floor((low - margin) / step)
-        counts = np.ceil((high + margin) / step) - first + 1
-        if counts.prod() * _LEVELS <= _PLACES:
-            return ColorTable(ab, step, first, counts)
-    return None
+def ab_at(places: np.ndarray) -> np.ndarray:
+    """Return the ab of places, in Lab units."""
+    return _STEP * places - _MOST
+
+
+def paint(levels: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return greys given colour, as `color.paint` does.
+
+    Args:
+        levels: (H, W) uint8.
+        places: (H/2, W/2, 2) float32, rounded up: each is of two by two pixels.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    height, width = levels.shape
+    table = _table()
+    painted = np.empty((height, width, 3), np.uint8)
+    # Bicubic enlarging may go a little beyond what it enlarges.
+    a, b = (np.rint(places[..., i]).clip(0, _SIDE - 1) for i in (0, 1))
+    cells = a * _SIDE + b
+    firsts = np.repeat(_LEVELS * cells.astype(np.intp), 2, axis=1)[:, :width]
+    rows = 2 * max(1, _AT_ONCE // (2 * width))
+    for top in range(0, height, rows):
+        part = levels[top : top + rows]
+        index = np.empty(part.shape, np.intp)
+        for odd in (0, 1):
+            row = part[odd::2]
+            np.add(firsts[top // 2 :][: len(row)], row, out=index[odd::2])
+        colors = np.take(table, index, mode="clip")
+        missing = index[colors == 0]
+        if missing.size:
+            _work_out(table, missing // _LEVELS)
+            np.take(table, index, mode="clip", out=colors)
+        channels = colors.view(np.uint8).reshape(*colors.shape, 4)
+        for channel in range(3):  # a fifth of the time of all three at once
+            painted[top : top + rows, :, channel] = channels[..., channel]
+    return painted
+
+
+@functools.cache
+def _table() -> np.ndarray:
+    """Return R, G, B and 255 of each level at each place, in turn: (_SIDE², 256).
+
+    They are 0 where nobody has looked yet; what is never looked at takes no memory.
+    Several threads may use it: what two of them work out at once is the same.
+    """
+    return np.zeros((_SIDE * _SIDE, _LEVELS), np.uint32)
+
+
+def _work_out(table: np.ndarray, cells: np.ndarray) -> None:
+    """Fill in the colours of all levels at some ab, named once or more."""
+    wanted = np.zeros(len(table), bool)
+    wanted[cells] = True
+    cells = np.flatnonzero(wanted)
+    ab = ab_at(np.stack(np.divmod(cells, _SIDE), axis=-1)).astype(np.float32)
+    for start in range(0, len(cells), _AT_ONCE // _LEVELS):
+        part = slice(start, start + _AT_ONCE // _LEVELS)
+        table[cells[part]] = _all_levels(ab[part])
 
 
 def _all_levels(ab: np.ndarray) -> np.ndarray:
@@ -134,7 +124,7 @@ def _share_within(ab: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _most_chroma() -> np.ndarray:
-    """Return the largest chroma that sRGB has at each hue and level: (720, 256)."""
+    """Return the largest chroma that sRGB has at each hue and level: (360, 256)."""
     hue = np.arange(_HUES, dtype=np.float32) * np.float32(2 * np.pi / _HUES)
     y = np.tile(color.light_of_levels(np.dtype(np.uint8)), _HUES)
     f = np.tile(color.roots_of_levels(np.dtype(np.uint8)), _HUES)

@@ -7,15 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from colorize import color, upsampling
-from colorize.color_table import table_of
+from colorize import color, color_table, upsampling
 from colorize.pictures import reading
 
 # Pixels: such a picture is painted by several threads. They take 0.9 of the time and
 # 1.4 times the work, which smaller pictures, several at a time, would wait for.
 _LARGE = 48_000_000
-# Pixels of a picture for which a table of its colours pays. To work it out takes what 2
-# to 4 million pixels take without it; with it they take two fifths of that.
+# Pixels of a picture that is painted by a table: to work that out takes what one to two
+# million pixels take without it. ab is then the same for two by two pixels, of which
+# there are many in each of the network's.
 _MANY = 8_000_000
 _PAINTERS = 8  # at the most: each holds some strips
 
@@ -40,27 +40,30 @@ def painted(
 
     Args:
         page: the picture.
-        ab: (h, w, 2) in Lab units. Of a large grey picture of 8 bits, the enlarged ab
-            is rounded to half a unit, or to one where colours are strong.
+        ab: (h, w, 2) in Lab units. Of a large picture of 8 bits, the enlarged ab is
+            the same for two by two pixels, and rounded to half a unit where they are
+            grey.
         bits: of each channel that is wanted, 8 or 16.
         alpha: whether to take the page's own along.
 
     Yields:
         (rows, width, 3 or 4) uint8 or uint16.
     """
-    size = (page.height, page.width)
-    large = page.grey and page.bits == bits == 8 and size[0] * size[1] >= _MANY
-    table = table_of(ab) if large else None
-    small = ab if table is None else table.places
-    colours = upsampling.strips(small, size, rows=reading.ROWS)
+    many = page.bits == bits == 8 and page.height * page.width >= _MANY
+    places = color_table.places(ab) if many else None
+    if places is None:
+        size, rows = (page.height, page.width), reading.ROWS
+    else:
+        size, rows = (-(-page.height // 2), -(-page.width // 2)), reading.ROWS // 2
+    colours = upsampling.strips(ab if places is None else places, size, rows=rows)
 
     def paint(strip: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         pixels, colour = strip
         levels = page.levels(pixels)
-        if table is None:
+        if places is None:
             rgb = color.paint(levels, colour, bits=bits)
         else:
-            rgb = table.paint(levels, colour)
+            rgb = _of_a_large_picture(levels, colour)
         if alpha:
             transparency = color.to_depth(pixels[..., -1:], bits)
             rgb = np.concatenate([rgb, transparency], axis=-1)
@@ -76,6 +79,15 @@ def painted(
         yield from map(paint, strips)
     else:
         yield from _side_by_side(paint, strips)
+
+
+def _of_a_large_picture(levels: np.ndarray, places: np.ndarray) -> np.ndarray:
+    if levels.dtype == np.uint8:
+        return color_table.paint(levels, places)
+    # Of a toned picture greys lie between the levels of the table.
+    height, width = levels.shape
+    ab = color_table.ab_at(places).repeat(2, axis=0).repeat(2, axis=1)
+    return color.paint(levels, ab[:height, :width])
 
 
 def _side_by_side(

@@ -5,20 +5,31 @@ from colorize import color, color_table, painting, upsampling
 from colorize.pictures import reading
 
 
+def halved(levels, ab):
+    """Of two by two pixels each: ab enlarged to (60, 45, 2) for levels (119, 90)."""
+    height, width = levels.shape
+    return next(upsampling.strips(ab, ((height + 1) // 2, (width + 1) // 2)))[1]
+
+
 def painted(levels, ab):
-    table = color_table.table_of(ab)
-    return table.paint(levels, next(upsampling.strips(table.places, levels.shape))[1])
+    return color_table.paint(levels, halved(levels, color_table.places(ab)))
+
+
+def by_the_pixel(levels, ab):
+    height, width = levels.shape
+    large = halved(levels, ab).repeat(2, axis=0).repeat(2, axis=1)
+    return large[:height, :width]
 
 
 @pytest.fixture
 def levels():
-    return np.random.default_rng(0).integers(0, 256, (120, 90), np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (119, 90), np.uint8)
 
 
 def test_it_paints_at_rounded_ab_as_each_pixel_by_itself(levels):
     ab = np.random.default_rng(1).normal(0, 8, (12, 9, 2)).astype(np.float32)
-    _, large = next(upsampling.strips(ab, levels.shape))
-    expected = color.paint(levels, np.rint(2 * large) / 2).astype(int)
+    rounded = np.rint(2 * by_the_pixel(levels, ab)) / 2
+    expected = color.paint(levels, rounded).astype(int)
     difference = np.abs(painted(levels, ab) - expected)
     # What is rounded the other way, or lies at the edge of the gamut, is near.
     assert (difference <= 1).mean() > 0.999 and difference.max() <= 4
@@ -41,24 +52,43 @@ def test_greys_without_colour_stay_the_very_greys(levels):
     np.testing.assert_array_equal(rgb, levels[..., None].repeat(3, axis=-1))
 
 
-def test_colors_too_strong_for_a_fine_table_are_painted_by_the_pixel(
-    levels, monkeypatch
-):
-    monkeypatch.setattr(painting, "_MANY", levels.size)
+def painted_as_large(pixels, ab, monkeypatch, bits=8):
+    monkeypatch.setattr(painting, "_MANY", 1)
+    page = reading.page_of(pixels)
+    return np.concatenate(list(painting.painted(page, ab, bits=bits)))
+
+
+def test_colors_beyond_the_table_are_painted_by_the_pixel(levels, monkeypatch):
     ab = np.random.default_rng(2).normal(0, 150, (12, 9, 2)).astype(np.float32)
-    assert color_table.table_of(ab) is None
-    rgb = np.concatenate(list(painting.painted(reading.page_of(levels), ab, bits=8)))
+    assert color_table.places(ab) is None
+    rgb = painted_as_large(levels, ab, monkeypatch)
     _, large = next(upsampling.strips(ab, levels.shape))
     np.testing.assert_array_equal(rgb, color.paint(levels, large))
 
 
-def test_large_grey_pictures_are_painted_by_it(levels, monkeypatch):
+def test_enlarging_beyond_the_table_ends_at_its_edge(levels):
+    ab = np.full((12, 9, 2), -110, np.float32)
+    ab[6:] = 110
+    expected = color.paint(levels, by_the_pixel(levels, ab).clip(-110, 110))
+    off = np.abs(painted(levels, ab).astype(int) - expected)
+    assert off.max() <= 25 and (off <= 4).mean() > 0.95
+
+
+def test_large_pictures_of_8_bits_are_painted_by_it(levels, monkeypatch):
     ab = np.random.default_rng(3).normal(0, 20, (12, 9, 2)).astype(np.float32)
     expected = painted(levels, ab)
-    monkeypatch.setattr(painting, "_MANY", levels.size)
-    page = reading.page_of(levels)
-    rgb = np.concatenate(list(painting.painted(page, ab, bits=8)))
-    np.testing.assert_array_equal(rgb, expected)
-    deep = np.concatenate(list(painting.painted(page, ab, bits=16)))
+    as_rgb = levels[..., None].repeat(3, axis=-1)
+    for pixels in (levels, as_rgb):
+        rgb = painted_as_large(pixels, ab, monkeypatch)
+        np.testing.assert_array_equal(rgb, expected)
+    deep = painted_as_large(levels, ab, monkeypatch, bits=16)
     _, large = next(upsampling.strips(ab, levels.shape))
     np.testing.assert_array_equal(deep, color.paint(levels, large, bits=16))
+
+
+def test_a_large_toned_picture_keeps_the_lightness_of_each_pixel(levels, monkeypatch):
+    toned = np.stack([levels, levels - levels // 10, levels - levels // 4], axis=-1)
+    ab = np.random.default_rng(4).normal(0, 20, (12, 9, 2)).astype(np.float32)
+    rgb = painted_as_large(toned, ab, monkeypatch)
+    greys = color.grey_levels(toned)
+    np.testing.assert_array_equal(rgb, color.paint(greys, by_the_pixel(greys, ab)))

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import colorize
-from colorize import run_folder, runtimes
+from colorize import color, run_folder, runtimes
 from colorize.cli import cli
 from colorize.errors import ColorizeError, UsageError
 from colorize.runtimes import choice, processor, shipped
@@ -130,6 +130,12 @@ def test_what_a_runtime_cannot_do_is_said(tmp_path, tiny_run, monkeypatch):
     assert choice.choose("auto", "auto", 10**6) == "onnx"
 
 
+def test_a_picture_gets_the_same_colours_alone_and_among_many(draw):
+    grey = color.lightness(draw(96, 160))[None, ..., None]
+    alone, among = (shipped.open_network(pictures)(grey) for pictures in (1, 1000))
+    np.testing.assert_array_equal(alone, among)
+
+
 def test_what_coloured_a_folder_goes_on_with_it(grey, tmp_path, monkeypatch):
     out, report = tmp_path / "out", tmp_path / "report.jsonl"
     predict(grey, out, "--runtime", "onnx", "--report", report)
@@ -137,9 +143,9 @@ def test_what_coloured_a_folder_goes_on_with_it(grey, tmp_path, monkeypatch):
     opened = []
     real = runtimes.open_network
 
-    def opening(source, precision, *, runtime):
+    def opening(source, precision, *, runtime, pictures):
         opened.append(runtime)
-        return real(source, precision, runtime=runtime)
+        return real(source, precision, runtime=runtime, pictures=pictures)
 
     monkeypatch.setattr(runtimes, "open_network", opening)
     monkeypatch.setattr(choice, "choose", lambda asked, *_: asked)  # "auto"

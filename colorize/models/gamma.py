@@ -238,7 +238,9 @@ def _mean_of_five(x: Tensor, axis: int, step: int, beyond: str) -> Tensor:
     padding[axis] = (2 * step, 2 * step)
     x = ops.pad(x, padding, mode=beyond)
     along = [slice(i * step, (i - 4) * step or None) for i in range(5)]
-    first, second, third, fourth, last = (x[(slice(None),) * axis + (s,)] for s in along)
+    first, second, third, fourth, last = (
+        x[(slice(None),) * axis + (s,)] for s in along
+    )
     return (first + last) / 8 + (second + third + fourth) / 4
 
 

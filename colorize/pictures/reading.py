@@ -45,6 +45,7 @@ from colorize.pictures.sources import Source
 
 Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
 pyvips.cache_set_max(0)  # files change, and what was decoded is used once
+pyvips.concurrency_set(1)  # pictures go side by side: more threads of each would wait
 _as_text = pyvips.error._to_string
 
 
@@ -129,11 +130,6 @@ class Page:
     def bytes(self) -> int:
         """What it takes in memory, decoded."""
         return self.height * self.width * self._bands * self.bits // 8
-
-    @property
-    def grey(self) -> bool:
-        """Whether it is stored in grey."""
-        return self._colours == 1
 
     def release(self) -> None:
         """Closes the file; it is opened again when the pixels are wanted."""

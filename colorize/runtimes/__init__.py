@@ -169,7 +169,8 @@ def open_network(
 
     if source == run_folder.SHIPPED:
         if choice.choose(runtime, precision, pictures) == "onnx":
-            return importlib.import_module(f"{__name__}.shipped").open_network()
+            shipped = importlib.import_module(f"{__name__}.shipped")
+            return shipped.open_network(pictures)
         runtime = "keras"
     path = run_folder.model_file(source)
     only = RUNTIMES[path.suffix][0] if is_exported(path) else "keras"

@@ -26,8 +26,11 @@ GRAPH = run_folder.WEIGHTS.with_suffix(".onnx")
 PLACES = GRAPH.with_name(f"{GRAPH.name}.json")  # of its weights in the `.keras` file
 
 
-def open_network() -> "ShippedNetwork":
+def open_network(pictures: int = 1) -> "ShippedNetwork":
     """Open the network; its weights are read when it is first run.
+
+    Args:
+        pictures: how many there are to colour.
 
     Raises:
         ColorizeError: the weights are damaged, or others than the network was made for.
@@ -36,7 +39,7 @@ def open_network() -> "ShippedNetwork":
     file = run_folder.model_file(run_folder.SHIPPED)  # which looks at its checksum
     if run_folder.noted_checksum(file) != described["sha256"]:
         raise ColorizeError(f"{PLACES}: made for other weights; run make runtime")
-    return ShippedNetwork(file, described)
+    return ShippedNetwork(file, described, pictures)
 
 
 class ShippedNetwork(OnnxNetwork):
@@ -45,10 +48,11 @@ class ShippedNetwork(OnnxNetwork):
     takes_hints = True
     also = OTHER_OUTPUTS
 
-    def __init__(self, file: Path, described: dict[str, Any]) -> None:
+    def __init__(self, file: Path, described: dict[str, Any], pictures: int) -> None:
         self.describe(Description.read(json.dumps(described)))
         self._names, self._ab = list(INPUTS), "ab"
         self._file, self._places = file, described["weights"]
+        self._pictures = pictures
 
     @functools.cached_property
     def _session(self) -> "onnxruntime.InferenceSession":
@@ -57,7 +61,7 @@ class ShippedNetwork(OnnxNetwork):
         # ONNX Runtime does not copy them: kept as long as it.
         self._weights = [_placed(weights, place) for place in self._places.values()]
         values = map(library().OrtValue.ortvalue_from_numpy, self._weights)
-        options = session_options()
+        options = session_options(self._pictures)
         options.add_external_initializers(list(self._places), list(values))
         session: onnxruntime.InferenceSession = library().InferenceSession(
             GRAPH.read_bytes(), options, providers=["CPUExecutionProvider"]
