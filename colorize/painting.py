@@ -1,23 +1,16 @@
 """A picture joined with its colours, of whatever size: strip by strip."""
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 
 import numpy as np
 
-from colorize import color, color_table, upsampling
-from colorize.pictures import reading
+from colorize import color, color_table, side_by_side, upsampling
+from colorize.pictures import LARGE, reading
 
-# Pixels: such a picture is painted by several threads. They take 0.9 of the time and
-# 1.4 times the work, which smaller pictures, several at a time, would wait for.
-_LARGE = 48_000_000
-# Pixels of a picture that is painted by a table: to work that out takes what one to two
-# million pixels take without it. ab is then the same for two by two pixels, of which
-# there are many in each of the network's.
-_MANY = 8_000_000
-_PAINTERS = 8  # at the most: each holds some strips
+# Pixels of a picture in which two by two of them share their ab: there are many in each
+# of the network's. Its colours are of a table: to work that out takes what one to two
+# million pixels take without it.
+_SHARED = 8_000_000
 
 
 def paint(rgb: np.ndarray, ab: np.ndarray) -> np.ndarray:
@@ -49,8 +42,8 @@ def painted(
     Yields:
         (rows, width, 3 or 4) uint8 or uint16.
     """
-    many = page.bits == bits == 8 and page.height * page.width >= _MANY
-    places = color_table.places(ab) if many else None
+    shared = page.bits == bits == 8 and page.height * page.width >= _SHARED
+    places = color_table.places(ab) if shared else None
     if places is None:
         size, rows = (page.height, page.width), reading.ROWS
     else:
@@ -63,7 +56,7 @@ def painted(
         if places is None:
             rgb = color.paint(levels, colour, bits=bits)
         else:
-            rgb = _of_a_large_picture(levels, colour)
+            rgb = _by_table(levels, colour)
         if alpha:
             transparency = color.to_depth(pixels[..., -1:], bits)
             rgb = np.concatenate([rgb, transparency], axis=-1)
@@ -75,32 +68,14 @@ def painted(
             page.strips(rows=reading.ROWS), colours, strict=True
         )
     )
-    if page.height * page.width < _LARGE:
-        yield from map(paint, strips)
-    else:
-        yield from _side_by_side(paint, strips)
+    large = page.height * page.width >= LARGE
+    yield from side_by_side.in_order(paint, strips) if large else map(paint, strips)
 
 
-def _of_a_large_picture(levels: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _by_table(levels: np.ndarray, places: np.ndarray) -> np.ndarray:
     if levels.dtype == np.uint8:
         return color_table.paint(levels, places)
     # Of a toned picture greys lie between the levels of the table.
     height, width = levels.shape
     ab = color_table.ab_at(places).repeat(2, axis=0).repeat(2, axis=1)
     return color.paint(levels, ab[:height, :width])
-
-
-def _side_by_side(
-    paint: Callable[[tuple[np.ndarray, np.ndarray]], np.ndarray],
-    strips: Iterator[tuple[np.ndarray, np.ndarray]],
-) -> Iterator[np.ndarray]:
-    """Paint strips in threads; yield them in order, and hold few."""
-    cores = min(os.cpu_count() or 1, _PAINTERS)
-    waiting: deque[Future[np.ndarray]] = deque()
-    with ThreadPoolExecutor(cores, "painting") as pool:
-        for strip in strips:
-            waiting.append(pool.submit(paint, strip))
-            if len(waiting) > 2 * cores:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -53,7 +53,7 @@ def test_greys_without_colour_stay_the_very_greys(levels):
 
 
 def painted_as_large(pixels, ab, monkeypatch, bits=8):
-    monkeypatch.setattr(painting, "_MANY", 1)
+    monkeypatch.setattr(painting, "_SHARED", 1)
     page = reading.page_of(pixels)
     return np.concatenate(list(painting.painted(page, ab, bits=bits)))
 

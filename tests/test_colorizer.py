@@ -211,6 +211,6 @@ def test_a_picture_painted_by_several_threads_is_the_same(draw, monkeypatch):
     page = reading.page_of(draw(500, 90))
     ab = np.random.default_rng(0).normal(0, 30, (40, 8, 2)).astype(np.float32)
     alone = np.concatenate(list(painting.painted(page, ab, bits=8)))
-    monkeypatch.setattr(painting, "_LARGE", 1)
+    monkeypatch.setattr(painting, "LARGE", 1)
     together = np.concatenate(list(painting.painted(page, ab, bits=8)))
     assert np.array_equal(alone, together)

@@ -158,6 +158,14 @@ def test_a_big_tiff_carries_it_too(tmp_path, draw, monkeypatch):
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), draw(30, 40))
 
 
+def test_a_tiff_written_by_several_threads_is_the_same(tmp_path, draw, monkeypatch):
+    save(tmp_path / "alone.tif", draw(700, 30))
+    monkeypatch.setattr(tiff, "LARGE", 1)
+    save(tmp_path / "together.tif", draw(700, 30))
+    alone, together = tmp_path / "alone.tif", tmp_path / "together.tif"
+    assert alone.read_bytes() == together.read_bytes()
+
+
 def test_pages_of_a_tiff_keep_their_sizes_and_depths(tmp_path, draw):
     pages = [draw(30, 40), np.uint16(draw(20, 50)) * 257, np.dstack([draw(9, 9)] * 2)]
     pages[2] = np.ascontiguousarray(pages[2][..., :4])

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 
-from colorize.pictures import ifd, metadata, photoshop, resolution
+from colorize import side_by_side
+from colorize.pictures import LARGE, ifd, metadata, photoshop, resolution
 from colorize.pictures.metadata import Metadata
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -55,8 +56,9 @@ def write(file: BinaryIO, pages: Sequence[TiffPage], profile: bytes) -> None:
     with tifffile.TiffWriter(file, bigtiff=big, byteorder="<") as writer:
         for page in pages:
             dots, unit = resolution.as_tiff(page.metadata.resolution)
+            large = page.shape[0] * page.shape[1] >= LARGE
             writer.write(
-                map(_deflated, page.strips),
+                (side_by_side.in_order if large else map)(_deflated, page.strips),
                 shape=page.shape,
                 dtype=f"<u{page.bits // 8}",
                 photometric="rgb",
