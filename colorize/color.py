@@ -187,8 +187,8 @@ def grey_levels(pixels: np.ndarray) -> np.ndarray:
         pixels: (H, W, 1) grey or (H, W, 3) sRGB, uint8 or uint16.
 
     Returns:
-        (H, W): greys as they are; where there is a color all as uint16, and one that
-        is a grey keeps its level exactly.
+        (H, W): in the type of `pixels` if all of them are grey, otherwise uint16. Greys
+        keep their level exactly.
     """
     red = pixels[..., 0]
     if pixels.shape[-1] == 1:

@@ -1,8 +1,8 @@
 """Colours of 8-bit greys at rounded ab, each worked out once: for large pictures.
 
 The network sees a large picture much smaller, so ab hardly changes from pixel to pixel:
-rounded to half a unit, it has some thousand values in millions of pixels, and most of
-one photo come again in the next. So there is one table for all.
+rounded to half a unit, it takes a few thousand values over millions of pixels, most of
+which recur in the next photo. So one table serves all.
 """
 
 import functools
@@ -12,8 +12,8 @@ import numpy as np
 from colorize import color
 
 _STEP = 0.5  # Lab units of ab: an 8-bit level is as coarse
-_MOST = 110  # Lab units of a and of b, either way: sRGB reaches -108
-_SIDE = int(2 * _MOST / _STEP) + 1  # places each way
+_REACH = 110  # Lab units of a and of b, either way; in sRGB b goes down to -108
+_SIDE = int(2 * _REACH / _STEP) + 1  # steps along a, and along b
 _LEVELS = 256
 _AT_ONCE = 2**16  # pixels, whose arrays fit a core's cache
 _HUES = 360  # a degree each
@@ -21,28 +21,27 @@ _SCANNED = 15  # shares of the most chroma that are looked at first
 _MOST_CHROMA = 140.0  # Lab units: sRGB's most chromatic colour, blue, has 134
 
 
-def places(ab: np.ndarray) -> np.ndarray | None:
-    """Return ab (h, w, 2) in steps of the table; None where it goes beyond.
+def to_steps(ab: np.ndarray) -> np.ndarray | None:
+    """Return ab (h, w, 2), in Lab units, counted in steps from the table's corner.
 
-    Args:
-        ab: in Lab units.
+    None if any of it is beyond the table.
     """
-    if np.abs(ab).max() > _MOST:
+    if not np.abs(ab).max() <= _REACH:
         return None
-    return ((ab + _MOST) / _STEP).astype(np.float32)
+    return ((ab + _REACH) / _STEP).astype(np.float32)
 
 
-def ab_at(places: np.ndarray) -> np.ndarray:
-    """Return the ab of places, in Lab units."""
-    return _STEP * places - _MOST
+def from_steps(steps: np.ndarray) -> np.ndarray:
+    """Return the ab of steps, in Lab units."""
+    return _STEP * steps - _REACH
 
 
-def paint(levels: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return greys given colour, as `color.paint` does.
+def paint(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return greys given colour, as `color.paint` does but for the rounding of ab.
 
     Args:
         levels: (H, W) uint8.
-        places: (H/2, W/2, 2) float32, rounded up: each is of two by two pixels.
+        steps: (⌈H/2⌉, ⌈W/2⌉, 2) float32, one for each two by two pixels.
 
     Returns:
         (H, W, 3) uint8.
@@ -51,17 +50,15 @@ def paint(levels: np.ndarray, places: np.ndarray) -> np.ndarray:
     table = _table()
     painted = np.empty((height, width, 3), np.uint8)
     # Bicubic enlarging may go a little beyond what it enlarges.
-    a, b = (np.rint(places[..., i]).clip(0, _SIDE - 1) for i in (0, 1))
-    cells = a * _SIDE + b
-    firsts = np.repeat(_LEVELS * cells.astype(np.intp), 2, axis=1)[:, :width]
+    a, b = (np.rint(steps[..., i]).clip(0, _SIDE - 1) for i in (0, 1))
+    cells = (a * _SIDE + b).astype(np.intp)
+    offsets = np.repeat(_LEVELS * cells, 2, axis=1)[:, :width]
     rows = 2 * max(1, _AT_ONCE // (2 * width))
     for top in range(0, height, rows):
         part = levels[top : top + rows]
-        index = np.empty(part.shape, np.intp)
-        for odd in (0, 1):
-            row = part[odd::2]
-            np.add(firsts[top // 2 :][: len(row)], row, out=index[odd::2])
-        colors = np.take(table, index, mode="clip")
+        index = np.repeat(offsets[top // 2 : (top + rows) // 2], 2, axis=0)[: len(part)]
+        index += part
+        colors = np.take(table, index, mode="clip")  # all are in range: unchecked
         missing = index[colors == 0]
         if missing.size:
             _work_out(table, missing // _LEVELS)
@@ -74,10 +71,10 @@ def paint(levels: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _table() -> np.ndarray:
-    """Return R, G, B and 255 of each level at each place, in turn: (_SIDE², 256).
+    """Return R, G, B and 255, packed, of every level at every step: (_SIDE², _LEVELS).
 
-    They are 0 where nobody has looked yet; what is never looked at takes no memory.
-    Several threads may use it: what two of them work out at once is the same.
+    0 where not yet worked out. It takes memory as it fills, 199 MB at most, and is
+    never freed. Threads may share it: where two work out the same, they write the same.
     """
     return np.zeros((_SIDE * _SIDE, _LEVELS), np.uint32)
 
@@ -87,7 +84,7 @@ def _work_out(table: np.ndarray, cells: np.ndarray) -> None:
     wanted = np.zeros(len(table), bool)
     wanted[cells] = True
     cells = np.flatnonzero(wanted)
-    ab = ab_at(np.stack(np.divmod(cells, _SIDE), axis=-1)).astype(np.float32)
+    ab = from_steps(np.stack(np.divmod(cells, _SIDE), axis=-1)).astype(np.float32)
     for start in range(0, len(cells), _AT_ONCE // _LEVELS):
         part = slice(start, start + _AT_ONCE // _LEVELS)
         table[cells[part]] = _all_levels(ab[part])
@@ -124,7 +121,7 @@ def _share_within(ab: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _most_chroma() -> np.ndarray:
-    """Return the largest chroma that sRGB has at each hue and level: (360, 256)."""
+    """Return the most chroma that sRGB has at each hue and level: (_HUES, _LEVELS)."""
     hue = np.arange(_HUES, dtype=np.float32) * np.float32(2 * np.pi / _HUES)
     y = np.tile(color.light_of_levels(np.dtype(np.uint8)), _HUES)
     f = np.tile(color.roots_of_levels(np.dtype(np.uint8)), _HUES)

@@ -1,16 +1,17 @@
 """A picture joined with its colours, of whatever size: strip by strip."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from colorize import color, color_table, side_by_side, upsampling
-from colorize.pictures import LARGE, reading
+from colorize.pictures import reading
 
-# Pixels of a picture in which two by two of them share their ab: there are many in each
-# of the network's. Its colours are of a table: to work that out takes what one to two
-# million pixels take without it.
-_SHARED = 8_000_000
+# Pixels of a picture from which two by two of them share their ab: the network saw it
+# many times smaller. Working out its table of colours costs what one to two million
+# pixels cost without.
+_SHARED_FROM = 8_000_000
 
 
 def paint(rgb: np.ndarray, ab: np.ndarray) -> np.ndarray:
@@ -33,30 +34,30 @@ def painted(
 
     Args:
         page: the picture.
-        ab: (h, w, 2) in Lab units. Of a large picture of 8 bits, the enlarged ab is
-            the same for two by two pixels, and rounded to half a unit where they are
-            grey.
+        ab: (h, w, 2) in Lab units. From 8 megapixels on, and at 8 bits, two by two
+            pixels share it; in strips without any colour it is also rounded to half a
+            unit.
         bits: of each channel that is wanted, 8 or 16.
         alpha: whether to take the page's own along.
 
     Yields:
         (rows, width, 3 or 4) uint8 or uint16.
     """
-    shared = page.bits == bits == 8 and page.height * page.width >= _SHARED
-    places = color_table.places(ab) if shared else None
-    if places is None:
-        size, rows = (page.height, page.width), reading.ROWS
+    height, width = page.height, page.width
+    shared = page.bits == bits == 8 and height * width >= _SHARED_FROM
+    steps = color_table.to_steps(ab) if shared else None
+    fill: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    if steps is None:
+        colours = upsampling.strips(ab, (height, width), rows=reading.ROWS)
+        fill = functools.partial(color.paint, bits=bits)
     else:
-        size, rows = (-(-page.height // 2), -(-page.width // 2)), reading.ROWS // 2
-    colours = upsampling.strips(ab if places is None else places, size, rows=rows)
+        half = (-(-height // 2), -(-width // 2))
+        colours = upsampling.strips(steps, half, rows=reading.ROWS // 2)
+        fill = _paint_shared
 
     def paint(strip: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         pixels, colour = strip
-        levels = page.levels(pixels)
-        if places is None:
-            rgb = color.paint(levels, colour, bits=bits)
-        else:
-            rgb = _by_table(levels, colour)
+        rgb = fill(page.levels(pixels), colour)
         if alpha:
             transparency = color.to_depth(pixels[..., -1:], bits)
             rgb = np.concatenate([rgb, transparency], axis=-1)
@@ -68,14 +69,14 @@ def painted(
             page.strips(rows=reading.ROWS), colours, strict=True
         )
     )
-    large = page.height * page.width >= LARGE
-    yield from side_by_side.in_order(paint, strips) if large else map(paint, strips)
+    yield from side_by_side.mapped(paint, strips, pixels=height * width)
 
 
-def _by_table(levels: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _paint_shared(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return greys (H, W) given colours that two by two of them share, in steps."""
     if levels.dtype == np.uint8:
-        return color_table.paint(levels, places)
+        return color_table.paint(levels, steps)
     # Of a toned picture greys lie between the levels of the table.
     height, width = levels.shape
-    ab = color_table.ab_at(places).repeat(2, axis=0).repeat(2, axis=1)
+    ab = color_table.from_steps(steps).repeat(2, axis=0).repeat(2, axis=1)
     return color.paint(levels, ab[:height, :width])

@@ -1,9 +1,9 @@
-"""Small ab enlarged to a picture's full size, a strip of rows at a time.
+"""Small ab enlarged to any size, a strip of rows at a time.
 
-Bicubic. Of ab that the shipped model predicts, no filter of Pillow's gives another ab
-RMSE to 0.1 %, and guidance by L takes off 0.6 % at the most; of true ab, guided detail
-takes off a tenth, which will count when predictions are as sharp: «Enlarging chroma»
-in benchmarks/README.md.
+Bicubic. With the shipped model's ab, the choice among Pillow's filters changes ab RMSE
+by less than 0.1 %, and guidance by L takes off 0.6 % at the most. True ab would gain a
+tenth, which will count when predictions are as sharp ("Enlarging chroma" in
+benchmarks/README.md).
 """
 
 from collections.abc import Iterator

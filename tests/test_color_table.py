@@ -6,16 +6,16 @@ from colorize.pictures import reading
 
 
 def halved(levels, ab):
-    """Of two by two pixels each: ab enlarged to (60, 45, 2) for levels (119, 90)."""
+    """ab enlarged to half the size of `levels`, rounded up."""
     height, width = levels.shape
     return next(upsampling.strips(ab, ((height + 1) // 2, (width + 1) // 2)))[1]
 
 
 def painted(levels, ab):
-    return color_table.paint(levels, halved(levels, color_table.places(ab)))
+    return color_table.paint(levels, halved(levels, color_table.to_steps(ab)))
 
 
-def by_the_pixel(levels, ab):
+def shared_by_four(levels, ab):
     height, width = levels.shape
     large = halved(levels, ab).repeat(2, axis=0).repeat(2, axis=1)
     return large[:height, :width]
@@ -26,9 +26,9 @@ def levels():
     return np.random.default_rng(0).integers(0, 256, (119, 90), np.uint8)
 
 
-def test_it_paints_at_rounded_ab_as_each_pixel_by_itself(levels):
+def test_it_paints_as_each_pixel_by_itself_at_rounded_ab(levels):
     ab = np.random.default_rng(1).normal(0, 8, (12, 9, 2)).astype(np.float32)
-    rounded = np.rint(2 * by_the_pixel(levels, ab)) / 2
+    rounded = np.rint(2 * shared_by_four(levels, ab)) / 2
     expected = color.paint(levels, rounded).astype(int)
     difference = np.abs(painted(levels, ab) - expected)
     # What is rounded the other way, or lies at the edge of the gamut, is near.
@@ -53,14 +53,14 @@ def test_greys_without_colour_stay_the_very_greys(levels):
 
 
 def painted_as_large(pixels, ab, monkeypatch, bits=8):
-    monkeypatch.setattr(painting, "_SHARED", 1)
+    monkeypatch.setattr(painting, "_SHARED_FROM", 1)
     page = reading.page_of(pixels)
     return np.concatenate(list(painting.painted(page, ab, bits=bits)))
 
 
-def test_colors_beyond_the_table_are_painted_by_the_pixel(levels, monkeypatch):
+def test_colors_beyond_the_table_are_painted_shared_by_four(levels, monkeypatch):
     ab = np.random.default_rng(2).normal(0, 150, (12, 9, 2)).astype(np.float32)
-    assert color_table.places(ab) is None
+    assert color_table.to_steps(ab) is None
     rgb = painted_as_large(levels, ab, monkeypatch)
     _, large = next(upsampling.strips(ab, levels.shape))
     np.testing.assert_array_equal(rgb, color.paint(levels, large))
@@ -69,7 +69,7 @@ def test_colors_beyond_the_table_are_painted_by_the_pixel(levels, monkeypatch):
 def test_enlarging_beyond_the_table_ends_at_its_edge(levels):
     ab = np.full((12, 9, 2), -110, np.float32)
     ab[6:] = 110
-    expected = color.paint(levels, by_the_pixel(levels, ab).clip(-110, 110))
+    expected = color.paint(levels, shared_by_four(levels, ab).clip(-110, 110))
     off = np.abs(painted(levels, ab).astype(int) - expected)
     assert off.max() <= 25 and (off <= 4).mean() > 0.95
 
@@ -81,6 +81,10 @@ def test_large_pictures_of_8_bits_are_painted_by_it(levels, monkeypatch):
     for pixels in (levels, as_rgb):
         rgb = painted_as_large(pixels, ab, monkeypatch)
         np.testing.assert_array_equal(rgb, expected)
+
+
+def test_large_pictures_of_16_bits_are_painted_by_the_pixel(levels, monkeypatch):
+    ab = np.random.default_rng(3).normal(0, 20, (12, 9, 2)).astype(np.float32)
     deep = painted_as_large(levels, ab, monkeypatch, bits=16)
     _, large = next(upsampling.strips(ab, levels.shape))
     np.testing.assert_array_equal(deep, color.paint(levels, large, bits=16))
@@ -91,4 +95,4 @@ def test_a_large_toned_picture_keeps_the_lightness_of_each_pixel(levels, monkeyp
     ab = np.random.default_rng(4).normal(0, 20, (12, 9, 2)).astype(np.float32)
     rgb = painted_as_large(toned, ab, monkeypatch)
     greys = color.grey_levels(toned)
-    np.testing.assert_array_equal(rgb, color.paint(greys, by_the_pixel(greys, ab)))
+    np.testing.assert_array_equal(rgb, color.paint(greys, shared_by_four(greys, ab)))

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import colorize
-from colorize import color, models, painting, run_folder
+from colorize import color, models, painting, run_folder, side_by_side
 from colorize.cli import cli
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
@@ -44,7 +44,7 @@ def test_arrays_are_coloured_as_files_are(colorizer, draw, tmp_path):
     np.testing.assert_array_equal(colorizer.colorize(grey), reading.read_rgb(out))
 
 
-def test_no_grid_of_the_networks_cells_is_in_a_sky(colorizer):
+def test_no_grid_of_the_networks_cells_is_within_a_sky(colorizer):
     sky = np.asarray(Image.open(HISTORIC / "adams_colorado_1941.png").convert("L"))
     ab = colorizer.small_ab(sky)[:60]
     cells = ab[:, : ab.shape[1] // 4 * 4].reshape(15, 4, -1, 4, 2)
@@ -211,6 +211,6 @@ def test_a_picture_painted_by_several_threads_is_the_same(draw, monkeypatch):
     page = reading.page_of(draw(500, 90))
     ab = np.random.default_rng(0).normal(0, 30, (40, 8, 2)).astype(np.float32)
     alone = np.concatenate(list(painting.painted(page, ab, bits=8)))
-    monkeypatch.setattr(painting, "LARGE", 1)
+    monkeypatch.setattr(side_by_side, "LARGE", 1)
     together = np.concatenate(list(painting.painted(page, ab, bits=8)))
     assert np.array_equal(alone, together)

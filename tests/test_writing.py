@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from colorize import side_by_side
 from colorize.errors import ColorizeError
 from colorize.pictures import metadata, reading, texts, tiff, writing
 from colorize.pictures.metadata import Metadata
@@ -160,7 +161,7 @@ def test_a_big_tiff_carries_it_too(tmp_path, draw, monkeypatch):
 
 def test_a_tiff_written_by_several_threads_is_the_same(tmp_path, draw, monkeypatch):
     save(tmp_path / "alone.tif", draw(700, 30))
-    monkeypatch.setattr(tiff, "LARGE", 1)
+    monkeypatch.setattr(side_by_side, "LARGE", 1)
     save(tmp_path / "together.tif", draw(700, 30))
     alone, together = tmp_path / "alone.tif", tmp_path / "together.tif"
     assert alone.read_bytes() == together.read_bytes()

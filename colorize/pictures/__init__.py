@@ -9,6 +9,3 @@ TensorFlow.
 """
 
 MAX_MEGAPIXELS = 300  # a larger header is taken for a decompression bomb
-# Pixels of a picture that several threads work on. To paint it so takes 0.9 of the time
-# and 1.4 times the work, which smaller pictures, several at a time, would wait for.
-LARGE = 48_000_000

@@ -45,7 +45,7 @@ from colorize.pictures.sources import Source
 
 Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
 pyvips.cache_set_max(0)  # files change, and what was decoded is used once
-pyvips.concurrency_set(1)  # pictures go side by side: more threads of each would wait
+pyvips.concurrency_set(1)  # pictures go side by side; more threads would only wait
 _as_text = pyvips.error._to_string
 
 
@@ -64,7 +64,7 @@ def _as_any_text(words: Any) -> Any:
 pyvips.error._to_string = _as_any_text
 logging.getLogger("pyvips").addHandler(logging.NullHandler())  # it warns without names
 
-ROWS = 64  # of a strip: its planes stay in the processor's cache
+ROWS = 64  # of a strip: even, as pairs share ab; its planes stay in the cache
 _FETCHED = 256  # rows decoded at a time, where a picture is not held whole
 _GLANCE = 96  # pixels of the short side that tell whether a picture is in colour
 _READ_IN_PART = (formats.JPEG, formats.PNG, formats.TIFF)  # where damaged

@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 
 from colorize import side_by_side
-from colorize.pictures import LARGE, ifd, metadata, photoshop, resolution
+from colorize.pictures import ifd, metadata, photoshop, resolution
 from colorize.pictures.metadata import Metadata
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -56,14 +56,15 @@ def write(file: BinaryIO, pages: Sequence[TiffPage], profile: bytes) -> None:
     with tifffile.TiffWriter(file, bigtiff=big, byteorder="<") as writer:
         for page in pages:
             dots, unit = resolution.as_tiff(page.metadata.resolution)
-            large = page.shape[0] * page.shape[1] >= LARGE
+            height, width, channels = page.shape
+            strips = side_by_side.mapped(_deflated, page.strips, pixels=height * width)
             writer.write(
-                (side_by_side.in_order if large else map)(_deflated, page.strips),
+                strips,
                 shape=page.shape,
                 dtype=f"<u{page.bits // 8}",
                 photometric="rgb",
-                extrasamples=["unassalpha"] if page.shape[2] == 4 else None,
-                rowsperstrip=min(page.rows, page.shape[0]),
+                extrasamples=["unassalpha"] if channels == 4 else None,
+                rowsperstrip=min(page.rows, height),
                 compression="zlib",
                 predictor=True,
                 iccprofile=profile,

@@ -11,6 +11,7 @@ import numpy as np
 
 from colorize.errors import ColorizeError, first_line
 from colorize.runtimes import (
+    BATCH,
     KEY,
     OTHER_OUTPUTS,
     Description,
@@ -22,8 +23,6 @@ from colorize.runtimes import (
 
 if TYPE_CHECKING:
     import onnxruntime
-
-_AT_ONCE = 8  # pictures that a folder's are shown to the network by
 
 
 @functools.cache
@@ -71,14 +70,14 @@ def session_options(pictures: int = 1) -> "onnxruntime.SessionOptions":
     """Return the settings that a network is run with.
 
     Args:
-        pictures: how many there are. Of many, several are run at once, each on one core
-            or few: that takes a tenth less work than sharing each out to all. Their
-            colours are the same to the bit.
+        pictures: how many there are to colour. With more than there are cores, each is
+            run on as many as `BATCH` at once leave it, at least one: that takes a
+            tenth less CPU time. The colours are the same to the bit.
     """
     options: onnxruntime.SessionOptions = library().SessionOptions()
     cores = os.cpu_count() or 1
     if pictures > cores:
-        options.intra_op_num_threads = max(1, cores // _AT_ONCE)
+        options.intra_op_num_threads = max(1, cores // BATCH)
     options.log_severity_level = 3  # errors
     # Threads that wait by spinning would take the cores from those that paint.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
