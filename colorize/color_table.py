@@ -13,7 +13,8 @@ from colorize import color
 
 _STEP = 0.5  # Lab units of ab: an 8-bit level is as coarse
 _REACH = 110  # Lab units of a and of b, either way; in sRGB b goes down to -108
-_SIDE = int(2 * _REACH / _STEP) + 1  # steps along a, and along b
+_MIDDLE = int(_REACH / _STEP)  # the step of no colour, along a and along b
+_SIDE = 2 * _MIDDLE + 1
 _LEVELS = 256
 _AT_ONCE = 2**16  # pixels, whose arrays fit a core's cache
 _HUES = 360  # a degree each
@@ -21,27 +22,22 @@ _SCANNED = 15  # shares of the most chroma that are looked at first
 _MOST_CHROMA = 140.0  # Lab units: sRGB's most chromatic colour, blue, has 134
 
 
-def to_steps(ab: np.ndarray) -> np.ndarray | None:
-    """Return ab (h, w, 2), in Lab units, counted in steps from the table's corner.
-
-    None if any of it is beyond the table.
-    """
-    if not np.abs(ab).max() <= _REACH:
-        return None
-    return ((ab + _REACH) / _STEP).astype(np.float32)
+def reaches(ab: np.ndarray) -> bool:
+    """Return whether the table has colours of all these ab (..., 2), in Lab units."""
+    return bool(np.abs(ab).max() <= _REACH)
 
 
-def from_steps(steps: np.ndarray) -> np.ndarray:
-    """Return the ab of steps, in Lab units."""
-    return _STEP * steps - _REACH
+def rounded(ab: np.ndarray) -> np.ndarray:
+    """Return ab as the table has it: (..., 2) float32, in Lab units."""
+    return _STEP * np.rint(ab / _STEP)
 
 
-def paint(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
+def paint(levels: np.ndarray, ab: np.ndarray) -> np.ndarray:
     """Return greys given colour, as `color.paint` does but for the rounding of ab.
 
     Args:
         levels: (H, W) uint8.
-        steps: (⌈H/2⌉, ⌈W/2⌉, 2) float32, one for each two by two pixels.
+        ab: (⌈H/2⌉, ⌈W/2⌉, 2) float32, one for each two by two pixels.
 
     Returns:
         (H, W, 3) uint8.
@@ -50,8 +46,8 @@ def paint(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
     table = _table()
     painted = np.empty((height, width, 3), np.uint8)
     # Bicubic enlarging may go a little beyond what it enlarges.
-    a, b = (np.rint(steps[..., i]).clip(0, _SIDE - 1) for i in (0, 1))
-    cells = (a * _SIDE + b).astype(np.intp)
+    steps = np.rint(ab / _STEP).clip(-_MIDDLE, _MIDDLE) + _MIDDLE
+    cells = (steps[..., 0] * _SIDE + steps[..., 1]).astype(np.intp)
     offsets = np.repeat(_LEVELS * cells, 2, axis=1)[:, :width]
     rows = 2 * max(1, _AT_ONCE // (2 * width))
     for top in range(0, height, rows):
@@ -84,7 +80,8 @@ def _work_out(table: np.ndarray, cells: np.ndarray) -> None:
     wanted = np.zeros(len(table), bool)
     wanted[cells] = True
     cells = np.flatnonzero(wanted)
-    ab = from_steps(np.stack(np.divmod(cells, _SIDE), axis=-1)).astype(np.float32)
+    steps = np.stack(np.divmod(cells, _SIDE), axis=-1) - _MIDDLE
+    ab = (_STEP * steps).astype(np.float32)
     for start in range(0, len(cells), _AT_ONCE // _LEVELS):
         part = slice(start, start + _AT_ONCE // _LEVELS)
         table[cells[part]] = _all_levels(ab[part])

@@ -8,10 +8,11 @@ import numpy as np
 from colorize import color, color_table, side_by_side, upsampling
 from colorize.pictures import reading
 
-# Pixels of a picture from which two by two of them share their ab: the network saw it
-# many times smaller. Working out its table of colours costs what one to two million
-# pixels cost without.
+# Pixels of a picture from which two by two of them share their ab, and how many times
+# as large as ab it is then. Working out its table of colours costs what one to two
+# million pixels cost without.
 _SHARED_FROM = 8_000_000
+_LARGER = 4
 
 
 def paint(rgb: np.ndarray, ab: np.ndarray) -> np.ndarray:
@@ -35,8 +36,7 @@ def painted(
     Args:
         page: the picture.
         ab: (h, w, 2) in Lab units. From 8 megapixels on, and at 8 bits, two by two
-            pixels share it; in strips without any colour it is also rounded to half a
-            unit.
+            pixels share it, rounded to half a unit.
         bits: of each channel that is wanted, 8 or 16.
         alpha: whether to take the page's own along.
 
@@ -44,16 +44,20 @@ def painted(
         (rows, width, 3 or 4) uint8 or uint16.
     """
     height, width = page.height, page.width
-    shared = page.bits == bits == 8 and height * width >= _SHARED_FROM
-    steps = color_table.to_steps(ab) if shared else None
+    shared = (
+        page.bits == bits == 8
+        and height * width >= _SHARED_FROM
+        and min(height / ab.shape[0], width / ab.shape[1]) >= _LARGER
+        and color_table.reaches(ab)
+    )
     fill: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    if steps is None:
+    if shared:
+        half = (-(-height // 2), -(-width // 2))
+        colours = upsampling.strips(ab, half, rows=reading.ROWS // 2)
+        fill = _paint_shared
+    else:
         colours = upsampling.strips(ab, (height, width), rows=reading.ROWS)
         fill = functools.partial(color.paint, bits=bits)
-    else:
-        half = (-(-height // 2), -(-width // 2))
-        colours = upsampling.strips(steps, half, rows=reading.ROWS // 2)
-        fill = _paint_shared
 
     def paint(strip: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         pixels, colour = strip
@@ -72,11 +76,11 @@ def painted(
     yield from side_by_side.mapped(paint, strips, pixels=height * width)
 
 
-def _paint_shared(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Return greys (H, W) given colours that two by two of them share, in steps."""
+def _paint_shared(levels: np.ndarray, ab: np.ndarray) -> np.ndarray:
+    """Return greys (H, W) given colours that two by two of them share."""
     if levels.dtype == np.uint8:
-        return color_table.paint(levels, steps)
+        return color_table.paint(levels, ab)
     # Of a toned picture greys lie between the levels of the table.
     height, width = levels.shape
-    ab = color_table.from_steps(steps).repeat(2, axis=0).repeat(2, axis=1)
-    return color.paint(levels, ab[:height, :width])
+    large = color_table.rounded(ab).repeat(2, axis=0).repeat(2, axis=1)
+    return color.paint(levels, large[:height, :width])

@@ -10,7 +10,7 @@ from typing import TypeVar
 # the time and 1.4 times the work, for which smaller pictures, several at a time, would
 # wait.
 LARGE = 48_000_000
-_THREADS = 8  # at the most: each adds two items held in memory
+_THREADS = 8  # at the most: each adds an item held in memory
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -33,10 +33,13 @@ def mapped(
         return
     threads = min(os.cpu_count() or 1, _THREADS)
     waiting: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(threads, "side-by-side") as pool:
+    pool = ThreadPoolExecutor(threads, "side-by-side")
+    try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * threads:
+            if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -12,7 +12,7 @@ def halved(levels, ab):
 
 
 def painted(levels, ab):
-    return color_table.paint(levels, halved(levels, color_table.to_steps(ab)))
+    return color_table.paint(levels, halved(levels, ab))
 
 
 def shared_by_four(levels, ab):
@@ -58,9 +58,8 @@ def painted_as_large(pixels, ab, monkeypatch, bits=8):
     return np.concatenate(list(painting.painted(page, ab, bits=bits)))
 
 
-def test_colors_beyond_the_table_are_painted_shared_by_four(levels, monkeypatch):
+def test_colors_beyond_the_table_are_painted_by_the_pixel(levels, monkeypatch):
     ab = np.random.default_rng(2).normal(0, 150, (12, 9, 2)).astype(np.float32)
-    assert color_table.to_steps(ab) is None
     rgb = painted_as_large(levels, ab, monkeypatch)
     _, large = next(upsampling.strips(ab, levels.shape))
     np.testing.assert_array_equal(rgb, color.paint(levels, large))
@@ -93,6 +92,16 @@ def test_large_pictures_of_16_bits_are_painted_by_the_pixel(levels, monkeypatch)
 def test_a_large_toned_picture_keeps_the_lightness_of_each_pixel(levels, monkeypatch):
     toned = np.stack([levels, levels - levels // 10, levels - levels // 4], axis=-1)
     ab = np.random.default_rng(4).normal(0, 20, (12, 9, 2)).astype(np.float32)
-    rgb = painted_as_large(toned, ab, monkeypatch)
     greys = color.grey_levels(toned)
-    np.testing.assert_array_equal(rgb, color.paint(greys, shared_by_four(greys, ab)))
+    rounded = color_table.rounded(shared_by_four(greys, ab))
+    rgb = painted_as_large(toned, ab, monkeypatch)
+    np.testing.assert_array_equal(rgb, color.paint(greys, rounded))
+    without = painted_as_large(toned, 0 * ab, monkeypatch)
+    assert (without == without[..., :1]).all()
+
+
+def test_colours_as_fine_as_the_picture_are_not_shared(levels, monkeypatch):
+    ab = np.zeros((*levels.shape, 2), np.float32)
+    ab[:, 41] = 60, 50
+    rgb = painted_as_large(levels, ab, monkeypatch)
+    np.testing.assert_array_equal(rgb, color.paint(levels, ab))

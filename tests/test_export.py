@@ -162,6 +162,19 @@ def test_one_size_on_request(suffix, saved, tmp_path, draw):
         export.export(saved("alpha"), path, fixed=(32, 47))
 
 
+@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+def test_gamma_is_exported_of_one_size(suffix, hinted_file, tmp_path):
+    model = model_files.open_model(hinted_file)
+    model.set_weights([w if w.any() else w + 0.01 for w in model.get_weights()])
+    model_files.save_model(model, tmp_path / "a.keras")
+    path = tmp_path / f"a{suffix}"
+    export.export(tmp_path / "a.keras", path, fixed=(64, 96))  # compared with Keras
+    network = colorize.load(path).network
+    assert network.fixed == (64, 96)
+    ab = network(np.full((2, 64, 96, 1), 50, np.float32))  # one by one
+    assert ab.shape == (2, 64, 96, 2)
+
+
 @pytest.mark.slow
 def test_int8_is_calibrated_on_the_pictures_of_a_folder_that_can_be_read(
     saved, tmp_path, photos

@@ -130,10 +130,15 @@ def test_what_a_runtime_cannot_do_is_said(tmp_path, tiny_run, monkeypatch):
     assert choice.choose("auto", "auto", 10**6) == "onnx"
 
 
-def test_a_picture_gets_the_same_colours_alone_and_among_many(draw):
-    grey = color.lightness(draw(96, 160))[None, ..., None]
-    alone, among = (shipped.open_network(pictures)(grey) for pictures in (1, 1000))
-    np.testing.assert_array_equal(alone, among)
+def test_a_picture_gets_the_same_colours_alone_and_among_many(draw, monkeypatch):
+    grey = np.stack([color.lightness(draw(96, 160, seed)) for seed in range(3)])
+    alone = shipped.open_network()
+    expected = np.concatenate([alone(one[None, ..., None]) for one in grey])
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(shipped, "_PAYS", 0)
+    among = shipped.open_network()
+    np.testing.assert_array_equal(among(grey[..., None]), expected)
+    assert "_on_one_core" in vars(among) and "_on_one_core" not in vars(alone)
 
 
 def test_what_coloured_a_folder_goes_on_with_it(grey, tmp_path, monkeypatch):
@@ -143,9 +148,9 @@ def test_what_coloured_a_folder_goes_on_with_it(grey, tmp_path, monkeypatch):
     opened = []
     real = runtimes.open_network
 
-    def opening(source, precision, *, runtime, pictures):
+    def opening(source, precision, *, runtime):
         opened.append(runtime)
-        return real(source, precision, runtime=runtime, pictures=pictures)
+        return real(source, precision, runtime=runtime)
 
     monkeypatch.setattr(runtimes, "open_network", opening)
     monkeypatch.setattr(choice, "choose", lambda asked, *_: asked)  # "auto"

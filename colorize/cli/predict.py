@@ -261,7 +261,7 @@ def predict(
 
         if runtime == "auto" and model == run_folder.SHIPPED and not places.piped:
             runtime = _chosen_runtime(places, precision, part, total)
-        network = _network(named, model, precision, runtime, total, options)
+        network = _network(named, model, precision, runtime, options)
         settings = _settings(model, network, provenance, int(max_memory * 1e6), options)
         colorizer = Colorizer(network)
         if places.piped:
@@ -298,7 +298,6 @@ def _network(
     model: Path,
     precision: str,
     runtime: str,
-    pictures: int,
     options: dict[str, Any],
 ) -> "Network":
     """Return the opened model.
@@ -308,9 +307,7 @@ def _network(
     """
     from colorize import runtimes
 
-    network = runtimes.open_network(
-        model, precision, runtime=runtime, pictures=pictures
-    )
+    network = runtimes.open_network(model, precision, runtime=runtime)
     if not network.takes_hints and (
         options.get("hints") or options.get("hints_folder")
     ):

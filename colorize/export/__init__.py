@@ -250,15 +250,19 @@ def _converted(
 ) -> bytes:
     from colorize.export import graph
 
-    run = graph.function(model, fixed, hints=described["hints"])
+    hints = described["hints"]
     text = json.dumps(described)
     if target.suffix == ".onnx":
         from colorize.export import onnx
 
-        half = precision == "float16"
-        return onnx.convert(run, half=half, described=text, properties=described)
+        run = graph.function(model, fixed, hints=hints, alone=False)
+        half, alone = precision == "float16", fixed is not None
+        return onnx.convert(
+            run, half=half, alone=alone, described=text, properties=described
+        )
     from colorize.export import litert
 
+    run = graph.function(model, fixed, hints=hints)
     return litert.convert(
         graph.frozen(run), precision=precision, described=text, samples=samples
     )

@@ -76,7 +76,11 @@ def plain(model: keras.Model) -> keras.Model:
 
 
 def function(
-    model: keras.Model, fixed: tuple[int, int] | None, *, hints: bool = False
+    model: keras.Model,
+    fixed: tuple[int, int] | None,
+    *,
+    hints: bool = False,
+    alone: bool = True,
 ) -> Any:
     """Return a `tf.function` from `lightness` to `ab`, of any size or of one.
 
@@ -85,8 +89,10 @@ def function(
         fixed: the height and width; None for any.
         hints: whether it takes `hints` too; without, a model that takes them is given
             zeros.
+        alone: whether with a fixed size it takes one picture, or any number.
     """
-    size = (None, None, None) if fixed is None else (1, *fixed)
+    pictures = 1 if fixed and alone else None
+    size = (pictures, *(fixed or (None, None)))
     names = {"lightness": 1, blocks.HINTS: HINT_CHANNELS} if hints else {"lightness": 1}
     copied = plain(model)
 

@@ -16,14 +16,21 @@ OPSET = 18
 
 
 def convert(
-    run: Any, *, half: bool, described: str, properties: Mapping[str, Any]
+    run: Any,
+    *,
+    half: bool,
+    alone: bool,
+    described: str,
+    properties: Mapping[str, Any],
 ) -> bytes:
     """An ONNX file of a function, its weights in half precision or not.
 
     Args:
-        run: from `graph.function`.
+        run: from `graph.function`, of any number of pictures: where TensorFlow knows
+            that there is one, it adds what tf2onnx takes for a second bias.
         half: whether weights are stored in float16; it computes in float32 all the
             same, for that is what CPUs are fast in.
+        alone: whether the file is to take one picture at a time.
         described: the metadata, as JSON.
         properties: some of it again, for those who look at the file by other means.
     """
@@ -33,6 +40,9 @@ def convert(
     )
     if half:
         _store_in_half(model.graph)
+    if alone:
+        for tensor in (*model.graph.input, *model.graph.output):
+            tensor.type.tensor_type.shape.dim[0].dim_value = 1
     helper.set_model_props(
         model,
         {KEY: described, **{key: str(value) for key, value in properties.items()}},

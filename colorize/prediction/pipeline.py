@@ -24,10 +24,10 @@ from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings
-from colorize.runtimes import BATCH
 
 _AHEAD = 16  # pictures read ahead, and as many being written
 _PATIENCE = 1.0  # seconds that what is under way has to end, when stopped
+_BATCH = 8  # pictures shown to the network at once
 _Result = TypeVar("_Result")
 
 
@@ -165,7 +165,7 @@ class _Pipeline:
             if not reading:
                 break
             batch = [reading.popleft().result()]
-            while reading and len(batch) < BATCH and reading[0].done():
+            while reading and len(batch) < _BATCH and reading[0].done():
                 batch.append(reading.popleft().result())
             self._color([task for task in batch if task.job.planned])
             for task in batch:

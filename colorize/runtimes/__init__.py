@@ -30,7 +30,6 @@ RUNTIMES = {".onnx": ("onnx", "onnxruntime"), ".tflite": ("litert", "ai-edge-lit
 KEY = "colorize"  # what our metadata is under, in an exported file
 MAX_BYTES = 1 << 30  # of an exported file
 MAX_SIDE = 8192
-BATCH = 8  # pictures of a folder that are shown to a network at once, at the most
 HINT_CHANNELS = 3  # channels of hints: a, b and how sure they are
 LOGITS, FEATURES = "logits", "features"
 OTHER_OUTPUTS = (LOGITS, FEATURES)  # beside ab, of networks that have them
@@ -159,8 +158,7 @@ def open_network(
         precision: what Keras computes in; an exported file has its own.
         runtime: one of `config.RUNTIMES`, for the weights that come with this package;
             other models have one runtime each, and `auto` stands for that.
-        pictures: how many there are to colour, for the weights that come with this
-            package.
+        pictures: how many there are to colour.
 
     Raises:
         UsageError: the runtime or the precision is not one of the model's.
@@ -171,8 +169,7 @@ def open_network(
 
     if source == run_folder.SHIPPED:
         if choice.choose(runtime, precision, pictures) == "onnx":
-            shipped = importlib.import_module(f"{__name__}.shipped")
-            return shipped.open_network(pictures)
+            return importlib.import_module(f"{__name__}.shipped").open_network()
         runtime = "keras"
     path = run_folder.model_file(source)
     only = RUNTIMES[path.suffix][0] if is_exported(path) else "keras"

@@ -11,7 +11,6 @@ import numpy as np
 
 from colorize.errors import ColorizeError, first_line
 from colorize.runtimes import (
-    BATCH,
     KEY,
     OTHER_OUTPUTS,
     Description,
@@ -66,18 +65,9 @@ def open_network(path: Path) -> "OnnxNetwork":
         ) from e
 
 
-def session_options(pictures: int = 1) -> "onnxruntime.SessionOptions":
-    """Return the settings that a network is run with.
-
-    Args:
-        pictures: how many there are to colour. With more than there are cores, each is
-            run on as many as `BATCH` at once leave it, at least one: that takes a
-            tenth less CPU time. The colours are the same to the bit.
-    """
+def session_options() -> "onnxruntime.SessionOptions":
+    """Return the settings that every network is run with."""
     options: onnxruntime.SessionOptions = library().SessionOptions()
-    cores = os.cpu_count() or 1
-    if pictures > cores:
-        options.intra_op_num_threads = max(1, cores // BATCH)
     options.log_severity_level = 3  # errors
     # Threads that wait by spinning would take the cores from those that paint.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -141,11 +131,15 @@ class OnnxNetwork:
         wanted = [self._ab if name == "ab" else name for name in names]
         return self._run(wanted, lightness, hints)
 
+    def _session_for(self, pictures: int) -> "onnxruntime.InferenceSession":
+        """Return what is to run so many pictures at once."""
+        return self._session
+
     def _run(
         self, names: list[str], lightness: np.ndarray, hints: np.ndarray | None
     ) -> list[np.ndarray]:
         inputs = fed(self.takes_hints, lightness, hints)
-        session = self._session
+        session = self._session_for(len(lightness))
 
         def run(picture: int) -> list[np.ndarray]:
             part = slice(picture, picture + 1)
