@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import colorize
-from colorize import color, run_folder, runtimes
+from colorize import run_folder, runtimes
 from colorize.cli import cli
 from colorize.errors import ColorizeError, UsageError
 from colorize.runtimes import choice, processor, shipped
@@ -128,17 +128,6 @@ def test_what_a_runtime_cannot_do_is_said(tmp_path, tiny_run, monkeypatch):
     with pytest.raises(ColorizeError, match="needs TensorFlow"):
         choice.choose("keras", "auto", 1)
     assert choice.choose("auto", "auto", 10**6) == "onnx"
-
-
-def test_a_picture_gets_the_same_colours_alone_and_among_many(draw, monkeypatch):
-    grey = np.stack([color.lightness(draw(96, 160, seed)) for seed in range(3)])
-    alone = shipped.open_network()
-    expected = np.concatenate([alone(one[None, ..., None]) for one in grey])
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(shipped, "_PAYS", 0)
-    among = shipped.open_network()
-    np.testing.assert_array_equal(among(grey[..., None]), expected)
-    assert "_on_one_core" in vars(among) and "_on_one_core" not in vars(alone)
 
 
 def test_what_coloured_a_folder_goes_on_with_it(grey, tmp_path, monkeypatch):

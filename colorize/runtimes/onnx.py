@@ -131,15 +131,11 @@ class OnnxNetwork:
         wanted = [self._ab if name == "ab" else name for name in names]
         return self._run(wanted, lightness, hints)
 
-    def _session_for(self, pictures: int) -> "onnxruntime.InferenceSession":
-        """Return what is to run so many pictures at once."""
-        return self._session
-
     def _run(
         self, names: list[str], lightness: np.ndarray, hints: np.ndarray | None
     ) -> list[np.ndarray]:
         inputs = fed(self.takes_hints, lightness, hints)
-        session = self._session_for(len(lightness))
+        session = self._session
 
         def run(picture: int) -> list[np.ndarray]:
             part = slice(picture, picture + 1)

@@ -6,7 +6,6 @@
 
 import functools
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,6 @@ INPUTS = ("lightness", "hints")
 OUTPUTS = ("ab", *OTHER_OUTPUTS)
 GRAPH = run_folder.WEIGHTS.with_suffix(".onnx")
 PLACES = GRAPH.with_name(f"{GRAPH.name}.json")  # of its weights in the `.keras` file
-_PAYS = 16  # pictures for which a second session's start does
 
 
 def open_network() -> "ShippedNetwork":
@@ -51,40 +49,15 @@ class ShippedNetwork(OnnxNetwork):
         self.describe(Description.read(json.dumps(described)))
         self._names, self._ab = list(INPUTS), "ab"
         self._file, self._places = file, described["weights"]
-        self._side_by_side = 0  # pictures so far, of which each could have had a core
-
-    def _session_for(self, pictures: int) -> "onnxruntime.InferenceSession":
-        """Return a session that shares each picture out to all cores, or does not.
-
-        Of as many pictures at once as there are cores, each on one takes a tenth less
-        CPU time, which pays after some. Their colours are the same to the bit.
-        """
-        if pictures < (os.cpu_count() or 1):
-            return self._session
-        self._side_by_side += pictures
-        return self._on_one_core if self._side_by_side > _PAYS else self._session
 
     @functools.cached_property
     def _session(self) -> "onnxruntime.InferenceSession":
-        return self._opened(session_options())
-
-    @functools.cached_property
-    def _on_one_core(self) -> "onnxruntime.InferenceSession":
-        options = session_options()
-        options.intra_op_num_threads = 1
-        return self._opened(options)
-
-    @functools.cached_property
-    def _weights(self) -> list[np.ndarray]:
-        """The weights, which ONNX Runtime does not copy: kept as long as it."""
         with zipfile.ZipFile(self._file) as archive:
             weights = archive.read(run_folder.MODEL_WEIGHTS)
-        return [_placed(weights, place) for place in self._places.values()]
-
-    def _opened(
-        self, options: "onnxruntime.SessionOptions"
-    ) -> "onnxruntime.InferenceSession":
+        # ONNX Runtime does not copy them: kept as long as it.
+        self._weights = [_placed(weights, place) for place in self._places.values()]
         values = map(library().OrtValue.ortvalue_from_numpy, self._weights)
+        options = session_options()
         options.add_external_initializers(list(self._places), list(values))
         session: onnxruntime.InferenceSession = library().InferenceSession(
             GRAPH.read_bytes(), options, providers=["CPUExecutionProvider"]
