@@ -17,6 +17,7 @@ What pixels mean:
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import numpy as np
 import pyvips
 from PIL import Image
 
-from colorize import color
+from colorize import color, side_by_side
 from colorize.errors import ColorizeError
 from colorize.pictures import (
     MAX_MEGAPIXELS,
@@ -45,7 +46,7 @@ from colorize.pictures.sources import Source
 
 Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
 pyvips.cache_set_max(0)  # files change, and what was decoded is used once
-pyvips.concurrency_set(1)  # pictures go side by side; more threads would only wait
+pyvips.concurrency_set(1)  # pictures go side by side, but for large ones
 _as_text = pyvips.error._to_string
 
 
@@ -512,6 +513,9 @@ def _normalised(
         lost: gets what cannot be kept, in words.
         extra: what channels beside colour mean, by TIFF's numbers: 1 and 2 are alpha.
     """
+    if image.width * image.height >= side_by_side.LARGE:
+        image = image.copy()
+        image.set_type(pyvips.GValue.gint_type, "concurrency", os.cpu_count() or 1)
     profile = _field(image, "icc-profile-data")
     if image.interpretation in ("lab", "labs", "labq", "xyz"):
         image = image.colourspace("rgb16")
