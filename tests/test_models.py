@@ -206,7 +206,9 @@ def test_gamma_begins_with_bilinear_enlarging_of_the_mean_colour():
     likelihoods = np.asarray(ops.softmax(logits(grey)))
     cells = likelihoods @ color.ab_bins()
     expected = ops.image.resize(cells, (64, 96), interpolation="bilinear")
-    np.testing.assert_allclose(model(grey), expected, atol=0.3)
+    # But for what is taken for a grid of the cells.
+    off = np.abs(np.asarray(model(grey)) - expected) / np.ptp(np.asarray(expected))
+    assert off.mean() < 0.005 and off.max() < 0.05
 
 
 def test_gamma_is_more_vivid_the_lower_its_temperature():
