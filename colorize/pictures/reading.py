@@ -46,7 +46,7 @@ from colorize.pictures.sources import Source
 
 Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
 pyvips.cache_set_max(0)  # files change, and what was decoded is used once
-pyvips.concurrency_set(1)  # pictures go side by side, but for large ones
+pyvips.concurrency_set(1)  # a picture, for several go side by side
 _as_text = pyvips.error._to_string
 
 
@@ -513,7 +513,7 @@ def _normalised(
         lost: gets what cannot be kept, in words.
         extra: what channels beside colour mean, by TIFF's numbers: 1 and 2 are alpha.
     """
-    if image.width * image.height >= side_by_side.LARGE:
+    if image.width * image.height >= side_by_side.LARGE:  # by all cores, then
         image = image.copy()
         image.set_type(pyvips.GValue.gint_type, "concurrency", os.cpu_count() or 1)
     profile = _field(image, "icc-profile-data")
