@@ -50,8 +50,10 @@ def test_what_is_equal_stays_equal_to_the_bit(name, tmp_path):
 @pytest.mark.parametrize("name", sorted(models.ARCHITECTURES))
 def test_a_blend_may_be_more_vivid_and_one_of_blends_too(name, tmp_path, lightness):
     path, model = saved(tmp_path, "first", name)
-    model_files.save_model(blending.blend([(path, 1)], 1.5), tmp_path / "vivid.keras")
-    twice = blending.blend([(tmp_path / "vivid.keras", 1), (path, 1)], 2.0)
+    model_files.save_model(
+        blending.blend([(path, 1)], saturation=1.5), tmp_path / "vivid.keras"
+    )
+    twice = blending.blend([(tmp_path / "vivid.keras", 1), (path, 1)], saturation=2.0)
     model_files.save_model(twice, tmp_path / "twice.keras")
     np.testing.assert_allclose(
         model_files.open_model(tmp_path / "twice.keras")(lightness),
@@ -65,10 +67,51 @@ def test_a_model_made_elsewhere_may_be_more_vivid(tmp_path, lightness):
     layers = [keras.Input((None, None, 1)), keras.layers.Conv2D(2, 1)]
     model = keras.Sequential(layers)
     model.save(tmp_path / "own.keras")
-    vivid = blending.blend([(tmp_path / "own.keras", 1)], 2.0)
+    vivid = blending.blend([(tmp_path / "own.keras", 1)], saturation=2.0)
     np.testing.assert_allclose(
         vivid(lightness), 2 * model(lightness), rtol=1e-5, atol=1e-4
     )
+
+
+def window_means(x):
+    """Means of the 9×9 pixels about each, of those that the picture has: (H, W)."""
+    ones = np.pad(np.ones_like(x), 4)
+    padded = np.pad(x, 4)
+    sums, counts = (
+        np.lib.stride_tricks.sliding_window_view(plane, (9, 9)).sum((2, 3))
+        for plane in (padded, ones)
+    )
+    return sums / counts
+
+
+def test_detail_adds_what_of_the_colour_follows_lightness(tmp_path, lightness):
+    path, model = saved(tmp_path, "first")
+    blended = blending.blend([(path, 1)], detail=0.5, saturation=2.0)
+    model_files.save_model(blended, tmp_path / "crisp.keras")
+    crisp = model_files.open_model(tmp_path / "crisp.keras")(lightness)  # in safe mode
+    light = lightness[0, ..., 0].astype(np.float64)
+    mean = window_means(light)
+    spread = window_means(light**2) - mean**2
+    ab = np.asarray(model(lightness), np.float64)[0]
+    for i in range(2):
+        both = window_means(light * ab[..., i]) - mean * window_means(ab[..., i])
+        slope = both / (spread + 4)
+        more = window_means(slope) * light - window_means(slope * mean)
+        np.testing.assert_allclose(
+            crisp[0, ..., i], 2 * (ab[..., i] + more / 2), rtol=1e-3, atol=1e-3
+        )
+
+
+def test_detail_leaves_a_colour_without_edges_as_it_is(tmp_path, lightness):
+    constant = keras.initializers.Constant(30)
+    plain = keras.layers.Conv2D(
+        2, 1, kernel_initializer="zeros", bias_initializer=constant
+    )
+    keras.Sequential([keras.Input((None, None, 1)), plain]).save(
+        tmp_path / "plain.keras"
+    )
+    crisp = blending.blend([(tmp_path / "plain.keras", 1)], detail=1.0)
+    np.testing.assert_allclose(crisp(lightness), 30, atol=1e-3)
 
 
 def test_what_cannot_be_blended_is_refused(tmp_path):

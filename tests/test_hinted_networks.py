@@ -118,11 +118,13 @@ def test_an_encoder_that_hints_do_not_reach_can_be_frozen(saved):
 
 def test_a_hinted_place_keeps_its_colour_in_a_more_vivid_model(saved, tmp_path):
     before = KerasNetwork(model_files.open_model(saved))
-    vivid = blending.blend([(saved, 1)], 1.5)
+    vivid = blending.blend([(saved, 1)], saturation=1.5)
     model_files.save_model(vivid, tmp_path / "vivid.keras")
     vivid = model_files.open_model(tmp_path / "vivid.keras")  # in safe mode
     again = tmp_path / "twice.keras"
-    model_files.save_model(blending.blend([(tmp_path / "vivid.keras", 1)], 2.0), again)
+    model_files.save_model(
+        blending.blend([(tmp_path / "vivid.keras", 1)], saturation=2.0), again
+    )
     x = lightness(1, 8, 16)
     for model, factor in ((vivid, 1.5), (model_files.open_model(again), 3.0)):
         network = KerasNetwork(model)
@@ -132,6 +134,17 @@ def test_a_hinted_place_keeps_its_colour_in_a_more_vivid_model(saved, tmp_path):
     # Beside the hint, the colour that spreads from it is as strong as within.
     paler = hints(1, 8, 16) / np.array([3, 3, 1], np.float32)
     np.testing.assert_allclose(ab, 3 * before(x, paler), rtol=1e-4, atol=1e-3)
+
+
+def test_a_hinted_place_keeps_its_colour_in_a_crisper_model(saved, tmp_path):
+    before = KerasNetwork(model_files.open_model(saved))
+    crisp = blending.blend([(saved, 1)], detail=1.0, saturation=1.5)
+    model_files.save_model(crisp, tmp_path / "crisp.keras")
+    network = KerasNetwork(model_files.open_model(tmp_path / "crisp.keras"))
+    x = lightness(1, 8, 16)
+    ab = network(x, hints(1, 8, 16))
+    assert np.allclose(ab[:, 2:6, 4:8], (30, -20), rtol=1e-5)
+    assert not np.allclose(network(x), 1.5 * before(x), atol=0.1)
 
 
 def test_a_model_with_hints_begins_from_the_weights_of_one_without(saved_without):

@@ -29,12 +29,21 @@ from colorize.errors import UsageError
     show_default=True,
     help="Multiplies the colour of what comes out, for good; a single MODEL will do.",
 )
+@click.option(
+    "--detail",
+    type=click.FloatRange(0, 10),
+    default=0.0,
+    show_default=True,
+    help="Adds what of the colour follows light and dark nearby, so many times, for "
+    "good: 1 makes edges of colour crisper.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
 def blend(
     sources: tuple[Path, ...],
     target: Path,
     shares: tuple[float, ...],
     saturation: float,
+    detail: float,
     overwrite: bool,
 ) -> None:
     """Writes the mean of several models' weights as FILE.keras.
@@ -43,7 +52,7 @@ def blend(
     one went on from another (`train --init`), or all from the same weights. The mean
     may err less on pictures unlike those of the training, and be paler, for which
     --saturation makes up: measure it. The first MODEL gives what has no weights:
-    gamma's temperature, an earlier --saturation.
+    gamma's temperature, an earlier --saturation or --detail.
 
     \b
     colorize blend runs/later runs/earlier mean.keras --share 0.8 --share 0.2
@@ -52,9 +61,10 @@ def blend(
     from colorize import runtimes
 
     with explained():
-        if len(sources) < (2 if saturation == 1 else 1):
+        if len(sources) < (2 if saturation == 1 and detail == 0 else 1):
             raise UsageError(
-                "blend needs two models or more, or one and --saturation, and a FILE"
+                "blend needs two models or more, or one and --saturation or --detail, "
+                "and a FILE"
             )
         if shares and len(shares) != len(sources):
             raise UsageError(
@@ -75,7 +85,7 @@ def blend(
         from colorize.models import blending, saved
 
         parts = zip(sources, shares or [1.0] * len(sources), strict=True)
-        blended = blending.blend(list(parts), saturation)
+        blended = blending.blend(list(parts), saturation=saturation, detail=detail)
         files.make_folder(target.parent)
         saved.save_model(blended, target)
         models = [f"--model={path}" for path in (sources[0], target)]

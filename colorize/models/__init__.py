@@ -10,7 +10,7 @@ This file is the registry, which the others may import; it imports an architectu
 one is built, and no Keras before. What is done to a built model is in `surgery`.
 
 Files import in this order: untrusted, backbones, blocks, alpha, beta, colornet, fusion,
-gamma, surgery, saved, amplifier, blending.
+gamma, surgery, saved, amplifier, detail, blending.
 May import: pictures and what is below it. Nothing of datasets (next door) or training.
 """
 

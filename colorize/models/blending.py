@@ -9,9 +9,12 @@ import keras
 
 from colorize.errors import UsageError
 from colorize.models import blocks, saved, surgery
+from colorize.models.detail import detailed
 
 
-def blend(parts: Sequence[tuple[Path, float]], saturation: float = 1.0) -> keras.Model:
+def blend(
+    parts: Sequence[tuple[Path, float]], *, saturation: float = 1.0, detail: float = 0.0
+) -> keras.Model:
     """Return a model whose weights are the weighted means of those of several.
 
     They must have begun as one: means of weights that have nothing in common are
@@ -22,6 +25,8 @@ def blend(parts: Sequence[tuple[Path, float]], saturation: float = 1.0) -> keras
             first gives what has no weights, such as gamma's temperature.
         saturation: what its ab is multiplied by for good, except where
             hints say the colour.
+        detail: how many times what of its ab follows lightness nearby is added, before
+            that.
 
     Raises:
         UsageError: the shares have no sum.
@@ -43,6 +48,8 @@ def blend(parts: Sequence[tuple[Path, float]], saturation: float = 1.0) -> keras
             mine.set_weights(
                 [ours + share / total * (theirs - ours) for ours, theirs in pairs]
             )
+    if detail > 0:
+        model = detailed(model, detail)
     return model if saturation == 1 else _more_vivid(model, saturation)
 
 
