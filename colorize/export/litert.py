@@ -13,11 +13,10 @@ from ai_edge_litert.interpreter import Interpreter
 from colorize.export.graph import FEW
 from colorize.runtimes import KEY
 
+_CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D"}
 # In int8 go the convolutions, where the time is, and what joins them. All else stays
 # in float: a likelihood of 1/261 is less than a step of int8.
-_QUANTISED = {
-    "CONV_2D",
-    "DEPTHWISE_CONV_2D",
+_QUANTISED = _CONVOLUTIONS | {
     "ADD",
     "CONCATENATION",
     "RESIZE_NEAREST_NEIGHBOR",
@@ -52,7 +51,7 @@ def convert(
         operations = reader._get_ops_details()
         floating = sorted({one["op_name"] for one in operations} - _QUANTISED)
         names = {one["index"]: one["name"] for one in reader.get_tensor_details()}
-        seeing = _seeing(operations, names)
+        exact = _seeing(operations, names) + _following(operations, names)
         shown = list(samples)
         if len(shown[0]) > 1:
             # Calibration resizes one input after the other, so they keep one shape.
@@ -68,7 +67,7 @@ def convert(
             converter=converter,
             debug_dataset=representative,
             debug_options=tf.lite.experimental.QuantizationDebugOptions(
-                denylisted_ops=floating, denylisted_nodes=seeing
+                denylisted_ops=floating, denylisted_nodes=exact
             ),
         ).get_nondebug_quantized_model()
         model = schema.ModelT.InitFromPackedBuf(data, 0)
@@ -101,6 +100,18 @@ def _seeing(operations: Iterable[Any], names: Mapping[int, str]) -> list[str]:
         or any(_CLASSIFIER in names.get(i, "") for i in one["outputs"])
     ]
     return [names[i] for one in nodes for i in one["outputs"] if i in names]
+
+
+def _following(operations: Sequence[Any], names: Mapping[int, str]) -> list[str]:
+    """What comes after the last convolution: small, and it is the answer itself."""
+    followed: set[int] = set()  # what some convolution depends on
+    last = []
+    for one in reversed(operations):
+        if one["op_name"] in _CONVOLUTIONS or followed & {*one["outputs"]}:
+            followed.update(one["inputs"])
+        else:
+            last += [names[i] for i in one["outputs"] if i in names]
+    return last
 
 
 def _store_in_half(model: Any) -> None:
