@@ -46,7 +46,7 @@ type: $(READY) ## Check types
 
 PHOTOS ?= $(error name a folder: make gamma PHOTOS=path/to/photos)
 RUNS ?= runs
-# One stage: gone on with if it was begun. (1) its recipe, (2) what it begins from.
+# One stage: gone on with if it was begun. (1) its recipe, (2) the run or file it begins from, without gamma-.
 STAGE = if [ -f "$(RUNS)/gamma-$(1)/config.toml" ]; then \
 	$(BIN)/colorize train --resume --out "$(RUNS)/gamma-$(1)"; else \
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma/$(1).toml \
@@ -56,9 +56,10 @@ gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=
 	$(call STAGE,1-see)
 	$(call STAGE,2-learn,1-see)
 	$(call STAGE,3-decide,2-learn)
+	[ -f "$(RUNS)/gamma-4-together/config.toml" ] || \
 	$(BIN)/colorize blend "$(RUNS)/gamma-3-decide" "$(RUNS)/gamma-2-learn" "$(RUNS)/gamma-mean.keras" --overwrite
 	$(call STAGE,4-together,mean.keras)
-	$(BIN)/colorize blend "$(RUNS)/gamma-4-together" "$(RUNS)/gamma.keras" --saturation 1.2 --overwrite
+	$(BIN)/colorize blend "$(RUNS)/gamma-4-together" "$(RUNS)/gamma.keras" --detail 1 --saturation 1.2 --overwrite
 	$(BIN)/python -c "from pathlib import Path; from colorize.models import saved; print(saved.ship(Path('$(RUNS)/gamma.keras'), Path('$(RUNS)/weights')))"
 	@echo "To ship them: cp $(RUNS)/weights/* colorize/weights/ && make runtime"
 

@@ -182,7 +182,8 @@ class TrainConfig:
         "bins is for models that choose among colours; perceptual, which compares what "
         "a classifier sees, and adversarial, which asks a critic that learns to tell "
         "repaintings from photos, go beside another and nearly double a step. features "
-        "teaches the encoder alone: to see in grey what it saw in colour.",
+        "teaches the encoder to see in grey what it saw in colour; beside another loss "
+        "it keeps the encoder from forgetting.",
     )
     rebalance: float = _setting(
         0.5, "How much the loss bins favours rare colours, from 0 to 1.", limits=_SHARE

@@ -89,6 +89,8 @@ def test_detail_adds_what_of_the_colour_follows_lightness(tmp_path, lightness):
     blended = blending.blend([(path, 1)], detail=0.5, saturation=2.0)
     model_files.save_model(blended, tmp_path / "crisp.keras")
     crisp = model_files.open_model(tmp_path / "crisp.keras")(lightness)  # in safe mode
+    again = blending.blend([(tmp_path / "crisp.keras", 1), (path, 1)])
+    np.testing.assert_allclose(again(lightness), crisp, rtol=1e-4, atol=1e-4)
     light = lightness[0, ..., 0].astype(np.float64)
     mean = window_means(light)
     spread = window_means(light**2) - mean**2
@@ -119,5 +121,7 @@ def test_what_cannot_be_blended_is_refused(tmp_path):
     alpha, _ = saved(tmp_path, "alpha", "alpha")
     with pytest.raises(ColorizeError, match=r"alpha\.keras: another architecture"):
         blending.blend([(beta, 1), (alpha, 1)])
+    with pytest.raises(UsageError, match="detail must be 0 or more"):
+        blending.blend([(beta, 1)], detail=-1.0)
     with pytest.raises(UsageError, match="too large"):
         blending.blend([(beta, 1e308), (alpha, 1e308)])

@@ -17,8 +17,8 @@ from colorize import export, models, run_folder, runtimes
 from colorize.cli import cli
 from colorize.errors import ColorizeError, UsageError
 from colorize.export import parity
+from colorize.models import blending, surgery
 from colorize.models import saved as model_files
-from colorize.models import surgery
 from colorize.runtimes.keras import KerasNetwork
 
 FORMATS = [
@@ -173,6 +173,25 @@ def test_gamma_is_exported_of_one_size(suffix, hinted_file, tmp_path):
     assert network.fixed == (64, 96)
     ab = network(np.full((2, 64, 96, 1), 50, np.float32))  # one by one
     assert ab.shape == (2, 64, 96, 2)
+
+
+def test_int8_leaves_what_makes_ab_in_float(saved, tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    crisp = blending.blend([(saved("beta"), 1)], detail=1.0, saturation=2.0)
+    model_files.save_model(crisp, tmp_path / "crisp.keras")
+    export.export(tmp_path / "crisp.keras", tmp_path / "a.tflite", precision="int8")
+    reader = Interpreter(str(tmp_path / "a.tflite"))
+    types = {one["index"]: one["dtype"] for one in reader.get_tensor_details()}
+    steps = [
+        (one["op_name"], {types[i] for i in one["outputs"]})
+        for one in reader._get_ops_details()
+    ]
+    last = max(i for i, (name, _) in enumerate(steps) if name == "CONV_2D")
+    assert steps[last][1] == {np.int8}
+    names, made = zip(*steps[last + 1 :], strict=True)
+    assert {"AVERAGE_POOL_2D", "CONCATENATION", "ADD"} <= set(names)
+    assert np.int8 not in set.union(*made)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from colorize import files, quiet, run_folder
-from colorize.cli.shared import check_target, explained, model_path, say
+from colorize.cli.shared import check_finite, check_target, explained, model_path, say
 from colorize.errors import UsageError
 
 
@@ -34,8 +34,9 @@ from colorize.errors import UsageError
     type=click.FloatRange(0, 10),
     default=0.0,
     show_default=True,
-    help="Adds what of the colour follows light and dark nearby, so many times, for "
-    "good: 1 makes edges of colour crisper.",
+    help="Makes edges of colour crisper, for good: the part of the colour that follows "
+    "lightness nearby is added this many times. Comes before --saturation; a single "
+    "MODEL will do.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
 def blend(
@@ -61,6 +62,9 @@ def blend(
     from colorize import runtimes
 
     with explained():
+        check_finite({"saturation": saturation, "detail": detail})
+        for share in shares:
+            check_finite({"share": share})
         if len(sources) < (2 if saturation == 1 and detail == 0 else 1):
             raise UsageError(
                 "blend needs two models or more, or one and --saturation or --detail, "

@@ -61,7 +61,7 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
     "--init",
     type=click.Path(path_type=Path),
     help="Run or model file to go on from with other pictures; a run's architecture, "
-    "width and embedding are taken over; a `blend --saturation` is not.",
+    "width and embedding are taken over; a blend's --saturation and --detail are not.",
 )
 @click.option(
     "--resume", is_flag=True, help="Go on with the run in --out, or the latest."

@@ -14,8 +14,8 @@ from colorize.export.graph import FEW
 from colorize.runtimes import KEY
 
 _CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D"}
-# In int8 go the convolutions, where the time is, and what joins them. All else stays
-# in float: a likelihood of 1/261 is less than a step of int8.
+# In int8 go the convolutions, where the time is, and what joins them, up to the last
+# one. All else stays in float: a likelihood of 1/261 is less than a step of int8.
 _QUANTISED = _CONVOLUTIONS | {
     "ADD",
     "CONCATENATION",
@@ -51,7 +51,7 @@ def convert(
         operations = reader._get_ops_details()
         floating = sorted({one["op_name"] for one in operations} - _QUANTISED)
         names = {one["index"]: one["name"] for one in reader.get_tensor_details()}
-        exact = _seeing(operations, names) + _following(operations, names)
+        exact = _seeing(operations, names) + _after_convolutions(operations, names)
         shown = list(samples)
         if len(shown[0]) > 1:
             # Calibration resizes one input after the other, so they keep one shape.
@@ -102,16 +102,21 @@ def _seeing(operations: Iterable[Any], names: Mapping[int, str]) -> list[str]:
     return [names[i] for one in nodes for i in one["outputs"] if i in names]
 
 
-def _following(operations: Sequence[Any], names: Mapping[int, str]) -> list[str]:
-    """What comes after the last convolution: small, and it is the answer itself."""
-    followed: set[int] = set()  # what some convolution depends on
-    last = []
+def _after_convolutions(
+    operations: Sequence[Any], names: Mapping[int, str]
+) -> list[str]:
+    """What no convolution depends on: it makes ab of what the last ones say.
+
+    A step of int8 there would be a step in ab itself.
+    """
+    upstream: set[int] = set()  # tensors that a convolution depends on
+    after = []
     for one in reversed(operations):
-        if one["op_name"] in _CONVOLUTIONS or followed & {*one["outputs"]}:
-            followed.update(one["inputs"])
+        if one["op_name"] in _CONVOLUTIONS or upstream & {*one["outputs"]}:
+            upstream.update(one["inputs"])
         else:
-            last += [names[i] for i in one["outputs"] if i in names]
-    return last
+            after += [names[i] for i in one["outputs"] if i in names]
+    return after
 
 
 def _store_in_half(model: Any) -> None:

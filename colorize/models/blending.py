@@ -9,7 +9,7 @@ import keras
 
 from colorize.errors import UsageError
 from colorize.models import blocks, saved, surgery
-from colorize.models.detail import detailed
+from colorize.models.detail import with_detail
 
 
 def blend(
@@ -25,11 +25,11 @@ def blend(
             first gives what has no weights, such as gamma's temperature.
         saturation: what its ab is multiplied by for good, except where
             hints say the colour.
-        detail: how many times what of its ab follows lightness nearby is added, before
-            that.
+        detail: factor of the local detail that is added to ab before that, from 0: see
+            `detail.with_detail`.
 
     Raises:
-        UsageError: the shares have no sum.
+        UsageError: the shares have no sum, or `detail` is below 0.
         ColorizeError: one cannot be opened, or the architectures differ.
 
     Reference:
@@ -48,8 +48,8 @@ def blend(
             mine.set_weights(
                 [ours + share / total * (theirs - ours) for ours, theirs in pairs]
             )
-    if detail > 0:
-        model = detailed(model, detail)
+    if detail != 0:
+        model = with_detail(model, detail)
     return model if saturation == 1 else _more_vivid(model, saturation)
 
 
