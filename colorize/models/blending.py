@@ -29,7 +29,7 @@ def blend(
             `detail.with_detail`.
 
     Raises:
-        UsageError: the shares have no sum, or `detail` is below 0.
+        UsageError: the shares have no sum, or `detail` is below 0 or not finite.
         ColorizeError: one cannot be opened, or the architectures differ.
 
     Reference:

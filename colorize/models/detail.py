@@ -1,10 +1,11 @@
-"""Detail: what of a model's colour goes along with lightness, made stronger for good.
+"""Detail: the part of a model's colour that follows lightness nearby, made stronger.
 
 A network says colour more smoothly than things have it: where several edges are likely
 it gives what lies between. Lightness shows where the edges are.
 """
 
 import itertools
+import math
 from typing import Any
 
 import keras
@@ -31,13 +32,13 @@ def with_detail(model: keras.Model, detail: float) -> keras.Model:
         A model with the same inputs, name and weights.
 
     Raises:
-        UsageError: `detail` is below 0, or no number.
+        UsageError: `detail` is below 0, or not finite.
 
     Reference:
         K. He, J. Sun, X. Tang, "Guided image filtering", 2013.
     """
-    if not detail >= 0:
-        raise UsageError(f"detail must be 0 or more, got {detail}")
+    if not 0 <= detail < math.inf:
+        raise UsageError(f"detail must be 0 or more, and finite, got {detail}")
     lightness, *hints = model.inputs
     # A model of its own, for its layers' names may occur in the other.
     sharpen = _sharpener(detail, hinted=bool(hints), name=f"detail_{len(model.layers)}")
