@@ -128,8 +128,6 @@ def lab_to_rgb(lab: Array, *, xp: Any = np) -> Array:
 def into_gamut(lab: Array, *, xp: Any = np) -> Array:
     """Return Lab with chroma lowered, at constant L and hue, until sRGB can show it.
 
-    The largest displayable share of each pixel's chroma is found by bisection.
-
     Args:
         lab: (..., 3) as `rgb_to_lab` returns it.
         xp: `numpy`, or `keras.ops` for tensors.
@@ -141,38 +139,59 @@ def into_gamut(lab: Array, *, xp: Any = np) -> Array:
         lab = lab.astype(np.float32, copy=False)
     lightness, ab = lab[..., :1], lab[..., 1:]
 
-    def fits(share: Array) -> Array:
-        paler = xp.concatenate([lightness, ab * share], axis=-1)
-        return ~outside_gamut(_lab_to_linear(paler, xp), -1, xp)[..., None]
+    def paler(share: Array) -> Array:
+        return xp.concatenate([lightness, ab * share[..., None]], axis=-1)
 
-    share = largest_share(fits, xp.zeros_like(lightness), xp)
-    paler = xp.concatenate([lightness, ab * share], axis=-1)
+    share = largest_share(
+        lambda share: _lab_to_linear(paler(share), xp),
+        xp.zeros_like(lab[..., 0]),
+        -1,
+        xp,
+    )
     return xp.where(
-        outside_gamut(_lab_to_linear(lab, xp), -1, xp)[..., None], paler, lab
+        outside_gamut(_lab_to_linear(lab, xp), -1, xp)[..., None], paler(share), lab
     )
 
 
-def outside_gamut(linear: Array, axis: int, xp: Any = np) -> Array:
-    """Return which colors in linear light, channels on an axis, sRGB cannot show."""
-    low, high = xp.min(linear, axis=axis), xp.max(linear, axis=axis)
+def outside_gamut(
+    linear: Array, axis: int, xp: Any = np, *, bright_reds: bool = False
+) -> Array:
+    """Return which colors in linear light, channels on an axis, sRGB cannot show.
+
+    With `bright_reds`, as if red went beyond 1.
+    """
+    low = xp.min(linear, axis=axis)
+    if bright_reds:
+        linear = xp.take(linear, (1, 2), axis=axis)
+    high = xp.max(linear, axis=axis)
     return (low < -GAMUT_TOLERANCE) | (high > 1 + GAMUT_TOLERANCE)
 
 
 def largest_share(
-    fits: Callable[[Array], Array], nothing: Array, xp: Any = np
+    light: Callable[[Array], Array], nothing: Array, axis: int, xp: Any = np
 ) -> Array:
     """Return how much of each color's chroma sRGB can show, by bisection.
 
     Args:
-        fits: says which shares are within the gamut.
+        light: linear light of the colors with shares of their chroma.
         nothing: zeros, of the shape that shares have.
+        axis: that of the channels in linear light.
         xp: `numpy`, or `keras.ops` for tensors.
     """
-    share = nothing
-    for step in range(1, _BISECTIONS + 1):
-        larger = share + 0.5**step
-        share = xp.where(fits(larger), larger, share)
-    return share
+
+    def bisected(*, bright_reds: bool) -> Array:
+        share = nothing
+        for step in range(1, _BISECTIONS + 1):
+            larger = share + 0.5**step
+            outside = outside_gamut(light(larger), axis, xp, bright_reds=bright_reds)
+            share = xp.where(outside, share, larger)
+        return share
+
+    # Of the lightest yellows sRGB shows little chroma and much, but not what lies
+    # between, which has too much red.
+    share = bisected(bright_reds=True)
+    inside = ~outside_gamut(light(share), axis, xp)
+    return xp.where(inside, share, bisected(bright_reds=False))
 
 
 def to_uint8(rgb: np.ndarray) -> np.ndarray:
@@ -290,11 +309,10 @@ def paint(levels: np.ndarray, ab: np.ndarray, *, bits: int = 8) -> np.ndarray:
     if outside.size:
         y, f, a, b = y[outside], f[outside], a[outside], b[outside]
 
-        def fits(share: np.ndarray) -> np.ndarray:
-            return ~outside_gamut(linear_light(y, f, a * share, b * share), 0)
+        def paler(share: np.ndarray) -> np.ndarray:
+            return linear_light(y, f, a * share, b * share)
 
-        share = largest_share(fits, np.zeros_like(y))
-        linear[:, outside] = linear_light(y, f, a * share, b * share)
+        linear[:, outside] = paler(largest_share(paler, np.zeros_like(y), 0))
     painted = np.empty((flat.size, 3), np.uint8 if bits == 8 else np.uint16)
     for channel, plane in enumerate(linear):
         painted[:, channel] = levels_of_light(plane, bits)

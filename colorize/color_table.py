@@ -18,7 +18,6 @@ _SIDE = 2 * _MIDDLE + 1
 _LEVELS = 256
 _AT_ONCE = 2**16  # pixels, whose arrays fit a core's cache
 _HUES = 360  # a degree each
-_SCANNED = 15  # shares of the most chroma that are looked at first
 _MOST_CHROMA = 140.0  # Lab units: sRGB's most chromatic colour, blue, has 134
 
 
@@ -125,14 +124,9 @@ def _most_chroma() -> np.ndarray:
     a = np.repeat(np.cos(hue) * np.float32(_MOST_CHROMA / 500), _LEVELS)
     b = np.repeat(np.sin(hue) * np.float32(_MOST_CHROMA / 200), _LEVELS)
 
-    def fits(share: np.ndarray) -> np.ndarray:
-        return ~color.outside_gamut(color.linear_light(y, f, a * share, b * share), 0)
-
-    # Of some yellows sRGB shows little chroma and much, but not what is between.
-    most = np.zeros_like(y)
-    for share in np.linspace(0, 1, _SCANNED, dtype=np.float32):
-        most = np.where(fits(share), share, most)
-    finer = color.largest_share(
-        lambda share: fits(most + share / (_SCANNED - 1)), 0 * y
+    share = color.largest_share(
+        lambda share: color.linear_light(y, f, a * share, b * share),
+        np.zeros_like(y),
+        0,
     )
-    return (_MOST_CHROMA * (most + finer / (_SCANNED - 1))).reshape(_HUES, _LEVELS)
+    return (_MOST_CHROMA * share).reshape(_HUES, _LEVELS)

@@ -80,6 +80,23 @@ def test_no_more_chroma_is_given_up_than_must_be():
 
 
 @pytest.mark.parametrize("into_gamut", twins(color.into_gamut))
+def test_light_yellows_keep_as_much_chroma_as_any_that_can_be_shown(into_gamut):
+    # There sRGB has little chroma and much, and none that lies between.
+    lightness, hue = np.meshgrid(np.arange(94, 98, 0.25), np.radians(range(95, 110)))
+    shares = np.linspace(0, 1, 281, dtype=np.float32)[:, None]
+    strong = np.stack([lightness, 140 * np.cos(hue), 140 * np.sin(hue)], axis=-1)
+    strong = strong.reshape(1, -1, 3).astype(np.float32)
+    paler = strong * np.stack([np.ones_like(shares), shares, shares], axis=-1)
+    inside = (color.into_gamut(paler) == paler).all(axis=-1)
+    # What is seen at a single share may lie between two steps of a bisection.
+    most = np.where(inside[:-1] & inside[1:], shares[:-1], 0).max(axis=0)
+    chroma = np.hypot(*into_gamut(strong)[0, :, 1:].T)
+    assert (chroma >= 140 * most - 0.3).all()
+    between = ~inside & (shares < most)
+    assert between.any()
+
+
+@pytest.mark.parametrize("into_gamut", twins(color.into_gamut))
 def test_colours_in_gamut_are_not_touched(into_gamut):
     lab = color.rgb_to_lab(CUBE)
     np.testing.assert_array_equal(into_gamut(lab), lab)
