@@ -63,8 +63,10 @@ class Limits:
 
 _AT_LEAST_1 = Limits("at least 1", lambda x: x >= 1)
 _ABOVE_0 = Limits("above 0", lambda x: 0 < x < math.inf)
+_NOT_NEGATIVE = Limits("at least 0", lambda x: 0 <= x < math.inf)
 _SHARE = Limits("in [0, 1]", lambda x: 0 <= x <= 1)
 _BELOW_1 = Limits("in [0, 1)", lambda x: 0 <= x < 1, "0.2")
+_NEARLY_1 = Limits("in [0, 1)", lambda x: 0 <= x < 1, "0.999")
 _PART = Limits("between 0 and 1", lambda x: 0 < x < 1, "0.05")
 _SEED = Limits("in 0...4294967295", lambda x: 0 <= x < 2**32)
 
@@ -121,11 +123,15 @@ class TrainConfig:
         None, "Pixels each picture is scaled to cover before the crop  [size]"
     )
     random_crop: bool = _setting(True, "Crop anywhere, or always in the centre.")
-    shear: float = _setting(0.0, "Largest shear either way, in radians.")
+    shear: float = _setting(
+        0.0, "Largest shear either way, in radians.", limits=_NOT_NEGATIVE
+    )
     zoom: float = _setting(
         0.0, "Largest change of scale either way, of 1.", limits=_BELOW_1
     )
-    rotation: float = _setting(0.0, "Largest rotation either way, in degrees.")
+    rotation: float = _setting(
+        0.0, "Largest rotation either way, in degrees.", limits=_NOT_NEGATIVE
+    )
     flip: bool = _setting(True, "Mirror every other picture, left to right.")
     age: float = _setting(
         0.0,
@@ -134,7 +140,9 @@ class TrainConfig:
         limits=_SHARE,
     )
     min_colourfulness: float = _setting(
-        NEARLY_GREY, "Leave out training pictures less colourful than this."
+        NEARLY_GREY,
+        "Leave out training pictures less colourful than this.",
+        limits=_NOT_NEGATIVE,
     )
     max_enlargement: float | None = _setting(
         None,
@@ -174,7 +182,7 @@ class TrainConfig:
         0.0,
         "Validate and save a moving average of the weights, of which each step keeps "
         "this share, such as 0.999; 0 for the weights themselves.",
-        limits=_SHARE,
+        limits=_NEARLY_1,
     )
     loss: str = _setting(
         "mse",
@@ -271,6 +279,8 @@ class TrainConfig:
                     f"no loss named {name!r}: one of {', '.join(LOSSES)}, or a sum of "
                     "them, such as 'bins + 0.1 huber'"
                 )
+            if name in terms:
+                raise UsageError(f"loss: {name} stands in it twice: {self.loss}")
             try:
                 terms[name] = float(*weight or ["1"])
             except (TypeError, ValueError):

@@ -16,7 +16,9 @@ evaluation/          what `colorize evaluate` measured
 import functools
 import hashlib
 import itertools
+import json
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +33,7 @@ LOCK = ".lock"
 STATES = "checkpoint/step-*.npz"
 TENSORBOARD = "tensorboard"
 CACHE = "cache-dir.txt"
+_MOST_DESCRIPTION = 2**24  # bytes of a network's description: gamma's are 0.2 MB
 MAX_STRIDE = 64  # of a network, whatever file it is in
 
 SHIPPED = Path("default")  # stands for the weights that come with this package
@@ -130,6 +133,19 @@ def model_file(source: Path) -> Path:
     if not source.is_file():
         raise UsageError(f"{source}: no such run folder or model file")
     return source
+
+
+def architecture(source: Path) -> str:
+    """Return what the network of a run, or of a `.keras` file, calls itself, or ""."""
+    try:
+        with (
+            zipfile.ZipFile(model_file(source)) as archive,
+            archive.open("config.json") as file,
+        ):
+            name = json.loads(file.read(_MOST_DESCRIPTION))["config"]["name"]
+    except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile):
+        return ""  # whoever opens the model says what is wrong with it
+    return str(name)
 
 
 def evaluation_folder(sources: Sequence[Path]) -> Path:

@@ -27,6 +27,8 @@ from made_files import (
 )
 from PIL import Image, ImageSequence, IptcImagePlugin
 
+from colorize.pictures.xmp import made_with
+
 # Pages of a TIFF
 
 
@@ -178,6 +180,12 @@ def test_what_exif_says_of_width_and_height_turns_with_the_picture(tmp_path):
         said = image.info["xmp"].decode()
         assert 'PixelXDimension="40"' in said and 'PixelYDimension="64"' in said
         assert "Orientation" not in said
+
+
+@pytest.mark.parametrize("encoding", ["none", "utf-16", "base64"])
+def test_xmp_in_an_encoding_that_is_none_says_nothing_of_its_making(encoding):
+    packet = f'<?xml version="1.0" encoding="{encoding}"?><x/>'.encode()
+    assert made_with(packet) is None
 
 
 def test_an_orientation_in_xmp_alone_is_left_untouched(tmp_path):

@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from conftest import WAIT, wait_until
 from PIL import Image
 
-from colorize import run_folder, signals
+from colorize import config, run_folder, signals
 from colorize.cli import cli, shared
+from colorize.errors import ColorizeError
 from colorize.models import saved
 from colorize.pictures import finding
 
@@ -81,6 +82,13 @@ def test_evaluate_and_resume_follow_a_training(photos, tmp_path):
     assert resumed.exit_code == 0, resumed.output
     assert "going on after step 4" in resumed.stderr
     assert run_folder.new_run("beta") == Path("runs") / "beta-2"
+
+
+def test_a_folder_named_default_does_not_hide_the_weights_that_come_along(tmp_path):
+    (tmp_path / "default").mkdir()
+    assert shared.model_path(None) == run_folder.SHIPPED
+    with pytest.raises(ColorizeError, match="no model.keras in it"):
+        shared.model_path(Path("default"))
 
 
 @pytest.mark.slow
@@ -515,6 +523,20 @@ def test_an_interruption_that_python_loses_leaves_no_traceback(monkeypatch, caps
     assert capsys.readouterr().err == ""
     Ending(ValueError("a fault"))
     assert "ValueError: a fault" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("init", ["default", "one/model.keras", "one"])
+def test_init_takes_over_the_architecture(init, tiny_run, monkeypatch):
+    seen = []
+    training = sys.modules["colorize.cli.train"]  # whose name the command has
+    monkeypatch.setattr(training, "_check", lambda *known, **_: seen.append(known[0]))
+    monkeypatch.setattr(training, "_train", lambda *_, **__: None)
+    shutil.copytree(tiny_run("alpha"), "one")
+    result = run("train", "photos", "--init", init)
+    assert result.exit_code == 0, result.output
+    assert seen[0].model == ("gamma" if init == "default" else "alpha")
+    wanted = {"default": "efficientnet-lite2", "one": config.TrainConfig().encoder}
+    assert seen[0].encoder == wanted.get(init, seen[0].encoder)
 
 
 @pytest.mark.slow

@@ -46,6 +46,10 @@ def test_flags_win_over_the_recipe_and_that_over_defaults(recipe):
         ('batch_size = "some"', "batch_size must be at least 1, or all, got some"),
         ('optimizer = "adm"', "no optimizer named 'adm': one of rmsprop"),
         ('loss = "mae"', "no loss named 'mae': one of mse"),
+        ("rotation = inf", "rotation must be at least 0, got inf"),
+        ("shear = nan", "shear must be at least 0, got nan"),
+        ("min_colourfulness = nan", "min_colourfulness must be at least 0, got nan"),
+        ("average = 1.0", r"average must be in \[0, 1\), got 1.0; try 0.999"),
         ("val_split = 1.0", "val_split must be between 0 and 1, got 1.0"),
         ("size = 256\nresize = 255", "resize must cover size: got 255x255 for 256x256"),
         ("epochs =", "recipe.toml: cannot be read as a recipe"),
@@ -120,7 +124,9 @@ def test_a_loss_may_be_a_sum(loss, terms):
     assert TrainConfig(loss=loss).loss_terms() == terms
 
 
-@pytest.mark.parametrize("loss", ["", "l1", "mse +", "x mse", "-1 mse", "1 2 mse"])
+@pytest.mark.parametrize(
+    "loss", ["", "l1", "mse +", "x mse", "-1 mse", "1 2 mse", "mse + 0.5 mse"]
+)
 def test_what_is_no_sum_of_losses_is_refused(loss):
     with pytest.raises(UsageError, match="loss"):
         TrainConfig(loss=loss)

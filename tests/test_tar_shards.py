@@ -101,6 +101,22 @@ def test_a_pass_reads_every_picture_once_and_the_next_in_another_order(tars):
     assert list(first) != keys(stream(tars, seed=5), 40)
 
 
+def test_a_tar_of_the_folder_it_was_made_in_holds_its_pictures(tmp_path, draw):
+    Image.fromarray(draw(40, 48)).save(tmp_path / "a.png")
+    (tmp_path / "._a.png").write_bytes(b"a Mac's")
+    with tarfile.open(tmp_path / "all.tar", "w") as tar:
+        for name in ("a.png", "._a.png"):
+            tar.add(tmp_path / name, f"./{name}")
+    opened = shards.Stream(settings(tmp_path / "all.tar"))
+    assert [member.key for member in opened.in_order()] == ["./a"]
+
+
+def test_few_pictures_are_found_by_many_cores(tars, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    read = itertools.islice(stream(tars)._pictures(), 100)
+    assert sum(1 for _ in read) == 100
+
+
 @pytest.mark.parametrize("workers", [2, 4, 5])
 def test_workers_share_a_pass_without_overlap(tars, workers):
     read = []
@@ -171,7 +187,7 @@ def test_damage_is_told_once_and_the_rest_is_read(tars):
 
 
 def test_shards_without_a_picture_of_use_end_it_in_one_line(tars):
-    with pytest.raises(ColorizeError, match="nearly grey, too small, or damaged"):
+    with pytest.raises(ColorizeError, match="nearly grey, too small, damaged, or kept"):
         next(stream(tars, min_colourfulness=1000)._shuffled())
     for path in tars.glob("*.tar"):
         path.write_bytes(bytes(10240))

@@ -229,11 +229,13 @@ def model_path(named: Path | None) -> Path:
     Raises:
         ColorizeError: there is no such model.
     """
-    name = named or run_folder.SHIPPED
-    path = run_folder.find_model(name)
+    if named is None:
+        path = run_folder.SHIPPED
+    else:
+        path = run_folder.find_model(named)
+        if hidden := run_folder.hidden_run(named):
+            say(hidden)
     run_folder.model_file(path)
-    if named and (hidden := run_folder.hidden_run(name)):
-        say(hidden)
     return path
 
 

@@ -60,8 +60,9 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
-    help="Run or model file to go on from with other pictures; a run's architecture, "
-    "width and embedding are taken over; a blend's --saturation and --detail are not.",
+    help="Run or model file to go on from with other pictures. Its architecture is taken "
+    "over, and a run's width, embedding and encoder; a blend's --saturation and "
+    "--detail are not.",
 )
 @click.option(
     "--resume", is_flag=True, help="Go on with the run in --out, or the latest."
@@ -239,8 +240,11 @@ def _settings_of_new_run(
         begun = config.load(init / run_folder.CONFIG, {})
         flags["model"] = flags["model"] or begun.model
         if flags["model"] == begun.model:
-            for name in ("width", "embedding"):
+            for name in ("width", "embedding", "encoder"):
                 flags[name] = flags[name] or getattr(begun, name)
+    elif init is not None and flags["model"] is None:
+        name = run_folder.architecture(init)
+        flags["model"] = name if name in models.ARCHITECTURES else None
     if file is None:
         file = config.recipe(models.find(flags["model"] or "beta").name)
     settings = config.load(file, flags)

@@ -322,18 +322,18 @@ class Stream:
             for member in self._all_mine():
                 if last_useful.passes < 0:
                     last_useful = member.place
+                passed = member.place.passes > last_useful.passes + 1
+                # Before it is said that none is of use, all that wait are looked at.
+                for place, picture in _done(waiting, 0 if passed else ahead):
+                    last_useful = place
+                    yield place, picture.pixels
                 if member.place.passes > last_useful.passes + 1:
                     raise ColorizeError(
                         "no shard has a picture to learn from: all are nearly grey, "
-                        "too small, or damaged"
+                        "too small, damaged, or kept to validate on"
                     )
                 if not self.is_held_out(member):
                     waiting.append((member.place, pool.submit(self.decoded, member)))
-                while len(waiting) > ahead:
-                    place, future = waiting.popleft()
-                    if (picture := future.result()) is not None:
-                        last_useful = place
-                        yield place, picture.pixels
 
     def _shuffled(self) -> Iterator[tuple[Place, np.ndarray]]:
         """Yield the same pixels in an order of chance, with how far was read."""
@@ -352,6 +352,16 @@ class Stream:
     def _is_second_pass(self, place: Place, buffer: Sequence[np.ndarray]) -> bool:
         """Whether all there is was read once: so few are not waited for to be more."""
         return bool(buffer) and place.passes > self._start.passes
+
+
+def _done(
+    waiting: collections.deque[tuple[Place, Future[cache.Decoded | None]]], most: int
+) -> Iterator[tuple[Place, cache.Decoded]]:
+    """Yield the pictures of use, in order, until no more than `most` still wait."""
+    while len(waiting) > most:
+        place, future = waiting.popleft()
+        if (picture := future.result()) is not None:
+            yield place, picture
 
 
 def _check(config: TrainConfig) -> None:

@@ -210,9 +210,10 @@ def unsupported_by_content(head: bytes) -> str:
     return next((name for name, _, starts in _OTHERS if _begins(head, starts)), "")
 
 
-def is_picture(name: str) -> bool:
+def is_picture(path: str) -> bool:
     """Return whether a file's name is that of a picture, and not hidden (`._x.jpg`)."""
-    return by_suffix(os.path.splitext(name)[1]) is not None and name[0] != "."
+    hidden = os.path.basename(path).startswith(".")
+    return not hidden and by_suffix(os.path.splitext(path)[1]) is not None
 
 
 # By their suffix: what holds films. Whether one does is found when it is opened.

@@ -350,11 +350,10 @@ def made_with(packet: bytes) -> str | None:
     Args:
         packet: its XMP.
     """
-    try:
-        rdf = _rdf(_parsed(packet))
-    except (ElementTree.ParseError, ValueError):
-        return None
-    for event in reversed(list(rdf.iter(f"{{{_RDF}}}li"))):
+    events: list[ElementTree.Element] = []
+    with contextlib.suppress(ValueError), _parsing():
+        events = list(_rdf(_parsed(packet)).iter(f"{{{_RDF}}}li"))
+    for event in reversed(events):
         agent = event.get(f"{{{_EVENT}}}softwareAgent", "")
         if agent.startswith("colorize "):
             return event.get(f"{{{_EVENT}}}parameters", "")
