@@ -16,6 +16,7 @@ A point means the thing that it is on (`things`); what is painted is for the net
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ from colorize.pictures import reading
 
 JSON, PNG = ".hints.json", ".hints.png"
 VERSION = 1
+_SAID = re.compile(r"\s*([\d.]+)\s*,\s*([\d.]+)\s*=\s*(.+?)\s*")  # X,Y=COLOUR
 _MOST_POINTS = 10_000
 _LONGEST = 1_000_000  # seconds of a film: eleven days
 _RADIUS = 0.01  # of a point that names none, as a share of the short side
@@ -172,12 +174,15 @@ def parse(text: str) -> Point:
     Raises:
         UsageError: it is something else.
     """
-    place, equals, colour = text.partition("=")
-    x, comma, y = place.partition(",")
+    matched = _SAID.fullmatch(text)
+    if matched is None:
+        raise UsageError(
+            f"--hint {text}: a hint is X,Y=COLOUR, with X and Y from 0 to 1, such as "
+            "0.42,0.31=#3b5f8a"
+        )
+    x, y, colour = matched.groups()
     try:
-        if not (equals and comma):
-            raise ValueError("a hint is X,Y=COLOUR, such as 0.42,0.31=#3b5f8a")
-        return _point({"x": float(x), "y": float(y), "color": colour.strip()})
+        return _point({"x": float(x), "y": float(y), "color": colour})
     except ValueError as e:
         raise UsageError(f"--hint {text}: {e}") from e
 

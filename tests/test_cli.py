@@ -527,16 +527,16 @@ def test_an_interruption_that_python_loses_leaves_no_traceback(monkeypatch, caps
 
 @pytest.mark.parametrize("init", ["default", "one/model.keras", "one"])
 def test_init_takes_over_the_architecture(init, tiny_run, monkeypatch):
-    seen = []
+    begun = []
     training = sys.modules["colorize.cli.train"]  # whose name the command has
-    monkeypatch.setattr(training, "_check", lambda *known, **_: seen.append(known[0]))
+    monkeypatch.setattr(training, "_check", lambda *checked, **_: begun.append(checked[0]))
     monkeypatch.setattr(training, "_train", lambda *_, **__: None)
     shutil.copytree(tiny_run("alpha"), "one")
     result = run("train", "photos", "--init", init)
     assert result.exit_code == 0, result.output
-    assert seen[0].model == ("gamma" if init == "default" else "alpha")
-    wanted = {"default": "efficientnet-lite2", "one": config.TrainConfig().encoder}
-    assert seen[0].encoder == wanted.get(init, seen[0].encoder)
+    assert begun[0].model == ("gamma" if init == "default" else "alpha")
+    encoder = {"default": "efficientnet-lite2", "one": config.TrainConfig().encoder}
+    assert begun[0].encoder == encoder.get(init, begun[0].encoder)
 
 
 @pytest.mark.slow

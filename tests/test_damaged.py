@@ -44,6 +44,7 @@ def test_a_picture_cut_short_is_coloured_as_far_as_it_goes_on_request(
     result, job = predicted(tmp_path / name, tmp_path)
     assert result.exit_code == 1 and job["outcome"] == "failed"
     assert "damaged" in job["reason"] and not (tmp_path / "out" / name).exists()
+    assert "--damaged colours what there is" in result.stderr
 
     result, job = predicted(tmp_path / name, tmp_path, "--damaged")
     assert result.exit_code == 0, result.output

@@ -106,9 +106,11 @@ def test_a_layer_without_transparency_is_refused(tmp_path):
         hints.find(tmp_path, "a.jpg")
 
 
-@pytest.mark.parametrize("text", ["0.5=red", "a,b=red", "0.5,0.5", "2,0=red", "0,0=re"])
+@pytest.mark.parametrize(
+    "text", ["0.5=red", "a,b=red", "0.5,0.5", "2,0=red", "0,0=re", "50%,80%=red"]
+)
 def test_a_wrong_point_is_wrong_usage(text):
-    with pytest.raises(UsageError, match="--hint"):
+    with pytest.raises(UsageError, match="--hint .*: (a hint is X,Y|x of|unknown)"):
         hints.parse(text)
 
 

@@ -1,6 +1,7 @@
 """A reference picture and other colourings: what the network is told half sure."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from colorize.cli import cli
 from colorize.colorizer import Colorizer, Wish
 from colorize.models import saved
 from colorize.pictures import reading
+from colorize.prediction import dry_run
+from colorize.prediction.job import Settings
+from colorize.prediction.places import plan
 from colorize.runtimes.keras import KerasNetwork
 
 
@@ -136,6 +140,16 @@ def test_references_that_cannot_be_taken_are_named(hinted_file, photo, tmp_path)
         result = predict(photo, tmp_path / "out", *flags, path)
         assert result.exit_code and words in result.output
         assert "Traceback" not in result.output
+
+
+def test_a_survey_counts_what_it_could_colour(hinted_file, photo, reference, tmp_path):
+    for name in "bcd":
+        shutil.copy(photo, photo.with_name(f"{name}.png"))
+        shutil.copy(reference, tmp_path / f"{name}.png")
+    jobs = plan([photo.parent], tmp_path / "out")
+    colorizer = Colorizer(KerasNetwork(saved.open_model(hinted_file)))
+    survey = dry_run.survey(colorizer, jobs, Settings(size=64, reference=tmp_path))
+    assert survey.tried == 3 and survey.bytes > 1000
 
 
 def test_a_folder_of_references_is_looked_in_by_name(photo, reference):

@@ -45,6 +45,7 @@ class Results:
             ("coloured", "skipped", "failed", "with warnings"), 0
         )
         self.first: list[Job] = []
+        self._damaged = False  # whether a picture failed that --damaged would colour
         self._target = target
         self._flags = flags
         self._lines: list[dict[str, Any]] = []
@@ -83,6 +84,8 @@ class Results:
             self.first.append(job)
         if job.reason:
             complain(f"{job.name}: {job.outcome}: {job.reason}")
+            kind = formats.by_suffix(job.input.suffix)
+            self._damaged |= "damaged" in job.reason and kind in formats.READ_IN_PART
         else:
             by = f", by {job.runtime}" if job.runtime else ""
             mention(f"{job.name}: {job.outcome}: {job.output}, {job.seconds:.1f} s{by}")
@@ -99,6 +102,8 @@ class Results:
                 say(f"{outcome:{width}} {count:>9,}")
         if not any(self.counts.values()):
             say("nothing done")
+        if self._damaged:
+            say("--damaged colours what there is of damaged JPEG, PNG and TIFF files")
         say(f"in {seconds:.0f} s; see {self._flags.report or self._target}")
         if self._flags.as_json:
             print_json(

@@ -60,8 +60,8 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
-    help="Run or model file to go on from with other pictures. Its architecture is taken "
-    "over, and a run's width, embedding and encoder; a blend's --saturation and "
+    help="Run or model file to go on from with other pictures. Its architecture is "
+    "taken over, and a run's width, embedding and encoder; a blend's --saturation and "
     "--detail are not.",
 )
 @click.option(

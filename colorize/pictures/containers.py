@@ -1,8 +1,9 @@
 """The parts that picture files consist of, found without decoding any pixels.
 
 JPEG is a row of segments, PNG and WebP are rows of chunks, GIF is a row of blocks.
-Pixels are skipped by seeking. A file that is damaged ends where the damage begins:
-whether its pixels can be read is for the decoder to say.
+Pixels are skipped by seeking, but for a GIF, which is read whole. A file that is
+damaged ends where the damage begins: whether its pixels can be read is for the decoder
+to say.
 """
 
 import io
@@ -102,7 +103,8 @@ def gif_blocks(file: BinaryIO) -> Iterator[Chunk]:
     An extension is named by its label in two hexadecimal digits; what an application
     keeps in one (`ff`) begins with its eleven letters.
     """
-    data = io.BytesIO(file.read()) if file.seek(0) == 0 else io.BytesIO()
+    file.seek(0)
+    data = io.BytesIO(file.read())
     head = data.read(13)
     yield Chunk(b"head", head)
     if len(head) == 13 and head[10] & 0x80:

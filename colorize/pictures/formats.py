@@ -115,6 +115,7 @@ HEIC = Format(
     _brands(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
 )
 FORMATS = (JPEG, PNG, TIFF, WEBP, AVIF, GIF, BMP, PNM, JPEG_2000, HEIC)
+READ_IN_PART = (JPEG, PNG, TIFF)  # if asked to, where they are damaged
 
 # Formats of pictures that are not read: names, suffixes, and how files begin. The raw
 # files of cameras are mostly TIFF by their beginning, and their suffix tells them.

@@ -99,14 +99,12 @@ class Directory:
     Attributes:
         entries: by tag, but for pointers.
         below: the directories that it points to, by the tag that does.
-        following: where the next one is; 0 after the last.
         damaged: tags that could not be read, as (directory, tag).
         ends: where in the file what was read of it ends.
     """
 
     entries: Mapping[int, Entry]
     below: Mapping[int, "Directory"] = field(default_factory=dict)
-    following: int = 0
     damaged: tuple[tuple[int, int], ...] = ()
     ends: int = 0
 
@@ -226,9 +224,7 @@ def read(file: BinaryIO, offset: int | None = None, *, depth: int = 0) -> Direct
                 continue
             ends = max(ends, below[tag].ends)
             damaged += [(under or tag, t) for under, t in below[tag].damaged]
-    file.seek(after - head.word)
-    next_one = _number(file.read(head.word), head.order) if after <= length else 0
-    return Directory(entries, below, next_one, tuple(damaged), ends)
+    return Directory(entries, below, tuple(damaged), ends)
 
 
 def _table(

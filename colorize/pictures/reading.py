@@ -68,7 +68,6 @@ logging.getLogger("pyvips").addHandler(logging.NullHandler())  # it warns withou
 ROWS = 64  # of a strip: even, as pairs share ab; its planes stay in the cache
 _FETCHED = 256  # rows decoded at a time, where a picture is not held whole
 _GLANCE = 96  # pixels of the short side that tell whether a picture is in colour
-_READ_IN_PART = (formats.JPEG, formats.PNG, formats.TIFF)  # where damaged
 _MOST_ASPECT = 8  # to learn from, a strip is cut to eight times as long as wide
 
 # What makes rows and columns upright that are stored in an EXIF orientation.
@@ -365,7 +364,7 @@ class Document:
             image = first if number == 0 and first is not None else self._header(number)
             decoder = self._decoder
             damage: list[str] = []
-            if self._damaged and self.format in _READ_IN_PART:
+            if self._damaged and self.format in formats.READ_IN_PART:
                 decoder, damage = self._as_far_as_it_goes(image)
                 image = decoder.header(number)
             carried = self._carried(number, image)
@@ -519,8 +518,8 @@ def _normalised(
     profile = _field(image, "icc-profile-data")
     if image.interpretation in ("lab", "labs", "labq", "xyz"):
         image = image.colourspace("rgb16")
-    colours = min(_COLOURS.get(image.interpretation, 3), image.bands)
-    if colours == 3 > image.bands or (colours == 3 and image.bands == 2):
+    colours = _COLOURS.get(image.interpretation, 3)
+    if colours > image.bands:
         colours = 1
     if image.interpretation == "multiband":
         colours = 3 if image.bands in (3, 4) else 1

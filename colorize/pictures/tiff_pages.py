@@ -435,10 +435,7 @@ def _from_lab(image: pyvips.Image, layout: Layout) -> pyvips.Image:
     elif layout.photometric == _ICCLAB:
         bands = [lightness, *((image[i] - half) / step for i in (1, 2))]
     else:  # two's complement
-        signed = [
-            (image[i] >= half).ifthenelse(image[i] - 2 * half, image[i]) for i in (1, 2)
-        ]
-        bands = [lightness, *(band / step for band in signed)]
+        bands = [lightness, *(_signed(image[i], half) / step for i in (1, 2))]
     lab = bands[0].bandjoin(bands[1:]).copy(interpretation="lab")
     # Little CMS converts it: TIFF's Lab is relative to D50, and libvips' own to D65.
     rgb = lab.icc_export(output_profile="srgb", depth=16, intent="relative")
@@ -450,6 +447,7 @@ def _from_lab(image: pyvips.Image, layout: Layout) -> pyvips.Image:
 
 
 def _signed(band: pyvips.Image, half: int) -> pyvips.Image:
+    """Return levels below `half` as they are, and others below 0."""
     return (band >= half).ifthenelse(band - 2 * half, band)
 
 

@@ -5,11 +5,10 @@ import contextlib
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.pictures import formats
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings
 
@@ -26,7 +25,8 @@ class Survey:
         megapixels: of those that would be coloured.
         seconds: that this would take, one picture after the other.
         bytes: that the copies would take on disk.
-        tried: pictures that time and bytes were measured on; 0 where there are few.
+        tried: pictures that time and bytes were measured on; 0 where there are few, or
+            none could be coloured.
     """
 
     counts: dict[str, int]
@@ -77,15 +77,16 @@ def survey(colorizer: Colorizer, jobs: Iterable[Job], settings: Settings) -> Sur
                 sample[place] = (job, size)
     if len(sample) < _TRIED or counts["coloured"] == _TRIED:
         sample = []  # to try them would be to do it all
-    seconds, written, colored = 0.0, 0, 0.0
+    seconds, written, colored, tried = 0.0, 0, 0.0, 0
     for job, size in sample:
         begun = time.monotonic()
-        named = replace(settings, format=formats.format_of(job.output))
         with contextlib.suppress(ColorizeError, OSError):
-            copy, _ = steps.predict_bytes(colorizer, job.input.read_bytes(), named)
+            _, picture = steps.open_input(job, settings)
+            copy, _ = steps.color_in_memory(colorizer, picture, settings)
             written += len(copy)
             seconds += time.monotonic() - begun
             colored += size
+            tried += 1
     scale = megapixels / colored if colored else 0.0
     return Survey(
         dict(counts),
@@ -93,7 +94,7 @@ def survey(colorizer: Colorizer, jobs: Iterable[Job], settings: Settings) -> Sur
         megapixels,
         seconds * scale,
         written * scale,
-        len(sample),
+        tried,
     )
 
 

@@ -3,14 +3,13 @@
 import collections
 import itertools
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from colorize import files
-from colorize.errors import ColorizeError, UsageError
+from colorize.errors import UsageError
 from colorize.pictures import finding, formats, reading
 from colorize.prediction.job import Job
 
@@ -108,12 +107,10 @@ def check_output(
 def _replaceable(path: Path) -> bool:
     """Return whether a file is empty, or says that this program has made it."""
     try:
-        if not path.stat().st_size:
-            return True
-        xmp = reading.Document(path).page().metadata.xmp
-    except (ColorizeError, OSError):
+        empty = path.stat().st_size == 0
+    except OSError:
         return False
-    return re.search(rb"""CreatorTool(>|=["'])colorize """, xmp) is not None
+    return empty or reading.made_with(path) is not None
 
 
 def _check_names(inputs: Sequence[Path], target: Path, names: Sequence[str]) -> None:

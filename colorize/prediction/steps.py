@@ -397,7 +397,7 @@ def predict_bytes(
     Args:
         colorizer: the model.
         data: the file's bytes.
-        settings: how; `keep` keeps the format, GIF and BMP become PNG.
+        settings: how; `keep` keeps the format where that is one that is written.
 
     Returns:
         The bytes of the colored file, and what could not be kept, in words.
@@ -407,10 +407,30 @@ def predict_bytes(
     """
     picture = open_picture(data, settings)
     if settings.hints is not None:
+        settings.hints.check_aspect(picture.pages[0].height, picture.pages[0].width)
         picture = replace(picture, hints=settings.hints)
     if settings.reference is not None:
         reference = references.read(settings.reference)
         picture = replace(picture, reference=reference)
+    return color_in_memory(colorizer, picture, settings)
+
+
+def color_in_memory(
+    colorizer: Colorizer, picture: Picture, settings: Settings
+) -> tuple[bytes, tuple[str, ...]]:
+    """Color one picture into memory.
+
+    Args:
+        colorizer: the model.
+        picture: from `open_picture`.
+        settings: how.
+
+    Returns:
+        As `predict_bytes` does.
+
+    Raises:
+        ColorizeError: it is not a whole picture.
+    """
     colors = color(colorizer, picture, read(picture, settings.size), settings.size)
     file = io.BytesIO()
     lost = write(file, picture, colors.ab, settings)
