@@ -1,3 +1,4 @@
+import importlib
 import io
 import json
 import os
@@ -528,8 +529,8 @@ def test_an_interruption_that_python_loses_leaves_no_traceback(monkeypatch, caps
 @pytest.mark.parametrize("init", ["default", "one/model.keras", "one"])
 def test_init_takes_over_the_architecture(init, tiny_run, monkeypatch):
     begun = []
-    training = sys.modules["colorize.cli.train"]  # whose name the command has
-    monkeypatch.setattr(training, "_check", lambda *checked, **_: begun.append(checked[0]))
+    training = importlib.import_module("colorize.cli.train")
+    monkeypatch.setattr(training, "_check", lambda it, *_, **__: begun.append(it))
     monkeypatch.setattr(training, "_train", lambda *_, **__: None)
     shutil.copytree(tiny_run("alpha"), "one")
     result = run("train", "photos", "--init", init)
