@@ -208,7 +208,7 @@ def find(folder: Path, name: str) -> Hints | None:
 
 
 def joined(below: Hints | None, above: Hints | None) -> Hints | None:
-    """Return hints of two sources; what is painted above covers all that is below."""
+    """Return hints of two sources; painting above covers painting below, and points cover both."""
     if below is None or above is None:
         return below or above
     painted = below.painted if above.painted is None else above.painted

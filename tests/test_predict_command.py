@@ -124,6 +124,7 @@ def test_of_several_inputs_folders_keep_their_names(pictures, tmp_path):
         ("a.jpg b.jpg out.jxl", "not written as .jxl"),
         ("- b.jpg out", "- is for a single picture"),
         ("- - --json", "--json does not go with -"),
+        ("- - --skip-colour", "--skip-colour does not go with -"),
         ("./- out", "-: no such file or folder"),
     ],
 )

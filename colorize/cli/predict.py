@@ -131,7 +131,8 @@ _STANDARD = "-"  # standard input or output; a file of that name is ./-
     type=click.Choice(list(formats.SUFFIXES)),
     default="keep",
     show_default=True,
-    help="Of the coloured copies; GIF and BMP become PNG.",
+    help="Of the coloured copies; formats that are read alone, such as GIF, BMP and "
+    "HEIC, become PNG, and an animated GIF becomes WebP.",
 )
 @click.option("--overwrite", is_flag=True, help="Colour again what is there already.")
 @click.option(
@@ -460,7 +461,7 @@ def _check_stream(
 ) -> None:
     """Raise UsageError for what makes no sense where a picture is piped through."""
     asked = {**flags._asdict(), "shard": shard}
-    asked["preserve_times"] = options["preserve_times"]
+    asked |= {name: options[name] for name in ("preserve_times", "skip_colour")}
     for name, value in asked.items():
         if value:
             flag = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"

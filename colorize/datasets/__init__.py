@@ -3,5 +3,5 @@
 Files import in this order: augmentation, cache, embeddings, hints, splitting,
 shards, preparing, loader.
 May import: pictures and what is below it. Nothing of models: they are next door.
-`cache`, `embeddings`, `shards` and `preparing` need no TensorFlow.
+`augmentation` and `loader` need TensorFlow.
 """

@@ -44,8 +44,8 @@ def find_pictures(
     A folder's own pictures come before those of the folders in it. A file is a picture
     by its suffix, and without one by its first bytes. Hidden files and folders are
     passed over, as are this program's copies: folders with a marker in them, but for
-    the one named, and files called `a.colorized.jpg`. Links are followed, but a link
-    back to a folder above it is not.
+    the one named, and files called `a.colorized.jpg`. So are painted hints
+    (`a.hints.png`). Links are followed, but a link back to a folder above it is not.
     Memory grows with the largest single folder only.
 
     Args:

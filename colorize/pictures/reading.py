@@ -1,9 +1,9 @@
 """A picture file's pixels and all it carries, read; `writing` writes.
 
-Who does what is decided here. libvips (pyvips) decodes, applies colour profiles, and
-encodes JPEG, PNG and WebP, of any depth. tifffile encodes TIFF, page by page and strip
-by strip, with its tags. Pillow reads and writes EXIF as a table for TIFF (`metadata`),
-resamples what is in memory, and decodes BMP, which libvips does not.
+libvips (pyvips) decodes most formats, applies colour profiles, and encodes JPEG, PNG
+and WebP, of any depth. tifffile encodes TIFF, page by page and strip by strip, with its
+tags. Pillow resamples what is in memory, and with pi-heif decodes what libvips does not
+(`decoding`); Pillow encodes AVIF.
 
 What pixels mean:
 

@@ -28,7 +28,7 @@ class Settings:
         warmth: from -1, colder, to 1, warmer: see `color.tuned`.
         format: a key of `formats.SUFFIXES`.
         overwrite: whether to colour again what is there already.
-        damaged: whether to colour what there is of a damaged JPEG or PNG.
+        damaged: whether to colour what there is of a damaged JPEG, PNG or TIFF.
         skip_colour: whether to leave pictures that are in colour already.
         preserve_times: whether a copy gets the dates of its original.
         turned: by how many quarters clockwise each page is turned further.
@@ -130,8 +130,8 @@ class Job:
 
         Args:
             overwrite: whether to replace what is there.
-            parameters: what the copy would say of its making; one that names other
-                hints or another saturation is made again. Empty not to look.
+            parameters: what the copy would say of its making; one that was made with
+                other hints, references or strengths is made again. Empty not to look.
 
         Raises:
             OSError: the output or its folder cannot be looked at.

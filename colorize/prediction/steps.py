@@ -5,8 +5,8 @@
     colors = color(colorizer, picture, small, settings.size)
     warnings = write(file, picture, colors.ab, settings)
 
-The command, the page, standard input, contact sheets, the dry run and the check of
-exported files call these; nothing here knows threads or names of outputs.
+The command, the page, standard input, contact sheets and the dry run call these;
+nothing here knows threads.
 """
 
 import contextlib

@@ -44,7 +44,7 @@ def choose(asked: str, precision: str, pictures: int) -> str:
 
 
 def can_run(runtime: str, precision: str) -> bool:
-    """Return whether a runtime is there, and computes in a precision."""
+    """Return whether a runtime is installed, as ONNX's always is, for a precision."""
     if runtime == "onnx":
         return precision in ("auto", "float32")
     return importlib.util.find_spec("tensorflow") is not None

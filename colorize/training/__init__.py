@@ -6,5 +6,5 @@ what it says.
 Files import in this order: cluster, devices, stopping, events, losses, critic,
 objective, optimizers, progress, checkpoints, history, sight, step, saving, loop.
 May import: colorizer and what is below it. Nothing of prediction or evaluation.
-`cluster` and `stopping` need no TensorFlow.
+`cluster`, `stopping`, `events` and `progress` need no TensorFlow.
 """
