@@ -208,7 +208,10 @@ def find(folder: Path, name: str) -> Hints | None:
 
 
 def joined(below: Hints | None, above: Hints | None) -> Hints | None:
-    """Return hints of two sources; painting above covers painting below, and points cover both."""
+    """Return hints of two sources; what is painted above covers what is below.
+
+    Points lie over all that is painted.
+    """
     if below is None or above is None:
         return below or above
     painted = below.painted if above.painted is None else above.painted

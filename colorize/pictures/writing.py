@@ -154,7 +154,7 @@ def _write_picture(
     hold: int,
     check: Callable[[], None],
 ) -> None:
-    """Encode one picture by libvips or Pillow, its pixels in memory or in a temporary file."""
+    """Encode one picture, its pixels in memory or in a temporary file."""
     dtype = np.dtype(np.uint8 if page.bits == 8 else np.uint16)
     size = int(np.prod(page.shape)) * dtype.itemsize
     with contextlib.ExitStack() as stack:
