@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import click
@@ -107,6 +108,15 @@ def test_every_script_and_make_target_exists(path):
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
     for target in re.findall(r"(?:^|`)make (\w+)", text, re.M):
         assert target in targets, target
+
+
+@pytest.mark.parametrize("extra", ["export", "film", "page"])
+def test_a_message_says_what_to_install_where_an_extra_is_missing(extra):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    requirements = project["project"]["optional-dependencies"][extra]
+    packages = [re.match(r"[\w-]+", requirement)[0] for requirement in requirements]
+    code = (path.read_text("utf-8") for path in (ROOT / "colorize").glob("*/*.py"))
+    assert any(f"pip install {' '.join(packages)}" in text for text in code)
 
 
 def test_the_readme_is_short():

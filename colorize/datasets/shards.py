@@ -136,9 +136,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     try:
         import fsspec
     except ImportError as e:
-        raise ColorizeError(
-            f"{name}: needs fsspec: pip install 'keras-colorize[remote]'"
-        ) from e
+        raise ColorizeError(f"{name}: needs fsspec: pip install fsspec aiohttp") from e
     try:
         opened = fsspec.open(name, "rb")
     except (ImportError, ValueError) as e:  # a package for it is missing, or unknown

@@ -221,7 +221,7 @@ def _require(target: Path) -> None:
     except ModuleNotFoundError as e:
         raise ColorizeError(
             f"{target.suffix} files need {e.name}, which is not installed: "
-            "pip install 'keras-colorize[export]'"
+            "pip install ai-edge-litert flatbuffers onnx tf2onnx"
         ) from e
 
 
