@@ -91,7 +91,7 @@ class TrainConfig:
     )
     encoder: str | None = _setting(
         None,
-        f"Pretrained encoder of gamma: {' or '.join(ENCODERS)}  [efficientnet-lite0]",
+        f"Pretrained encoder of gamma: {' or '.join(ENCODERS)}  [the recipe's]",
         choices=ENCODERS,
     )
     base: str | None = _setting(

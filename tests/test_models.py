@@ -51,7 +51,9 @@ def test_parameters_are_those_of_the_original(name, parameters, trained):
 @EVERY
 def test_models_are_as_large_as_the_list_says(name):
     architecture = models.find(name)
-    options = {"embedding_weights": "none"} if architecture.embeds else {}
+    options = architecture.options(config.load(config.recipe(name), {}))
+    if architecture.embeds:
+        options["embedding_weights"] = "none"
     head = surgery.head(architecture.build(**options))
     assert head.count_params() == architecture.parameters
 

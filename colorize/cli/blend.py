@@ -47,7 +47,7 @@ def blend(
     detail: float,
     overwrite: bool,
 ) -> None:
-    """Writes the mean of several models' weights as FILE.keras.
+    """Write the mean of several models' weights as FILE.keras.
 
     Each MODEL is `default`, a run folder or a .keras file. They must have begun as one:
     one went on from another (`train --init`), or all from the same weights. The mean

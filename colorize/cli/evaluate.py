@@ -81,7 +81,9 @@ def evaluate(
     cache_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure models on DATA, a folder of colour pictures they were not trained on.
+    """Measure models on DATA, a folder of colour pictures.
+
+    They should not have been trained on these.
 
     Each picture is scaled to a short side of 256, as in the literature; its centre of
     256x256 is turned grey, coloured, and compared. Beside the figures stand those of

@@ -48,7 +48,9 @@ def export(
     licence: str | None,
     overwrite: bool,
 ) -> None:
-    """Writes MODEL as FILE.onnx or FILE.tflite, which need no TensorFlow.
+    """Write MODEL as FILE.onnx or FILE.tflite.
+
+    Such a file needs no TensorFlow.
 
     MODEL is `default`, a run folder or a .keras file. The file is then run by its own
     runtime beside Keras, on four photos; where its colours differ by more than is

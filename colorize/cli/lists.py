@@ -30,9 +30,9 @@ def list_models(as_json: bool) -> None:
 @click.option("--clear", is_flag=True, help="Delete all of them.")
 @cache_option
 def show_cache(clear: bool, cache_dir: Path | None) -> None:
-    """Show what decoded pictures and embeddings take on disk, or delete them.
+    """Show what decoded pictures take on disk, or delete them.
 
-    They are made again when they are needed.
+    Embeddings count as well. All of it is made again when it is needed.
     """
     from colorize.datasets import cache
 

@@ -94,7 +94,9 @@ def serve(
     forget: bool,
     **options: Any,
 ) -> None:
-    """Open a page in the browser: drop photos or films, compare, download.
+    """Open a page in the browser, for photos and films.
+
+    Drop them there, compare, put colours right, and download.
 
     What comes out is what `colorize predict` writes. The page is for this computer
     alone and loads nothing from elsewhere. Photos stay here, in a folder of yours,

@@ -85,9 +85,9 @@ def train(
     cache_dir: Path | None,
     **flags: Any,
 ) -> None:
-    """Trains a model on DATA, a folder of colour pictures (default data/train).
+    """Train a model on DATA, a folder of colour pictures.
 
-    DATA may also be tar shards, here or at a URL, which are read in order and of which
+    DATA is data/train where it is left out. It may also be tar shards, here or at a URL, which are read in order and of which
     nothing is copied: 'photos-{000..099}.tar', with --steps-per-epoch.
 
     Settings come from the recipe of the model, configs/MODEL.toml, and from the flags
@@ -96,7 +96,7 @@ def train(
     was learnt is kept.
 
     \b
-    colorize train --model beta
+    colorize train photos/ --init default --learning-rate 1e-4
     colorize train photos/ --model beta --size 128 --batch-size 16 --epochs 20
     colorize train portrait.jpg --model alpha --size 400
     colorize train mine/ --init runs/beta --freeze encoder --learning-rate 1e-4

@@ -35,7 +35,7 @@ class Architecture:
         name: its name, that of its file here and of the function in it that builds it.
         stride: heights and widths must be multiples of it.
         ab_scale: what its recipe divides ab by, and so its loss too.
-        parameters: that it has by default, without its classifier.
+        parameters: that it has by its recipe, without its classifier or base.
         summary: one line for `colorize models`.
         embeds: whether it has a classifier, whose vector says what a picture shows.
         bins: whether it predicts how likely each of `color.ab_bins` is.
@@ -159,7 +159,7 @@ ARCHITECTURES = {
             "gamma",
             32,
             128,
-            6_604_965,
+            8_164_093,
             "pretrained, chooses among colours: the best",
             bins=True,
             pretrained=True,
