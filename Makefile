@@ -52,7 +52,7 @@ STAGE = if [ -f "$(RUNS)/gamma-$(1)/config.toml" ]; then \
 	$(BIN)/colorize train "$(PHOTOS)" --config configs/gamma/$(1).toml \
 	$(if $(2),--init "$(RUNS)/gamma-$(2)") --out "$(RUNS)/gamma-$(1)" $(FLAGS); fi
 # To try it out: FLAGS="--epochs 1 --steps-per-epoch 1" RUNS=/tmp/try
-gamma: $(READY) ## Train the weights that come with colorize: make gamma PHOTOS=folder
+gamma: $(READY) ## Train weights like those that come with colorize: make gamma PHOTOS=folder
 	$(call STAGE,1-see)
 	$(call STAGE,2-learn,1-see)
 	$(call STAGE,3-decide,2-learn)

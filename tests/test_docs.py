@@ -20,7 +20,6 @@ OTHERS = {
     *("--no-deps", "--editable", "--constraint"),  # pip
     *("--nodes", "--ntasks-per-node", "--gpus-per-node"),  # srun
     "--shards",  # benchmarks/growth.py
-    "--protocol",  # gone, says the changelog
 }
 
 

@@ -87,8 +87,9 @@ def train(
 ) -> None:
     """Train a model on DATA, a folder of colour pictures.
 
-    DATA is data/train where it is left out. It may also be tar shards, here or at a URL, which are read in order and of which
-    nothing is copied: 'photos-{000..099}.tar', with --steps-per-epoch.
+    DATA is data/train where it is left out. It may also be tar shards, here or at a
+    URL, which are read in order and of which nothing is copied:
+    'photos-{000..099}.tar', with --steps-per-epoch.
 
     Settings come from the recipe of the model, configs/MODEL.toml, and from the flags
     below, which win. The run folder gets the best model so far, its curves, sample

@@ -84,8 +84,8 @@ class Report:
             "Fréchet-Lite0 is the Fréchet distance of EfficientNet-Lite0's "
             f"{recognition.FEATURES} features, here over N = {self.pictures}; it is "
             f"biased by N, and below {recognition.FEATURES} the covariances are "
-            "singular: compare at equal N alone. gamma's encoder began as a larger network "
-            "of its family"
+            "singular: compare at equal N alone. gamma's encoder began as a larger "
+            "network of its family"
         )
 
     def results(self) -> dict[str, Any]:
