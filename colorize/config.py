@@ -266,7 +266,7 @@ class TrainConfig:
         return not (self.random_crop or self.flip or any(changes))
 
     def loss_terms(self) -> dict[str, float]:
-        """The weight of each loss in the sum that is minimised, by name.
+        """Return the weight of each loss in the sum that is minimised, by name.
 
         Raises:
             UsageError: `loss` is not a sum of known losses.
@@ -316,7 +316,7 @@ def _check_limits(field: "dataclasses.Field[Any]", value: Any) -> None:
 
 
 def load(file: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
-    """Joins defaults, a TOML file and flags; the later win.
+    """Join defaults, a TOML file and flags; the later win.
 
     Args:
         file: a recipe; None for the defaults alone.
@@ -340,7 +340,7 @@ def _read(file: Path) -> str:
 
 
 def save(config: TrainConfig, file: Path) -> None:
-    """Writes a TOML file that `load` reads back, whatever a path in it is made of."""
+    """Write a TOML file that `load` reads back, whatever a path in it is made of."""
     text = config.to_toml()
     with files.atomic(file) as part:
         part.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -350,7 +350,7 @@ _TYPES = typing.get_type_hints(TrainConfig)
 
 
 def _checked(name: str, value: Any) -> Any:
-    """A value in the type of its field."""
+    """Return a value in the type of its field."""
     if name not in _TYPES:
         near = difflib.get_close_matches(name, _TYPES, n=1)
         hint = f": did you mean {near[0]}?" if near else ""
@@ -370,7 +370,7 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def parse_size(text: str) -> Size:
-    """(height, width) of `256` or `184x272`.
+    """Return (height, width) of `256` or `184x272`.
 
     Raises:
         UsageError: the text is neither.
@@ -387,7 +387,7 @@ def show_size(size: Size) -> str:
 
 
 def recipe(model: str) -> Path:
-    """The published recipe of a model, wherever this package is installed."""
+    """Return the published recipe of a model, wherever this package is installed."""
     inside = Path(__file__).parent / "configs"  # in a wheel
     folder = inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
     return folder / f"{model}.toml"

@@ -12,7 +12,7 @@ class UsageError(ColorizeError):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, fit to be shown: one short line without control characters.
+    """Return what an error says, as one short line without control characters.
 
     Libraries put into it what they read in the file.
     """
@@ -21,7 +21,7 @@ def first_line(error: BaseException) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value from a file, fit to be shown."""
+    """Return a value from a file, fit to be shown."""
     return _printable(repr(value))
 
 

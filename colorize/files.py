@@ -42,7 +42,7 @@ def copy_times(source: Path, copy: Path) -> None:
 
 
 def in_shard(name: str, shard: tuple[int, int]) -> bool:
-    """Whether a picture belongs to the i-th of n parts, (i, n) with i from 1.
+    """Return whether a picture belongs to the i-th of n parts, (i, n) with i from 1.
 
     Told by its name alone, so any machine finds the same parts, whatever else is there.
     """
@@ -54,7 +54,7 @@ def in_shard(name: str, shard: tuple[int, int]) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder that can be written to.
+    """Make a folder that can be written to.
 
     Raises:
         ColorizeError: it cannot be made, is a file, or cannot be written to.
@@ -69,13 +69,13 @@ def make_folder(folder: Path) -> None:
 
 
 def is_full(error: OSError) -> bool:
-    """Whether an error says that the disk (or one's share of it) is full."""
+    """Return whether an error says that the disk (or one's share of it) is full."""
     return error.errno in _FULL
 
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Gives a temporary path that becomes `path` once the block ends well.
+    """Give a temporary path that becomes `path` once the block ends well.
 
     The file is flushed to the disk before it is renamed, so `path` holds either what
     it held before or all of what was written; after an error nothing is left behind.
@@ -190,7 +190,7 @@ def reserve(descriptor: int, size: int) -> None:
 
 
 def share_database(connection: sqlite3.Connection, patience: float = 60) -> None:
-    """Lets several processes read a SQLite file while one of them writes it.
+    """Let several processes read a SQLite file while one of them writes it.
 
     It waits while another process has the file, which SQLite itself does not for this
     statement, whatever the connection's timeout.
@@ -208,7 +208,7 @@ def share_database(connection: sqlite3.Connection, patience: float = 60) -> None
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds a lock file that no other process can hold; it dies with the process.
+    """Hold a lock file that no other process can hold; it dies with the process.
 
     Raises:
         ColorizeError: another process holds it.

@@ -8,13 +8,13 @@ Array = Any
 
 
 def colourfulness(rgb: np.ndarray) -> float:
-    """How colourful people find a picture: 0 grey, 15 slight, 33 moderate, 59 high.
+    """Return how colourful people find a picture: 0 grey, 15 slight, 33 moderate.
 
     Args:
         rgb: (H, W, 3) uint8.
 
     Reference:
-        D. Hasler, S. Süsstrunk, «Measuring colourfulness in natural images», 2003.
+        D. Hasler, S. Süsstrunk, "Measuring colourfulness in natural images", 2003.
     """
     red, green, blue = np.moveaxis(rgb.astype(np.float32), -1, 0)
     rg, yb = red - green, (red + green) / 2 - blue
@@ -45,7 +45,7 @@ def ssim(true: np.ndarray, predicted: np.ndarray) -> float:
         predicted: the same.
 
     Reference:
-        Z. Wang et al., «Image quality assessment», 2004: Gaussian window, σ = 1.5.
+        Z. Wang et al., "Image quality assessment", 2004: Gaussian window, σ = 1.5.
     """
     from skimage.metrics import structural_similarity
 
@@ -80,7 +80,7 @@ CHROMA_BINS = 68  # sRGB's most chromatic colour, blue, has 134
 
 
 def chroma_counts(ab: np.ndarray) -> np.ndarray:
-    """How many pixels have a chroma √(a² + b²) within each bin: (68,) int64.
+    """Return how many pixels have a chroma √(a² + b²) within each bin: (68,) int64.
 
     Args:
         ab: (..., 2) in Lab units, of colours that sRGB can show.
@@ -103,7 +103,7 @@ class Moments:
         self._rows: list[np.ndarray] = []
 
     def add(self, vectors: np.ndarray) -> None:
-        """Takes in vectors (B, C)."""
+        """Take in vectors (B, C)."""
         ones = np.ones((len(vectors), 1))
         self._rows.append(np.concatenate([ones, vectors], axis=1, dtype=np.float64))
         if sum(map(len, self._rows)) > 2 * self._size:
@@ -115,7 +115,7 @@ class Moments:
         return rows
 
     def mean_and_root(self) -> tuple[np.ndarray, np.ndarray]:
-        """The mean (C,), and a root (R, C) of the covariance: root.T @ root."""
+        """Return the mean (C,), and a root (R, C) of the covariance: root.T @ root."""
         rows = self._compress()
         # The column of ones makes the first row ±√N · (1, mean), and leaves to the
         # others what differs from the mean.
@@ -124,11 +124,11 @@ class Moments:
 
 
 def frechet_distance(one: Moments, other: Moments) -> float:
-    """How far two sets of vectors are apart, each taken for a Gaussian.
+    """Return how far two sets of vectors are apart, each taken for a Gaussian.
 
     Reference:
-        M. Heusel et al., «GANs trained by a two time-scale update rule converge to a
-        local Nash equilibrium», 2017, arXiv:1706.08500.
+        M. Heusel et al., "GANs trained by a two time-scale update rule converge to a
+        local Nash equilibrium", 2017, arXiv:1706.08500.
     """
     (mean, root), (other_mean, other_root) = one.mean_and_root(), other.mean_and_root()
     # The trace of √(C₁C₂), without a root of that matrix: the eigenvalues of C₁C₂ are

@@ -16,7 +16,7 @@ _LARGER = 4
 
 
 def paint(rgb: np.ndarray, ab: np.ndarray) -> np.ndarray:
-    """Joins the lightness of a picture with ab of any smaller size.
+    """Join the lightness of a picture with ab of any smaller size.
 
     Args:
         rgb: (H, W) or (H, W, 3) uint8.
@@ -31,7 +31,7 @@ def paint(rgb: np.ndarray, ab: np.ndarray) -> np.ndarray:
 def painted(
     page: reading.Page, ab: np.ndarray, *, bits: int, alpha: bool = False
 ) -> Iterator[np.ndarray]:
-    """Joins a page with ab of any smaller size, strip by strip.
+    """Join a page with ab of any smaller size, strip by strip.
 
     Args:
         page: the picture.

@@ -23,7 +23,7 @@ _NO_DRIVER = "failed call to cuInit"
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and looks for its devices.
+    """Import TensorFlow and look for its devices.
 
     Raises:
         ColorizeError: it is not installed.
@@ -45,7 +45,7 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def held_back(*, warnings: bool = True) -> Iterator[None]:
-    """Holds standard error back until the block ends.
+    """Hold standard error back until the block ends.
 
     Args:
         warnings: whether what is more than informational is passed on.

@@ -42,7 +42,7 @@ WEIGHTS = Path(__file__).parent / "weights" / "gamma.keras"
 
 
 def states(run: Path) -> list[Path]:
-    """The saved states of a run, the last first."""
+    """Return the saved states of a run, the last first."""
     return sorted(run.glob(STATES), reverse=True)
 
 
@@ -66,13 +66,13 @@ def noted_cache(run: Path) -> Path | None:
 
 
 def new_run(model: str) -> Path:
-    """A run folder that is not there yet: `runs/beta`, else `runs/beta-2` and on."""
+    """Return a run folder that is not there yet: `runs/beta`, `runs/beta-2`, and on."""
     names = itertools.chain([model], (f"{model}-{i}" for i in itertools.count(2)))
     return next(path for name in names if not (path := RUNS / name).exists())
 
 
 def latest(model: str = "", *, holding: str = MODEL) -> Path | None:
-    """The run in `runs` that was saved last, or None.
+    """Return the run in `runs` that was saved last, or None.
 
     Args:
         model: only runs that `new_run` named after this model; empty for any run.
@@ -113,7 +113,7 @@ def hidden_run(name: str | Path) -> str:
 
 
 def model_file(source: Path) -> Path:
-    """The model file of a run folder, the model file itself, or that of `default`.
+    """Return the model file of a run folder, of `default`, or the file itself.
 
     Raises:
         UsageError: there is no such file or folder.
@@ -149,7 +149,7 @@ def architecture(source: Path) -> str:
 
 
 def evaluation_folder(sources: Sequence[Path]) -> Path:
-    """Where figures are kept: beside a model; in `runs` of several or of `default`."""
+    """Return where figures go: beside a model, or in `runs` for several."""
     if len(sources) > 1:
         return RUNS / "evaluation"
     folder = RUNS / SHIPPED if sources[0] == SHIPPED else model_file(sources[0]).parent
@@ -157,7 +157,7 @@ def evaluation_folder(sources: Sequence[Path]) -> Path:
 
 
 def labels(sources: Sequence[Path]) -> list[str]:
-    """A short name for each model: that of its run or file; paths where they clash.
+    """Return a short name for each model, of its run or file; paths where they clash.
 
     Raises:
         UsageError: a model is named twice, be it by two paths.
@@ -195,5 +195,5 @@ def noted_checksum(path: Path) -> str:
 
 
 def checksum_file(path: Path) -> Path:
-    """Where the SHA-256 of a file is, as `sha256sum` writes it."""
+    """Return where the SHA-256 of a file is, as `sha256sum` writes it."""
     return path.with_name(f"{path.name}.sha256")

@@ -9,9 +9,9 @@ thing, and what is far does not. Between them decides a random walk along edges,
 whether a place looks like what is near or like what is far.
 
 References:
-    L. Yatziv and G. Sapiro, «Fast image and video colorization using chrominance
-    blending», 2006: colours by such ways.
-    L. Grady, «Random walks for image segmentation», 2006.
+    L. Yatziv and G. Sapiro, "Fast image and video colorization using chrominance
+    blending", 2006: colours by such ways.
+    L. Grady, "Random walks for image segmentation", 2006.
 """
 
 import warnings

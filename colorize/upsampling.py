@@ -20,7 +20,7 @@ _ALONE = 2**18
 def strips(
     ab: np.ndarray, size: tuple[int, int], *, rows: int = ROWS
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Enlarges ab strip by strip, without seams.
+    """Enlarge ab strip by strip, without seams.
 
     Args:
         ab: (h, w, 2).
@@ -50,7 +50,7 @@ def _widen(plane: Image.Image, rows: slice, width: int) -> np.ndarray:
 
 
 def _bicubic(small: int, large: int, rows: slice) -> tuple[slice, np.ndarray]:
-    """How some rows of an enlarged plane are made of rows of the small one.
+    """Return how some rows of an enlarged plane are made of rows of the small one.
 
     Args:
         small: rows of the small plane.
@@ -61,7 +61,7 @@ def _bicubic(small: int, large: int, rows: slice) -> tuple[slice, np.ndarray]:
         The k rows of the small plane that are needed, and their weights (rows, k).
 
     Reference:
-        R. Keys, «Cubic convolution interpolation for digital image processing», 1981;
+        R. Keys, "Cubic convolution interpolation for digital image processing", 1981;
         as Pillow does it: beyond the edge there is nothing, and weights sum to 1.
     """
     step = small / large
@@ -77,7 +77,7 @@ def _bicubic(small: int, large: int, rows: slice) -> tuple[slice, np.ndarray]:
 
 
 def _multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The product, some columns at a time, each on the one core it is called on."""
+    """Return the product, some columns at a time, on the one core it is called on."""
     product = np.empty((left.shape[0], right.shape[1]), np.float32)
     columns = max(8, _ALONE // left.size)
     for start in range(0, right.shape[1], columns):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command one flag for each setting of TrainConfig."""
+    """Give a command one flag for each setting of TrainConfig."""
     kinds = typing.get_type_hints(config.TrainConfig)
     for field in reversed(dataclasses.fields(config.TrainConfig)):
         if field.name == "data":
@@ -204,7 +204,7 @@ def _train(
 
 @contextlib.contextmanager
 def _ending_at_once(workers: "Cluster | None") -> Iterator[None]:
-    """Ends a worker that has failed without taking TensorFlow down piece by piece.
+    """End a worker that has failed without taking TensorFlow down piece by piece.
 
     Its threads still wait for workers that are gone, and complain as they are freed.
     """
@@ -220,7 +220,7 @@ def _ending_at_once(workers: "Cluster | None") -> Iterator[None]:
 def _settings_of_old_run(
     flags: dict[str, Any], file: Path | None, out: Path | None
 ) -> tuple[config.TrainConfig, Path]:
-    """The settings of a run that is to go on, and its folder."""
+    """Return the settings of a run that is to go on, and its folder."""
     if out is None:
         out = run_folder.latest(flags["model"] or "", holding=run_folder.STATES)
         if out is None:
@@ -236,7 +236,7 @@ def _settings_of_old_run(
 def _settings_of_new_run(
     flags: dict[str, Any], file: Path | None, out: Path | None, init: Path | None
 ) -> tuple[config.TrainConfig, Path]:
-    """The settings of a run that is to begin, and its folder."""
+    """Return the settings of a run that is to begin, and its folder."""
     if init is not None and (init / run_folder.CONFIG).is_file():
         begun = config.load(init / run_folder.CONFIG, {})
         flags["model"] = flags["model"] or begun.model
@@ -265,7 +265,7 @@ def _holds_anything(run: Path) -> bool:
 def _check_same_network(
     flags: dict[str, Any], begun: config.TrainConfig, run: Path
 ) -> None:
-    """Raises UsageError where a run cannot go on as another network."""
+    """Raise UsageError where a run cannot go on as another network."""
     for name in ("model", "width", "embedding", "freeze", "optimizer", "average"):
         before = getattr(begun, name)
         if flags[name] is not None and flags[name] != before:

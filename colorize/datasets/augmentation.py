@@ -12,7 +12,7 @@ _AROUND = ((0, 0), (2, 2), (2, 2), (0, 0))  # two pixels on each side of a pictu
 
 
 def chances(seeds: tf.Tensor) -> tf.Tensor:
-    """Numbers in [0, 1), drawn for each picture from its seed.
+    """Return numbers in [0, 1), drawn for each picture from its seed.
 
     Args:
         seeds: (B, 2) integers.
@@ -36,7 +36,7 @@ def random_affine(
     rotation: float,
     flip: bool,
 ) -> tf.Tensor:
-    """Moves each picture about its centre by a transform of its own.
+    """Move each picture about its centre by a transform of its own.
 
     The ranges are those of Keras's ImageDataGenerator in 2017, which the tutorials
     used: each amount is uniform between minus and plus its range, height and width are
@@ -89,7 +89,7 @@ def random_affine(
 def random_age(
     lightness: tf.Tensor, chances: tf.Tensor, seeds: tf.Tensor, *, share: float
 ) -> tf.Tensor:
-    """Makes some pictures look as old ones do: faded, of another tone, soft, grainy.
+    """Make some pictures look as old ones do: faded, of another tone, soft, grainy.
 
     Args:
         lightness: (B, H, W, 1), L in [0, 100].

@@ -62,13 +62,13 @@ CREATE TABLE IF NOT EXISTS enlargements (digest BLOB PRIMARY KEY, factor REAL);
 
 
 def default_folder() -> Path:
-    """Where caches lie unless told otherwise: `~/.cache/colorize`."""
+    """Return where caches lie unless told otherwise: `~/.cache/colorize`."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "colorize"
 
 
 def clear(folder: Path) -> None:
-    """Deletes cached pictures and embeddings in a cache folder, and nothing else."""
+    """Delete cached pictures and embeddings in a cache folder, and nothing else."""
     for file in _own_files(folder):
         file.unlink(missing_ok=True)
     for inside in folder.glob("v*-*x*"):
@@ -77,12 +77,12 @@ def clear(folder: Path) -> None:
 
 
 def used_bytes(folder: Path) -> int:
-    """What cached pictures and embeddings take on disk, in bytes."""
+    """Return what cached pictures and embeddings take on disk, in bytes."""
     return sum(file.stat().st_size for file in _own_files(folder))
 
 
 def _own_files(folder: Path) -> Iterator[Path]:
-    """The files of all caches in a cache folder, also of earlier versions."""
+    """Return the files of all caches in a cache folder, also of earlier versions."""
     for index in folder.glob("v*-*x*/index.sqlite"):
         yield from index.parent.glob("*.pack")
         yield from index.parent.glob("*.sqlite*")
@@ -200,14 +200,14 @@ class PictureCache:
             ) from e
 
     def close(self) -> None:
-        """Closes the index and the packs."""
+        """Close the index and the packs."""
         self._index.close()
         for descriptor in self._descriptors.values():
             os.close(descriptor)
         self._descriptors.clear()
 
     def _drop_lost_packs(self) -> None:
-        """Forgets pictures whose pack was deleted or cut short."""
+        """Forget pictures whose pack was deleted or cut short."""
         ends = self._index.execute(
             "SELECT pack, file, (SELECT max(start + height * width * 3) FROM pictures"
             " WHERE pictures.pack = packs.pack) FROM packs"
@@ -219,7 +219,7 @@ class PictureCache:
         self._index.commit()
 
     def missing(self, folder: Path, names: Iterator[str]) -> tuple[int, int]:
-        """Counts names, and those of them that the cache does not hold yet."""
+        """Count names, and those of them that the cache does not hold yet."""
         total = new = 0
         for name in names:
             total += 1
@@ -231,7 +231,7 @@ class PictureCache:
         return pictures * self.box[0] * self.box[1] * 3 * 4 // 3
 
     def check_room(self, size: int) -> None:
-        """Raises ColorizeError where the disk has not that many bytes left."""
+        """Raise ColorizeError where the disk has not that many bytes left."""
         free = shutil.disk_usage(self.folder).free
         if size > free:
             raise ColorizeError(
@@ -240,7 +240,7 @@ class PictureCache:
             )
 
     def add(self, folder: Path, names: Iterator[str]) -> Iterator[Entry]:
-        """Yields an entry for each name in turn, decoding what is new.
+        """Yield an entry for each name in turn, decoding what is new.
 
         Raises:
             ColorizeError: the disk is full.
@@ -295,7 +295,7 @@ class PictureCache:
         return Entry(name, *record)
 
     def _known(self, path: Path) -> tuple[Record | None, str] | None:
-        """The record and problem of a file that has not changed since it was read."""
+        """Return the record and problem of a file that is as it was when read."""
         try:
             stat = path.stat()
         except OSError:
@@ -328,7 +328,7 @@ class PictureCache:
     def read(
         self, records: np.ndarray, corners: np.ndarray, size: tuple[int, int]
     ) -> np.ndarray:
-        """Reads one crop of each picture, in any thread, once the packs are open.
+        """Read one crop of each picture, in any thread, once the packs are open.
 
         Args:
             records: (B,) of RECORD.
@@ -356,14 +356,14 @@ class PictureCache:
         return crops
 
     def open_packs(self) -> None:
-        """Opens all packs for `read`."""
+        """Open all packs for `read`."""
         for pack, file in self._index.execute("SELECT pack, file FROM packs"):
             if pack not in self._descriptors and (self.folder / file).exists():
                 self._descriptors[pack] = files.open_to_read(self.folder / file)
 
 
 def _key(path: Path) -> str | bytes:
-    """A file in the index: its path, as bytes where its name is not UTF-8."""
+    """Return a file's key: its path, as bytes where its name is not UTF-8."""
     name = os.fsencode(path.absolute())
     try:
         return name.decode()
@@ -405,7 +405,7 @@ class _Pack:
         self.fresh: dict[bytes, tuple[Record | None, str]] = {}
 
     def append(self, decoded: _Decoded) -> tuple[Record | None, str]:
-        """Adds a picture; returns its record and problem."""
+        """Add a picture, and return its record and problem."""
         where: tuple[object, ...] = (None, None, None, None, None)
         record = None
         if decoded.pixels is not None:
@@ -445,7 +445,7 @@ class _Pack:
             self._commit()
 
     def _commit(self) -> None:
-        """Writes the pixels before the index speaks of them."""
+        """Write the pixels before the index speaks of them."""
         if self._file is not None:
             self._file.flush()
         with self._index:

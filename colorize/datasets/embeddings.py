@@ -43,7 +43,7 @@ class EmbeddingCache:
             self._start_anew(e)
 
     def _start_anew(self, error: sqlite3.DatabaseError) -> None:
-        """Empties a file that is damaged as a whole: all in it can be made again."""
+        """Empty a file that is damaged as a whole: all in it can be made again."""
         if isinstance(error, sqlite3.OperationalError):  # locked, full, not writable
             raise ColorizeError(f"{self.path}: {error}") from error
         self._connection.close()
@@ -59,7 +59,7 @@ class EmbeddingCache:
         self._connection.execute(_SCHEMA)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._connection.close()
 
     def missing(self, digests: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ class EmbeddingCache:
             return np.ones(len(digests), bool)
 
     def add(self, digests: np.ndarray, vectors: np.ndarray) -> None:
-        """Keeps the vectors (N, C) of pictures (N,), in half precision."""
+        """Keep the vectors (N, C) of pictures (N,), in half precision."""
         rows = []
         for digest, vector in zip(digests, vectors, strict=True):
             data = vector.astype(np.float16).tobytes()
@@ -86,7 +86,7 @@ class EmbeddingCache:
             raise ColorizeError(f"{self.path}: {e}; make room and try again") from e
 
     def read(self, digests: np.ndarray) -> np.ndarray:
-        """The vectors (N, C) float32 of pictures (N,), in any thread.
+        """Return the vectors (N, C) float32 of pictures (N,), in any thread.
 
         Raises:
             ColorizeError: one is missing or damaged.

@@ -25,7 +25,7 @@ def reveal(ab: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         (H, W, 3) float32: ab and how sure it is, 0 where nothing is told.
 
     Reference:
-        R. Zhang et al., «Real-time user-guided image colorization», 2017,
+        R. Zhang et al., "Real-time user-guided image colorization", 2017,
         arXiv:1705.02999, section 3.2: points few and about the centre, their sizes,
         and one picture in a hundred told whole. Many points, or anywhere, are ours.
     """
@@ -115,7 +115,7 @@ def _region(ab: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def _cells(ab: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Squares on a grid, each wrong in its own way, and half sure."""
+    """Return squares on a grid, each wrong in its own way, and half sure."""
     height, width = ab.shape[:2]
     hints = np.zeros((height, width, 3), np.float32)
     sure = generator.uniform(0.2, 0.7)
@@ -127,7 +127,7 @@ def _cells(ab: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def _bilinear(coarse: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A square of numbers enlarged to (height, width)."""
+    """Return a square of numbers enlarged to (height, width)."""
     rows, columns = (
         np.linspace(0, len(coarse) - 1, side, endpoint=False)
         for side in (height, width)
@@ -136,7 +136,7 @@ def _bilinear(coarse: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _between(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Rows of (N, M) interpolated at places in [0, N - 1): (len(at), M)."""
+    """Return rows of (N, M) interpolated at places in [0, N - 1): (len(at), M)."""
     below = at.astype(int)
     share = (at - below)[:, None]
     return (1 - share) * values[below] + share * values[below + 1]

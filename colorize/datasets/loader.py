@@ -191,7 +191,7 @@ def validation_batches(
 
 
 def steps_per_pass(pictures: Pictures, batch_size: int) -> int:
-    """Steps in which every training picture is seen about once."""
+    """Return how many steps see every training picture about once."""
     return max(1, math.ceil(len(pictures.train) / batch_size))
 
 
@@ -202,7 +202,7 @@ def _read(
     corners: tf.Tensor,
     size: tuple[int, int],
 ) -> tf.Tensor:
-    """(B, H, W, 3) float32 in [0, 1]: one crop of each picture."""
+    """Return (B, H, W, 3) float32 in [0, 1]: one crop of each picture."""
     # The only Python on the way: one call a batch, which copies bytes.
     crops = tf.numpy_function(
         lambda which, corners: store.read(records[which], corners, size),
@@ -216,7 +216,7 @@ def _read(
 def _taken(
     stream: Stream, step: tf.Tensor, corners: tf.Tensor, size: tuple[int, int]
 ) -> tf.Tensor:
-    """(B, H, W, 3) float32 in [0, 1]: a crop of each of the next pictures."""
+    """Return (B, H, W, 3) float32 in [0, 1]: a crop of each of the next pictures."""
     crops = tf.numpy_function(
         lambda step, corners: stream.take(int(step), corners, size),
         [step, corners],

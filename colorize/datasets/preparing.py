@@ -248,7 +248,7 @@ class Listing:
 def look_through(
     folder: Path, store: cache.PictureCache, *, keep_names: bool = False
 ) -> Generator[Decoding, None, Listing]:
-    """Decodes the pictures of a folder that the cache lacks.
+    """Decode the pictures of a folder that the cache lacks.
 
     Args:
         folder: where to look.
@@ -289,7 +289,7 @@ def look_through(
 def decode_share(
     config: TrainConfig, store: cache.PictureCache, index: int, workers: int
 ) -> Generator[Decoding]:
-    """Decodes what the cache lacks of every so manyth picture.
+    """Decode what the cache lacks of every so manyth picture.
 
     So workers with one cache between them share the work; `prepare` then finds all.
     """
@@ -309,7 +309,7 @@ def decode_share(
 
 
 def _announce(store: cache.PictureCache, new: int) -> str:
-    """Says what so many new pictures will take; raises ColorizeError without room."""
+    """Say what so many new pictures will take; raise ColorizeError without room."""
     if not new:
         return ""
     size = store.bytes_for(new)

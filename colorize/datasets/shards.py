@@ -348,7 +348,7 @@ class Stream:
             yield place, pixels
 
     def _is_second_pass(self, place: Place, buffer: Sequence[np.ndarray]) -> bool:
-        """Whether all there is was read once: so few are not waited for to be more."""
+        """Return whether all was read once: no more are waited for then."""
         return bool(buffer) and place.passes > self._start.passes
 
 

@@ -86,7 +86,7 @@ def evaluate(
 
 
 def _check(candidates: Mapping[str, Candidate], hints: int) -> None:
-    """Raises UsageError for models that cannot be measured so."""
+    """Raise UsageError for models that cannot be measured so."""
     for label in {TRUE, GREY, MEAN} & candidates.keys():
         raise UsageError(f"{label!r} means something else here; rename the model")
     for label, candidate in candidates.items():

@@ -165,7 +165,7 @@ def _measure(
 
 
 def _summary(rows: list[Row]) -> Row:
-    """The figures of a data set: means over pictures, and both ΔCF."""
+    """Return the figures of a data set: means over pictures, and both ΔCF."""
     mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     colourful = np.array([row["colourfulness"] for row in rows])
     truly = np.array([row["true_colourfulness"] for row in rows])

@@ -45,7 +45,7 @@ class PlainResizing(keras.layers.Layer):  # type: ignore[misc]
 
 
 def _triangles(wanted: int, side: tf.Tensor, crop: tf.Tensor) -> tf.Tensor:
-    """How much each pixel counts for each of the wanted ones: (wanted, side).
+    """Return how much each pixel counts for each that is wanted: (wanted, side).
 
     Only those of the centre `crop` count.
     """
@@ -60,7 +60,7 @@ def _triangles(wanted: int, side: tf.Tensor, crop: tf.Tensor) -> tf.Tensor:
 
 
 def plain(model: keras.Model) -> keras.Model:
-    """A copy of a model that has none of what other runtimes do not know."""
+    """Return a copy of a model that has none of what other runtimes do not know."""
 
     def copy(layer: keras.Layer) -> keras.Layer:
         settings = layer.get_config()
@@ -113,5 +113,5 @@ def function(
 
 
 def frozen(run: Any) -> Any:
-    """The same as a concrete function whose weights are constants."""
+    """Return the same as a concrete function whose weights are constants."""
     return convert_variables_to_constants_v2(run.get_concrete_function())

@@ -33,7 +33,7 @@ def convert(
     described: str,
     samples: Iterable[Sequence[np.ndarray]],
 ) -> bytes:
-    """A LiteRT file of a function; it takes and gives float32 in any precision.
+    """Return a LiteRT file of a function; it takes and gives float32 in any precision.
 
     Args:
         concrete: from `graph.frozen`.
@@ -80,7 +80,7 @@ def convert(
 
 
 def _seeing(operations: Iterable[Any], names: Mapping[int, str]) -> list[str]:
-    """What Fusion's classifier computes, and what joins its vector with the picture's.
+    """Return what Fusion's classifier computes, and what joins its vector.
 
     The vector reaches far beyond the features beside it, so a step of int8 that is
     wide enough for it tells them nothing.
@@ -105,7 +105,7 @@ def _seeing(operations: Iterable[Any], names: Mapping[int, str]) -> list[str]:
 def _after_convolutions(
     operations: Sequence[Any], names: Mapping[int, str]
 ) -> list[str]:
-    """What no convolution depends on: it makes ab of what the last ones say.
+    """Return what no convolution depends on: it makes ab of what the last ones say.
 
     A step of int8 there would be a step in ab itself.
     """
@@ -120,7 +120,7 @@ def _after_convolutions(
 
 
 def _store_in_half(model: Any) -> None:
-    """Rounds large arrays of weights; they become float32 again as a file is opened.
+    """Round large arrays of weights; they become float32 again as a file is opened.
 
     The converter would round biases and constants too, and a classifier's kernels
     after batch normalisation is folded into them: Fusion's says something else then.
@@ -160,7 +160,7 @@ def _store_in_half(model: Any) -> None:
 
 
 def _describe(model: Any, described: str) -> None:
-    """Adds metadata under our name."""
+    """Add metadata under our name."""
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(described.encode(), np.uint8)
     entry.name, entry.buffer = KEY, len(model.buffers)

@@ -23,7 +23,7 @@ def convert(
     described: str,
     properties: Mapping[str, Any],
 ) -> bytes:
-    """An ONNX file of a function, its weights in half precision or not.
+    """Return an ONNX file of a function, its weights in half precision or not.
 
     Args:
         run: from `graph.function`, of any number of pictures: where TensorFlow knows

@@ -33,8 +33,8 @@ def blend(
         ColorizeError: one cannot be opened, or the architectures differ.
 
     Reference:
-        M. Wortsman et al., "Model soups", 2022, arXiv:2203.05482, and «Robust
-        fine-tuning of zero-shot models», 2022, arXiv:2109.01903.
+        M. Wortsman et al., "Model soups", 2022, arXiv:2203.05482, and "Robust
+        fine-tuning of zero-shot models", 2022, arXiv:2109.01903.
     """
     (first, total), *others = parts
     if not math.isfinite(sum(share for _, share in parts)):

@@ -125,7 +125,7 @@ def descriptive(directory: ifd.Directory) -> ifd.Directory:
 
 
 def is_array_shape(tag: int, value: ifd.Entry) -> bool:
-    """Whether a tag is only what tifffile says of an array."""
+    """Return whether a tag is only what tifffile says of an array."""
     return tag == _DESCRIPTION and value.data.startswith(_TIFFFILE_SHAPE)
 
 

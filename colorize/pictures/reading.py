@@ -132,11 +132,11 @@ class Page:
         return self.height * self.width * self._bands * self.bits // 8
 
     def release(self) -> None:
-        """Closes the file; it is opened again when the pixels are wanted."""
+        """Close the file; it is opened again when the pixels are wanted."""
         self._image = None
 
     def load(self) -> np.ndarray:
-        """Decodes it into memory, once.
+        """Decode it into memory, once.
 
         Returns:
             Its upright pixels (height, width, 1 or 3, and 1 of alpha).
@@ -150,13 +150,13 @@ class Page:
         return _UPRIGHT[self._turned](self._pixels)
 
     def _decoded(self) -> pyvips.Image:
-        """The pixels as stored, to be read once from top to bottom."""
+        """Return the pixels as stored, to be read once from top to bottom."""
         if self._pixels is not None:
             return image_of(self._pixels)
         return self._again() if self._again is not None else self._image
 
     def shrunk(self, height: int, width: int) -> np.ndarray:
-        """A smaller, grey copy.
+        """Return a smaller, grey copy.
 
         Returns:
             (height, width) uint16, sRGB levels.
@@ -183,7 +183,7 @@ class Page:
         return self._bands - self.alpha
 
     def strips(self, rows: int = ROWS) -> Iterator[tuple[slice, np.ndarray]]:
-        """Goes through the pixels from top to bottom.
+        """Go through the pixels from top to bottom.
 
         Yields:
             The rows of a strip, and its pixels (rows, width, 1 or 3, and 1 of alpha).
@@ -247,11 +247,11 @@ class Page:
         return page
 
     def levels(self, pixels: np.ndarray) -> np.ndarray:
-        """The grey levels (rows, width) of a strip's pixels."""
+        """Return the grey levels (rows, width) of a strip's pixels."""
         return color.grey_levels(pixels[..., : self._colours])
 
     def rgb(self) -> np.ndarray:
-        """All of it as (height, width, 3) uint8, without its transparency."""
+        """Return all of it as (height, width, 3) uint8, without its transparency."""
         pixels = color.to_depth(self.load()[..., : self._colours], 8)
         return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
@@ -416,7 +416,7 @@ class Document:
         return lenient, [said]
 
     def all_pages(self, *, released: bool = False) -> Iterator[Page]:
-        """All pages of a TIFF file, and the first picture of any other.
+        """Return all pages of a TIFF file, and the first picture of any other.
 
         Args:
             released: whether, of several, to keep none open: each is opened again
@@ -496,7 +496,7 @@ def _oriented(image: pyvips.Image, turned: int) -> pyvips.Image:
 
 
 def _array(image: pyvips.Image) -> np.ndarray:
-    """The pixels (H, W, channels) of an image of 8 or 16 bits."""
+    """Return the pixels (H, W, channels) of an image of 8 or 16 bits."""
     dtype = np.uint8 if image.format == "uchar" else np.uint16
     shape = (image.height, image.width, image.bands)
     return np.ndarray(shape, dtype, image.write_to_memory())
@@ -535,7 +535,7 @@ def _normalised(
 
 
 def _whole_numbers(image: pyvips.Image, lost: list[str]) -> pyvips.Image:
-    """Levels of 8 or 16 bits of any numbers, as the head of this file says."""
+    """Return levels of 8 or 16 bits of any numbers, as the head of this file says."""
     if image.format in ("uchar", "ushort"):
         return image
     colours = "grey16" if image.bands < 3 else "rgb16"
@@ -554,7 +554,7 @@ def _whole_numbers(image: pyvips.Image, lost: list[str]) -> pyvips.Image:
 
 
 def read_covering(data: bytes, box: tuple[int, int]) -> np.ndarray:
-    """Decodes a picture and scales it, aspect kept, until it just covers a box.
+    """Decode a picture and scale it, aspect kept, until it just covers a box.
 
     A strip longer than eight times its width is cut to that, around its centre: to
     cover the box with all of it could take any amount of memory.
@@ -604,7 +604,7 @@ def size_of(data: bytes) -> tuple[int, int]:
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """The first picture of a file as (H, W, 3) uint8.
+    """Return the first picture of a file as (H, W, 3) uint8.
 
     Raises:
         ColorizeError: it cannot be read.

@@ -59,7 +59,7 @@ class Network(Protocol):
     def __call__(
         self, lightness: np.ndarray, hints: np.ndarray | None = None
     ) -> np.ndarray:
-        """Predicts ab (B, H, W, 2) in Lab units.
+        """Predict ab (B, H, W, 2) in Lab units.
 
         Args:
             lightness: (B, H, W, 1) float32 in [0, 100].
@@ -111,7 +111,7 @@ class Description:
 
     @staticmethod
     def read(text: str | bytes | None) -> "Description":
-        """Reads the metadata of an exported file, from whoever wrote it.
+        """Read the metadata of an exported file, from whoever wrote it.
 
         Raises:
             ValueError: it is not what `colorize export` writes.
@@ -144,7 +144,7 @@ def _whole(fields: Mapping[str, Any], key: str, most: int) -> int:
 
 
 def is_exported(source: Path) -> bool:
-    """Whether a model's file needs another runtime than Keras."""
+    """Return whether a model's file needs another runtime than Keras."""
     return source.suffix in RUNTIMES and not source.is_dir()
 
 
@@ -268,7 +268,7 @@ def check_size(network: Network, size: int | None) -> None:
 
 
 def checked(ab: np.ndarray, lightness: np.ndarray) -> np.ndarray:
-    """The same ab, if it is as large as what it was made from.
+    """Return the same ab, if it is as large as what it was made from.
 
     Raises:
         ColorizeError: it is not; no colorizer, then.

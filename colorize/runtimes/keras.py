@@ -30,7 +30,7 @@ from colorize.runtimes import precision as precisions  # noqa: E402
 
 
 def open_network(source: Path, precision: str = "auto") -> "KerasNetwork":
-    """Opens a model as `runtimes.open_network` does."""
+    """Open a model as `runtimes.open_network` does."""
     policy, _ = precisions.choose(precision)
     size = saved.network_size(source)
     return KerasNetwork(saved.open_model(source), policy=policy, size=size)
@@ -90,7 +90,7 @@ class KerasNetwork:
     def __call__(
         self, lightness: np.ndarray, hints: np.ndarray | None = None
     ) -> np.ndarray:
-        """Does what `runtimes.Network` promises."""
+        """Do what `runtimes.Network` promises."""
         inputs = fed(self.takes_hints, lightness, hints)
         try:
             return self._run(*map(tf.constant, inputs)).numpy()

@@ -23,7 +23,7 @@ from colorize.runtimes import (
 
 
 def open_network(path: Path) -> "LiteNetwork":
-    """Opens a file that `colorize export` wrote.
+    """Open a file that `colorize export` wrote.
 
     Raises:
         ColorizeError: it is not one.
@@ -56,7 +56,7 @@ def _interpreter(data: bytes, **kernels: Any) -> Interpreter:
 
 
 def metadata(data: bytes) -> bytes | None:
-    """What a file says of itself under our name."""
+    """Return what a file says of itself under our name."""
     if data[4:8] != b"TFL3":
         raise ValueError("its first bytes are others")
     model: Any = schema.Model.GetRootAs(data, 0)
@@ -100,7 +100,7 @@ class LiteNetwork:
         self._fit(self.fixed or (self.stride, self.stride))
 
     def _fit(self, size: tuple[int, int]) -> None:
-        """Makes room for a picture of (height, width): slow, only when it changes."""
+        """Make room for a picture of (height, width): slow, only when it changes."""
         if not self.fixed:
             for index, channels in zip(self._inputs, self._channels, strict=True):
                 self._interpreter.resize_tensor_input(index, (1, *size, channels))
@@ -110,7 +110,7 @@ class LiteNetwork:
     def __call__(
         self, lightness: np.ndarray, hints: np.ndarray | None = None
     ) -> np.ndarray:
-        """Does what `runtimes.Network` promises."""
+        """Do what `runtimes.Network` promises."""
         inputs = fed(self.takes_hints, lightness, hints)
         # One by one: so a last batch of fewer pictures costs no new allocation.
         with self._alone:

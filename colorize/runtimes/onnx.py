@@ -38,7 +38,7 @@ def library() -> Any:
 
 
 def open_network(path: Path) -> "OnnxNetwork":
-    """Opens a file that `colorize export` wrote.
+    """Open a file that `colorize export` wrote.
 
     Raises:
         ColorizeError: it is not one.

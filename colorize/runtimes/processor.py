@@ -23,7 +23,7 @@ def onednn_uses_bfloat16() -> bool:
 
 
 def _cpu_flags() -> set[str]:
-    """Names of the CPU's instruction sets, where the system tells them."""
+    """Return names of the CPU's instruction sets, where the system tells them."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

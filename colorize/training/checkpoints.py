@@ -17,7 +17,7 @@ Variables = Mapping[str, Sequence[keras.Variable]]  # by kind: of models, optimi
 
 
 def save_state(run: Path, variables: Variables, progress: Mapping[str, Any]) -> None:
-    """Saves what a training needs to go on; this state and the one before are kept.
+    """Save what a training needs to go on; this state and the one before are kept.
 
     Args:
         run: the run folder.
@@ -39,7 +39,7 @@ def save_state(run: Path, variables: Variables, progress: Mapping[str, Any]) -> 
 def load_state(
     run: Path, variables: Variables, *, set_aside: bool = True
 ) -> tuple[dict[str, Any], list[str]]:
-    """Restores the last state that is whole, told by its checksums (CRC-32 of ZIP).
+    """Restore the last state that is whole, told by its checksums (CRC-32 of ZIP).
 
     Args:
         run: the run folder.
@@ -96,7 +96,7 @@ def _assign_state(
 
 
 def clear_leftovers(run: Path) -> None:
-    """Deletes what a killed process was writing, in a run that is locked."""
+    """Delete what a killed process was writing, in a run that is locked."""
     for pattern in (Path(run_folder.STATES), Path(run_folder.MODEL)):
         for part in (run / pattern.parent).glob(f".*{pattern.suffix}"):
             part.unlink(missing_ok=True)

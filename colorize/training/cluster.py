@@ -30,7 +30,7 @@ class Cluster:
     index: int
 
     def lost(self, message: str = "") -> str:
-        """The workers that do not answer, in words: `worker 1 (node2:20001)`.
+        """Return the workers that do not answer, in words: `worker 1 (node2:20001)`.
 
         Args:
             message: of TensorFlow, which names a worker that is frozen but listens.
@@ -47,7 +47,7 @@ class Cluster:
         return ", ".join(names) or f"another worker ({reason})"
 
     def tf_config(self) -> str:
-        """This cluster as TensorFlow wants it told."""
+        """Return this cluster as TensorFlow wants it told."""
         task = {"type": "worker", "index": self.index}
         return json.dumps({"cluster": {"worker": self.workers}, "task": task})
 
@@ -61,7 +61,7 @@ def _answers(address: str) -> bool:
 
 
 def find(environment: Mapping[str, str]) -> Cluster | None:
-    """The cluster that the environment tells of; None for a process on its own.
+    """Return the cluster that the environment tells of; None for a process on its own.
 
     Raises:
         UsageError: what it tells makes no sense.
@@ -114,7 +114,7 @@ def _of_slurm(environment: Mapping[str, str]) -> Cluster:
 
 
 def _hosts(nodes: str) -> list[str]:
-    """The names in SLURM's short form: `gpu[01-03,7],login` are five."""
+    """Return the names in SLURM's short form: `gpu[01-03,7],login` are five."""
     hosts = []
     for prefix, ranges, suffix in re.findall(
         r"([^,\[]+)(?:\[([^\]]*)\])?([^,\[]*),?", nodes
@@ -130,7 +130,7 @@ def _hosts(nodes: str) -> list[str]:
 
 
 def _counts(tasks: str, nodes: int) -> list[int]:
-    """Tasks on each node, from SLURM's short form: `4(x2),3` is 4, 4, 3."""
+    """Return tasks on each node, from SLURM's short form: `4(x2),3` is 4, 4, 3."""
     counts = []
     for count, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", tasks):
         counts += [int(count)] * int(times or 1)

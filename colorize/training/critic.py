@@ -16,7 +16,7 @@ _FILTERS = 64
 
 
 def critic(features: Sequence[Tensor]) -> keras.Model:
-    """Builds a critic with random weights.
+    """Build a critic with random weights.
 
     Args:
         features: (B, h, w, C) of each stage, of length 1 at each place, from
@@ -24,10 +24,10 @@ def critic(features: Sequence[Tensor]) -> keras.Model:
 
     Returns:
         A model from such features to a verdict (B, h, w, 1) on each place of each
-        stage: above 0 for «a photo», below for «a repainting».
+        stage: above 0 for "a photo", below for "a repainting".
 
     Reference:
-        A. Sauer et al., «Projected GANs converge faster», 2021, arXiv:2111.01007
+        A. Sauer et al., "Projected GANs converge faster", 2021, arXiv:2111.01007
         (critics on the features of a frozen EfficientNet-Lite); P. Isola et al., 2017,
         arXiv:1611.07004 (a verdict on each place).
     """

@@ -51,7 +51,7 @@ class Devices:
         return int(self.strategy.num_replicas_in_sync)
 
     def check_batch_size(self, batch_size: int) -> None:
-        """Raises UsageError where a batch cannot be cut into equal parts."""
+        """Raise UsageError where a batch cannot be cut into equal parts."""
         part, rest = divmod(batch_size, self.replicas)
         if rest:
             raise UsageError(
@@ -60,7 +60,7 @@ class Devices:
             )
 
     def batches(self, make: Callable[[range, int], tf.data.Dataset]) -> Iterable[Any]:
-        """A data set whose batches are those of each replica, in one.
+        """Return a data set whose batches are those of each replica, in one.
 
         Args:
             make: gives the batches of some replicas, in turn; it is told the numbers
@@ -79,15 +79,15 @@ class Devices:
         return batches
 
     def sum(self, values: Any) -> tf.Tensor:
-        """The sum over all replicas of all workers."""
+        """Return the sum over all replicas of all workers."""
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
 
     def wait_for_all(self) -> None:
-        """Returns when all workers have come here."""
+        """Return when all workers have come here."""
         self._sum_over_workers(0)
 
     def check_same(self, what: str, mine: str) -> None:
-        """Compares something that must be the same for all workers.
+        """Compare something that must be the same for all workers.
 
         Raises:
             ColorizeError: it is not.
@@ -115,7 +115,7 @@ class Devices:
 
 
 def choose(asked: str, cluster: Cluster | None) -> Devices:
-    """Sets up the devices to train on; before TensorFlow has computed anything.
+    """Set up the devices to train on; before TensorFlow has computed anything.
 
     Args:
         asked: `auto` (every GPU, or the CPU), `cpu`, or how many: of GPUs, or where
@@ -168,7 +168,7 @@ def _split_cpu(count: int) -> None:
 
 
 def _connect(cluster: Cluster) -> tf.distribute.Strategy:
-    """Waits for the other workers, whom TensorFlow finds in TF_CONFIG by itself.
+    """Wait for the other workers, whom TensorFlow finds in TF_CONFIG by itself.
 
     It waits up to an hour, and holds Python's lock: no handler and no thread of ours
     runs meanwhile.

@@ -432,14 +432,14 @@ class _Work:
         self.seconds[what] += time.monotonic() - start
 
     def time_is_up(self) -> bool:
-        """Whether this command has trained for as long as it may; one step it may."""
+        """Return whether this command has trained for as long as it may."""
         minutes = self.config.minutes
         if minutes is None or not self.devices.chief:
             return False
         return sum(self.seconds.values()) > 60 * minutes
 
     def learning_rate(self, step: int) -> float:
-        """The rate of a step, counted from 0."""
+        """Return the rate of a step, counted from 0."""
         total = self.steps * self.config.epochs
         return optimizers.learning_rate(self.config, step, total)
 
@@ -622,7 +622,7 @@ def _end_epoch(
 
 
 def _figures(work: _Work, epoch: int) -> dict[str, float]:
-    """The figures of an epoch's training, of its row of history.csv."""
+    """Return the figures of an epoch's training, of its row of history.csv."""
     progress, learner = work.saver.progress, work.learner
     figures = {
         "epoch": epoch,

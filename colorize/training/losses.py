@@ -41,7 +41,7 @@ def huber(true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float) -> Te
     Args and result: as of `mse`.
 
     Reference:
-        R. Zhang et al., «Real-time user-guided image colorization», 2017,
+        R. Zhang et al., "Real-time user-guided image colorization", 2017,
         arXiv:1705.02999, eq. 2, on a scale of 110 for ab.
     """
     knee = 1 / ab_scale
@@ -51,7 +51,7 @@ def huber(true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float) -> Te
 
 
 def soft_bins(true: Tensor, bins: np.ndarray) -> Tensor:
-    """The share that each bin has in each true colour: a Gaussian about it, σ = 5.
+    """Return the share of each bin in each true colour: a Gaussian about it, σ = 5.
 
     Args:
         true: (..., 2) in Lab units.
@@ -66,7 +66,7 @@ def soft_bins(true: Tensor, bins: np.ndarray) -> Tensor:
 
 
 def bin_weights(shares: np.ndarray, rebalance: float) -> np.ndarray:
-    """How much each bin counts, so that the many greyish pixels do not drown the rest.
+    """Return how much each bin counts, lest the many greyish pixels drown the rest.
 
     Args:
         shares: (Q,) of the pixels of the training pictures, summing to 1.
@@ -111,7 +111,7 @@ def bins(weights: np.ndarray) -> Loss:
 def perceptual(
     true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float
 ) -> Tensor:
-    """How different a picture and its repainting look to a classifier.
+    """Return how different a picture and its repainting look to a classifier.
 
     The squared distance of the features of each place, averaged over places and summed
     over the stages of `seeing`.
@@ -132,9 +132,9 @@ def perceptual(
         (B,): of each picture.
 
     Reference:
-        R. Zhang et al., «The unreasonable effectiveness of deep features as a
-        perceptual metric», 2018, arXiv:1801.03924, eq. 1, here without its learned
-        weights of channels; J. Johnson et al., «Perceptual losses», 2016,
+        R. Zhang et al., "The unreasonable effectiveness of deep features as a
+        perceptual metric", 2018, arXiv:1801.03924, eq. 1, here without its learned
+        weights of channels; J. Johnson et al., "Perceptual losses", 2016,
         arXiv:1603.08155.
     """
     pairs = zip(outputs["true_look"], outputs["look"], strict=True)
@@ -144,7 +144,7 @@ def perceptual(
 def adversarial(
     true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float
 ) -> Tensor:
-    """How little a picture's repainting looks like a photo to a critic.
+    """Return how little a picture's repainting looks like a photo to a critic.
 
     The critic learns beside the network, in the same steps: see `critic`. What looks
     undecided gives a repainting away, so it pays to decide on a colour.
@@ -158,14 +158,14 @@ def adversarial(
         (B,): of each picture.
 
     Reference:
-        J. Lim, J. Ye, «Geometric GAN», 2017, arXiv:1705.02894 (hinge loss).
+        J. Lim, J. Ye, "Geometric GAN", 2017, arXiv:1705.02894 (hinge loss).
     """
     verdicts = outputs["verdicts"]
     return -sum(ops.mean(v, axis=(1, 2, 3)) for v in verdicts) / len(verdicts)
 
 
 def hinge(photos: Sequence[Tensor], repaintings: Sequence[Tensor]) -> Tensor:
-    """How far a critic's verdicts are from right, by at least 1: the hinge loss.
+    """Return how far a critic's verdicts are from right, by at least 1: the hinge loss.
 
     Args:
         photos: verdicts (B, h, w, 1) of each stage on photos.
@@ -175,7 +175,7 @@ def hinge(photos: Sequence[Tensor], repaintings: Sequence[Tensor]) -> Tensor:
         (B,): of each pair, 2 where nothing is told apart, 0 where all is.
 
     Reference:
-        J. Lim, J. Ye, «Geometric GAN», 2017, arXiv:1705.02894.
+        J. Lim, J. Ye, "Geometric GAN", 2017, arXiv:1705.02894.
     """
     wrong = [
         ops.mean(ops.relu(1 - photo) + ops.relu(1 + repainting), axis=(1, 2, 3))
@@ -185,7 +185,7 @@ def hinge(photos: Sequence[Tensor], repaintings: Sequence[Tensor]) -> Tensor:
 
 
 def features(true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float) -> Tensor:
-    """How far the encoder is from seeing in grey what it saw in colour.
+    """Return how far the encoder is from seeing in grey what it saw in colour.
 
     Teaches the encoder alone, without labels, before anything else is taught.
 
@@ -199,7 +199,7 @@ def features(true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float) ->
         (B,): of each picture.
 
     Reference:
-        S. Gupta et al., «Cross modal distillation for supervision transfer», 2016,
+        S. Gupta et al., "Cross modal distillation for supervision transfer", 2016,
         arXiv:1507.00448.
     """
     pairs = zip(
@@ -209,7 +209,7 @@ def features(true: Tensor, outputs: Mapping[str, Tensor], *, ab_scale: float) ->
 
 
 def teaching(encoder: str) -> Callable[[Tensor, Tensor], list[Tensor]]:
-    """What an encoder with its ImageNet weights sees in colour pictures.
+    """Return what an encoder with its ImageNet weights sees in colour pictures.
 
     Args:
         encoder: a name of `efficientnet_lite.VARIANTS`.
@@ -230,7 +230,7 @@ def teaching(encoder: str) -> Callable[[Tensor, Tensor], list[Tensor]]:
 
 
 def seeing() -> Callable[[Tensor, Tensor], list[Tensor]]:
-    """What a frozen classifier sees in pictures, at four stages.
+    """Return what a frozen classifier sees in pictures, at four stages.
 
     Returns:
         A function from lightness (B, H, W, 1) in [0, 100] and ab (B, H, W, 2) to
@@ -257,7 +257,7 @@ def _painted(lightness: Tensor, ab: Tensor) -> Tensor:
 
 
 def _distance(one: Tensor, other: Tensor) -> Tensor:
-    """(B,) between two stages (B, h, w, C)."""
+    """Return the distance (B,) between two stages (B, h, w, C)."""
     return ops.mean(ops.sum(ops.square(one - other), axis=-1), axis=(1, 2))
 
 

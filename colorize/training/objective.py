@@ -45,7 +45,7 @@ class Objective:
             self.critic = critic(self._see(some[..., :1], some))
 
     def look(self, outputs: Mapping[str, Tensor], ab: Tensor) -> dict[str, Tensor]:
-        """The outputs of the network, and how they look, where a loss asks for that.
+        """Return the network's outputs, and how they look where a loss asks for that.
 
         Args:
             outputs: `lightness` (B, H, W, 1), `ab` (B, H, W, 2), and what else it has.
@@ -66,14 +66,14 @@ class Objective:
         return looks
 
     def __call__(self, ab: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
-        """The loss of each picture, (B,), from what `look` returns."""
+        """Return the loss of each picture, (B,), from what `look` returns."""
         return sum(
             weight * loss(ab, outputs, ab_scale=self._ab_scale)
             for weight, loss in self._terms
         )
 
     def mistakes(self, outputs: Mapping[str, Tensor]) -> Tensor:
-        """What the critic itself, where there is one, is to make less: (B,)."""
+        """Return what the critic itself, where there is one, is to make less: (B,)."""
         repaintings = [ops.stop_gradient(x) for x in outputs["look"]]
         return losses.hinge(self.critic(outputs["true_look"]), self.critic(repaintings))
 
@@ -86,7 +86,7 @@ def _loss(name: str, config: TrainConfig, pictures: preparing.Pictures) -> losse
 
 
 def _bin_shares(pictures: preparing.Pictures, config: TrainConfig) -> np.ndarray:
-    """The share that each bin of ab has in the pictures to learn from, of some."""
+    """Return the share of each bin of ab in some of the pictures to learn from."""
     some = pictures.train[:: math.ceil(len(pictures.train) / _SHARES_PICTURES)]
     centres = color.ab_bins()
     total = np.zeros(len(centres))

@@ -17,7 +17,7 @@ CRITIC_RATE = 5e-4  # the learning rate of a critic
 def optimizer(
     config: TrainConfig, model: keras.Model, policy: str
 ) -> keras.optimizers.Optimizer:
-    """The optimizer of a training, built for the weights of the model that learn.
+    """Return the optimizer of a training, built for the weights that learn.
 
     Args:
         config: its kind, its clipping and averaging, the share of the rate that
@@ -53,14 +53,14 @@ def optimizer(
 
 
 def of_critic(critic: keras.Model) -> keras.optimizers.Optimizer:
-    """The optimizer of a critic, built for its weights: quick to forget."""
+    """Return the optimizer of a critic, built for its weights: quick to forget."""
     made = _of_summed(keras.optimizers.Adam)(CRITIC_RATE, beta_1=0.0, beta_2=0.99)
     made.build(critic.trainable_variables)
     return made
 
 
 def _of_summed(kind: Any) -> Any:
-    """A kind of optimizer whose gradients the trainer has summed over all replicas.
+    """Return a class of optimizers whose gradients are summed over replicas already.
 
     Keras would do so only as it applies them: after clipping, and after each replica
     had decided by itself whether its gradients are finite.

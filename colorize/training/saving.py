@@ -106,12 +106,12 @@ class Saver:
             self._save_model()
 
     def _affordable(self, pause: float = 0.0) -> bool:
-        """Whether the last checkpoint is long enough ago for what it took."""
+        """Return whether the last checkpoint is long enough ago for what it took."""
         pause = max(pause, self._save_seconds / SAVE_SHARE)
         return time.monotonic() - self._saved_at > pause
 
     def _whole(self) -> bool:
-        """Whether the weights are those of the step of the progress, and numbers."""
+        """Return whether the weights are finite, and of the step of the progress."""
         return self._learner.step == self.progress.step and self._learner.is_finite()
 
     def _save_checkpoint(self) -> None:

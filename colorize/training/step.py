@@ -168,7 +168,7 @@ class Learner:
         return Outcome(loss, mistakes, time > 0, signal > 0)
 
     def _learn_everywhere(self, inputs: Any, ab: Any, asked: tf.Tensor) -> tf.Tensor:
-        """The mean loss of a batch, the critic's, and who asked for the end."""
+        """Return the mean loss of a batch, the critic's, and who asked for the end."""
         strategy = self.devices.strategy
         figures = strategy.run(self._learn_from_share, args=(inputs, ab, asked))
         self._traced = True  # this is Python: it is done once, before the first step
@@ -203,7 +203,7 @@ class Learner:
         return figures
 
     def _gradients(self, inputs: Any, ab: tf.Tensor) -> list[tf.Tensor]:
-        """The gradients of the network, of the critic, and both losses: parts of sums.
+        """Return the gradients of network and critic, and both losses: parts of sums.
 
         Each is the part that these pictures have in that of the whole batch.
         """
@@ -222,7 +222,7 @@ class Learner:
         return [*gradients, tf.stack([loss, mistakes])]
 
     def _gradients_in_parts(self, inputs: Any, ab: tf.Tensor) -> list[tf.Tensor]:
-        """The same, a few pictures at a time: gradients are sums over pictures."""
+        """Return the same, from a few pictures at a time, as gradients are sums."""
         critical = self.critic.trainable_variables if self.critic is not None else []
         zeros = [
             tf.zeros(weight.shape) for weight in self.model.trainable_variables
@@ -343,13 +343,13 @@ class Learner:
 
 
 def _observed(model: keras.Model) -> keras.Model:
-    """The model, with all that losses look at as outputs."""
+    """Return the model, with all that losses look at as outputs."""
     outputs = surgery.outputs(model) | {"lightness": model.inputs[0]}
     return keras.Model(model.input, outputs)
 
 
 def _part(config: TrainConfig, model: keras.Model, share: int) -> int:
-    """How many pictures of a device's share go through the network at once."""
+    """Return how many pictures of a device's share go through the network at once."""
     if mixes_pictures(model):
         return share
     if config.micro_batch_size is not None:

@@ -153,7 +153,7 @@ def _block(
     filters: int,
     folded: bool,
 ) -> Tensor:
-    """An inverted residual: wide inside, narrow where blocks meet."""
+    """Return an inverted residual: wide inside, narrow where blocks meet."""
     narrow, width = x, x.shape[-1]
     same: Any = {"padding": "same", "use_bias": folded}
     if expansion > 1:
