@@ -1,5 +1,7 @@
 """The one exception for everything the user can put right, and how errors are shown."""
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -18,6 +20,13 @@ def first_line(error: BaseException) -> str:
     """
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return _printable(line)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return which of some names a wrong one was meant to be, or all of them."""
+    names = list(names)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}"
 
 
 def shown(value: Any) -> str:

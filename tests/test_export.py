@@ -118,7 +118,7 @@ def test_the_model_that_is_shipped_goes_through_every_format(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+@pytest.mark.parametrize("suffix", runtimes.EXPORTED)
 def test_fusion_with_the_classifier_of_the_tutorials(suffix, tmp_path):
     fusion = models.find("fusion").build(
         width=8, embedding="inception-resnet-v2", embedding_weights="none"
@@ -128,7 +128,7 @@ def test_fusion_with_the_classifier_of_the_tutorials(suffix, tmp_path):
     assert done.largest <= parity.TOLERANCES["float32"][0]
 
 
-@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+@pytest.mark.parametrize("suffix", runtimes.EXPORTED)
 def test_a_file_says_what_it_is(suffix, exported, saved):
     data = exported(suffix).read_bytes()
     if suffix == ".onnx":
@@ -150,7 +150,7 @@ def test_a_file_says_what_it_is(suffix, exported, saved):
     )
 
 
-@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+@pytest.mark.parametrize("suffix", runtimes.EXPORTED)
 def test_one_size_on_request(suffix, saved, tmp_path, draw):
     path = tmp_path / f"a{suffix}"
     export.export(saved("alpha"), path, fixed=(32, 48))
@@ -162,7 +162,7 @@ def test_one_size_on_request(suffix, saved, tmp_path, draw):
         export.export(saved("alpha"), path, fixed=(32, 47))
 
 
-@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+@pytest.mark.parametrize("suffix", runtimes.EXPORTED)
 def test_gamma_is_exported_of_one_size(suffix, hinted_file, tmp_path):
     model = model_files.open_model(hinted_file)
     model.set_weights([w if w.any() else w + 0.01 for w in model.get_weights()])
@@ -223,7 +223,7 @@ def test_a_strip_among_what_int8_is_calibrated_on_stays_small(shape, exported):
     assert sorted(shown.shape[1:3]) == [64, 264]
 
 
-@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+@pytest.mark.parametrize("suffix", runtimes.EXPORTED)
 def test_a_file_that_does_something_else_is_not_left_behind(
     suffix, saved, tmp_path, monkeypatch
 ):
@@ -233,7 +233,7 @@ def test_a_file_that_does_something_else_is_not_left_behind(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+@pytest.mark.parametrize("suffix", runtimes.EXPORTED)
 def test_what_cannot_be_exported_says_so_in_one_line(
     suffix, tmp_path, saved, monkeypatch
 ):
@@ -266,7 +266,7 @@ def test_wrong_usage(arguments, described, tmp_path, monkeypatch):
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+@pytest.mark.parametrize("suffix", runtimes.EXPORTED)
 def test_files_from_strangers(suffix, exported, tmp_path, capfd):
     good = exported(suffix).read_bytes()
     path = tmp_path / f"bad{suffix}"
@@ -331,7 +331,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+@pytest.mark.parametrize("suffix", runtimes.EXPORTED)
 def test_predicting_imports_no_tensorflow(suffix, exported, tmp_path, draw):
     Image.fromarray(draw()).save(tmp_path / "a.png")
     model = ["--model", str(exported(suffix)), "--no-provenance"]
@@ -358,7 +358,7 @@ def test_without_tensorflow_a_keras_model_is_refused_in_one_line(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+@pytest.mark.parametrize("suffix", runtimes.EXPORTED)
 def test_a_fresh_environment_by_the_documented_commands(
     suffix, exported, tmp_path, draw
 ):

@@ -323,7 +323,7 @@ def test_an_exported_file_takes_no_hints_else(
     assert ran["ab"].shape == (1, 64, 96, 2)
 
 
-@pytest.mark.parametrize("suffix", runtimes.RUNTIMES)
+@pytest.mark.parametrize("suffix", runtimes.EXPORTED)
 def test_a_file_of_one_size_takes_hints_of_any(suffix, saved, small_photos, tmp_path):
     path = tmp_path / f"a{suffix}"
     export.export(saved, path, fixed=(16, 24), hints=True)

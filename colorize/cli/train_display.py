@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -65,7 +66,7 @@ class Display:
             self.stop.signal = number
             with contextlib.suppress(OSError):  # the terminal is gone
                 say(f"stopping after {self.activity.unit}; Ctrl-C again to stop now")
-        elif number == 2:  # SIGINT; a closed terminal may send SIGHUP twice
+        elif number == signal.SIGINT:  # a closed terminal may send SIGHUP twice
             say(f"stopped now; {self.how_to_go_on()}, from its last checkpoint")
             os._exit(128 + number)
 

@@ -198,8 +198,8 @@ def _description(
 
 def check(source: Path, target: Path, precision: str, calibrate: Path | None) -> None:
     """Raise UsageError for what makes no sense, before anything slow."""
-    if target.suffix not in runtimes.RUNTIMES:
-        suffixes = " or ".join(runtimes.RUNTIMES)
+    if target.suffix not in runtimes.EXPORTED:
+        suffixes = " or ".join(runtimes.EXPORTED)
         raise UsageError(f"{target}: the name must end in {suffixes}")
     if runtimes.is_exported(source):
         raise UsageError(f"{source}: exported already; name the model it was made from")
@@ -214,9 +214,9 @@ def _require(target: Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of packages that we do not maintain
-            importlib.import_module(f"{__name__}.{runtimes.RUNTIMES[target.suffix][0]}")
+            importlib.import_module(f"{__name__}.{runtimes.EXPORTED[target.suffix][0]}")
             importlib.import_module(
-                runtimes.RUNTIMES[target.suffix][1].replace("-", "_")
+                runtimes.EXPORTED[target.suffix][1].replace("-", "_")
             )
     except ModuleNotFoundError as e:
         raise ColorizeError(

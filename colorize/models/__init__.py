@@ -14,13 +14,12 @@ gamma, surgery, saved, amplifier, detail, blending.
 May import: pictures and what is below it. Nothing of datasets (next door) or training.
 """
 
-import difflib
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from colorize.config import TrainConfig
-from colorize.errors import UsageError
+from colorize.errors import UsageError, nearest
 from colorize.models import backbones
 
 if TYPE_CHECKING:
@@ -183,8 +182,5 @@ def find(name: str) -> Architecture:
         UsageError: there is none; the message offers the nearest name.
     """
     if name not in ARCHITECTURES:
-        near = difflib.get_close_matches(name, ARCHITECTURES, n=1)
-        names = ", ".join(ARCHITECTURES)
-        hint = f"did you mean {near[0]}?" if near else f"one of {names}"
-        raise UsageError(f"no model named {name!r}: {hint}")
+        raise UsageError(f"no model named {name!r}: {nearest(name, ARCHITECTURES)}")
     return ARCHITECTURES[name]

@@ -10,7 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyvips
@@ -37,8 +37,8 @@ _ERRORS = (
 _MOST_SIDE = 10_000_000  # pixels: libvips has no larger ones
 
 
-class Decoder(Protocol):
-    """What reads the pictures of a file.
+class Decoder:
+    """What reads the pictures of a file: the base of those below.
 
     Attributes:
         pages: how many pictures it holds.
@@ -48,7 +48,7 @@ class Decoder(Protocol):
 
     def header(self, number: int) -> pyvips.Image:
         """Return a picture, or a black one like it: size, type and fields are right."""
-        ...
+        raise NotImplementedError
 
     def image(self, number: int, *, access: str, shrink: int = 1) -> pyvips.Image:
         """Return a picture, to be read in sequence or in any order.
@@ -58,19 +58,19 @@ class Decoder(Protocol):
             access: `sequential` or `random`.
             shrink: 2, 4 or 8 to have JPEG decoded at that part of its size.
         """
-        ...
+        raise NotImplementedError
 
     def is_whole(self, number: int) -> bool:
         """Return whether a picture is decoded as a whole, and its header is black."""
-        ...
+        return False
 
     def place(self, number: int) -> int | None:
         """Return where the tags of a page of a TIFF are; None of others."""
-        ...
+        return None
 
     def lost(self, number: int) -> list[str]:
         """Return what is not read of a picture, in words."""
-        ...
+        return []
 
 
 def decoder(source: Source, format: Format, *, fail_on: str = "error") -> Decoder:
@@ -118,7 +118,7 @@ def whole_rows(image: pyvips.Image) -> int:
     return image.height
 
 
-class _VipsDecoder:
+class _VipsDecoder(Decoder):
     """Reads by libvips."""
 
     def __init__(self, source: Source, kind: str, fail_on: str) -> None:
@@ -150,15 +150,6 @@ class _VipsDecoder:
         if self._kind == "heif":
             return _full_range(image)
         return _on_canvas(image, self._frame) if self._frame else image
-
-    def is_whole(self, number: int) -> bool:
-        return False
-
-    def place(self, number: int) -> int | None:
-        return None
-
-    def lost(self, number: int) -> list[str]:
-        return []
 
 
 def _full_range(image: pyvips.Image) -> pyvips.Image:
@@ -215,7 +206,7 @@ def _on_canvas(image: pyvips.Image, frame: tuple[int, int, int, int]) -> pyvips.
     return image.bandjoin(alpha).copy(interpretation=image.interpretation)
 
 
-class _TiffDecoder:
+class _TiffDecoder(Decoder):
     """Reads TIFF, page by page; masks are no pages."""
 
     def __init__(self, source: Source, fail_on: str) -> None:
@@ -300,7 +291,7 @@ def damage_in_words() -> Iterator[None]:
         raise ColorizeError(reasons.in_words(e)) from e
 
 
-class _WholeDecoder:
+class _WholeDecoder(Decoder):
     """Reads what is decoded as a whole: the base of those that do.
 
     Args:
@@ -341,12 +332,6 @@ class _WholeDecoder:
 
     def is_whole(self, number: int) -> bool:
         return True
-
-    def place(self, number: int) -> int | None:
-        return None
-
-    def lost(self, number: int) -> list[str]:
-        return []
 
 
 _BANDS = {"L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}

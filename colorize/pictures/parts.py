@@ -16,7 +16,6 @@ from colorize.pictures.resolution import Resolution
 from colorize.pictures.texts import Text
 
 EXIF_HEAD = b"Exif\0\0"
-_XMP_TAG, _IPTC_TAG, _PHOTOSHOP_TAG = 0x02BC, 0x83BB, 0x8649
 _SUB_IMAGES = 0x014A
 _SUBFILE, _BITS, _EXTRA_SAMPLES = 0x00FE, 0x0102, 0x0152
 _EXTRA_ALPHA = (1, 2)  # of TIFF's numbers for channels beside colour
@@ -292,15 +291,15 @@ def _of_tiff(file: BinaryIO, place: int | None) -> Parts:
         return tuple(int(value) for value in tags[tag].values()) if whole else ()
 
     extra = numbers(_EXTRA_SAMPLES)
-    iptc = photoshop.iptc_of_tag(blob(_IPTC_TAG))
+    iptc = photoshop.iptc_of_tag(blob(ifd.IPTC))
     lost = [
         f"damaged tag {tag} ({ifd.NAMES[under]}) left out".replace(" ()", "")
         for under, tag in directory.damaged
     ]
     return Parts(
         directory=directory,
-        xmp=blob(_XMP_TAG),
-        photoshop=photoshop.with_iptc(blob(_PHOTOSHOP_TAG), iptc),
+        xmp=blob(ifd.XMP),
+        photoshop=photoshop.with_iptc(blob(ifd.PHOTOSHOP), iptc),
         resolution=resolutions.of_tiff(*directory.resolution_tags()),
         bits=16 if max(numbers(_BITS), default=1) > 8 else 8,
         alpha=extra[:1] in tuple((value,) for value in _EXTRA_ALPHA),

@@ -44,7 +44,6 @@ from colorize.pictures.formats import Format
 from colorize.pictures.metadata import Metadata
 from colorize.pictures.sources import Source
 
-Image.MAX_IMAGE_PIXELS = None  # checked here, for all formats alike
 pyvips.cache_set_max(0)  # files change, and what was decoded is used once
 pyvips.concurrency_set(1)  # a picture, for several go side by side
 _as_text = pyvips.error._to_string

@@ -20,7 +20,6 @@ from colorize.pictures.metadata import Metadata
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-_XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 _MOST_BYTES = 4_000_000_000  # beyond, its offsets need 64 bits
 
 
@@ -93,9 +92,9 @@ def _tags(carried: Metadata) -> Iterator[tuple[int, int, int, Any, bool]]:
     """
     iptc = photoshop.iptc(carried.photoshop)
     for code, kind, data in (
-        (_XMP, ifd.BYTE, carried.xmp),
-        (_PHOTOSHOP, ifd.UNDEFINED, carried.photoshop),
-        (_IPTC, ifd.UNDEFINED, iptc),
+        (ifd.XMP, ifd.BYTE, carried.xmp),
+        (ifd.PHOTOSHOP, ifd.UNDEFINED, carried.photoshop),
+        (ifd.IPTC, ifd.UNDEFINED, iptc),
     ):
         if data:
             yield code, kind, len(data), data, False

@@ -26,7 +26,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("ORT_TELEMETRY_DISABLED", "1")
 
 # Of an exported file, by its suffix: what runs it, and in which package that is.
-RUNTIMES = {".onnx": ("onnx", "onnxruntime"), ".tflite": ("litert", "ai-edge-litert")}
+EXPORTED = {".onnx": ("onnx", "onnxruntime"), ".tflite": ("litert", "ai-edge-litert")}
 KEY = "colorize"  # what our metadata is under, in an exported file
 MAX_BYTES = 1 << 30  # of an exported file
 MAX_SIDE = 8192
@@ -145,7 +145,7 @@ def _whole(fields: Mapping[str, Any], key: str, most: int) -> int:
 
 def is_exported(source: Path) -> bool:
     """Return whether a model's file needs another runtime than Keras."""
-    return source.suffix in RUNTIMES and not source.is_dir()
+    return source.suffix in EXPORTED and not source.is_dir()
 
 
 def open_network(
@@ -172,7 +172,7 @@ def open_network(
             return importlib.import_module(f"{__name__}.shipped").open_network()
         runtime = "keras"
     path = run_folder.model_file(source)
-    only = RUNTIMES[path.suffix][0] if is_exported(path) else "keras"
+    only = EXPORTED[path.suffix][0] if is_exported(path) else "keras"
     if runtime not in ("auto", only):
         raise UsageError(
             f"--runtime {runtime}: {path} is run by {only} alone; `colorize export` "
@@ -186,7 +186,7 @@ def open_network(
             f"--precision {precision}: {path} computes as it was exported; choose by "
             "`colorize export --precision`"
         )
-    module, package = RUNTIMES[path.suffix]
+    module, package = EXPORTED[path.suffix]
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ColorizeError(f"{path}: {size:,} bytes; at most {MAX_BYTES:,} are read")
     try:

@@ -8,13 +8,12 @@ Files import in this order: efficientnet_lite, inception_resnet_v2, frozen.
 May import: what models may, and of models `untrusted`.
 """
 
-import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorize.errors import ColorizeError, UsageError
+from colorize.errors import ColorizeError, UsageError, nearest
 
 if TYPE_CHECKING:
     import keras
@@ -119,9 +118,5 @@ def find(name: str) -> Classifier:
         UsageError: there is none; the message offers the nearest name.
     """
     if name not in CLASSIFIERS:
-        near = difflib.get_close_matches(name, CLASSIFIERS, n=1)
-        hint = (
-            f"did you mean {near[0]}?" if near else f"one of {', '.join(CLASSIFIERS)}"
-        )
-        raise UsageError(f"no embedding named {name!r}: {hint}")
+        raise UsageError(f"no embedding named {name!r}: {nearest(name, CLASSIFIERS)}")
     return CLASSIFIERS[name]
