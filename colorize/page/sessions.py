@@ -203,11 +203,13 @@ class Sessions:
         gone = 0
         lacking = keeping.bytes_in(self.folder) + size - self.most_bytes
         for folder in keeping.unused(self.folder) if lacking > 0 else ():
+            visits = [s for s in list(self._open.values()) if s.folder == folder]
+            if any(session.users for session in visits):
+                continue  # a long download outlasts its page
             gone += keeping.count(folder)
             lacking -= keeping.bytes_in(folder)
-            for session in list(self._open.values()):
-                if session.folder == folder:
-                    self._end(session)
+            for session in visits:
+                self._end(session)
             files.discard_folder(folder)
             if lacking <= 0:
                 break
