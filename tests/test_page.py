@@ -1,5 +1,6 @@
 """The page over HTTP, as a browser asks, and as nobody should."""
 
+import dataclasses
 import http.client
 import io
 import itertools
@@ -24,9 +25,10 @@ from PIL import Image
 
 from colorize import color, upsampling
 from colorize.cli import cli
-from colorize.page import guard, keeping, photos, preview, sessions
+from colorize.page import guard, keeping, photos, preview, sessions, zipping
 from colorize.pictures import reading
 from colorize.prediction import pipeline
+from colorize.prediction.job import Job
 
 # Provenance would tell the time, and a quarter of the pixels takes a quarter of it.
 FLAGS = ("--precision", "float32", "--no-provenance", "--size", "128")
@@ -236,6 +238,27 @@ def test_two_downloads_of_a_page_do_not_take_each_other_for_ended(tmp_path):
     assert session.progress == (1, 6)
     session.writing.remove(one)
     assert session.progress == (0, 3)
+
+
+def test_the_page_is_told_of_every_copy_in_a_zip_file(tmp_path):
+    class Writer:
+        """Writes copies, but for one that fails."""
+
+        def write_copy(self, photo):
+            job = Job(photo.name, photo.upload, photo.file(".png"))
+            if photo.name == "bad.png":
+                return dataclasses.replace(job, outcome="failed", reason="bad")
+            job.output.write_bytes(b"copy")
+            return dataclasses.replace(job, outcome="coloured")
+
+    ready = [photos.new_photo(n, tmp_path) for n in ("a.png", "bad.png", "c.png")]
+    for photo in ready:
+        photo.state = "ready"
+    numbers = []
+    pieces = zipping.pieces(Writer(), ready, numbers.append, with_report=False)
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(pieces)))
+    assert archive.namelist() == ["a.colorized.png", "c.colorized.png"]
+    assert numbers == [1, 2, 3]
 
 
 def test_likely_colours_are_as_light_as_the_place(client, draw):
@@ -887,6 +910,21 @@ def test_what_stays_is_capped_at_the_cost_of_visits_that_are_over(tmp_path):
         assert len(running.find(ended[2].token).photos) == 1
 
 
+def test_room_is_not_made_of_files_that_are_being_sent(tmp_path):
+    with sessions.Sessions(tmp_path, 10_000) as running:
+        sent, ended = running.new(), running.new()
+        for session in (sent, ended):
+            (session.folder / "upload.png").write_bytes(bytes(4000))
+        for age, session in ((9000, sent), (8000, ended)):
+            os.utime(session.folder, (time.time() - age,) * 2)
+        with running.using(sent):
+            assert running.room_for(5000)[0]
+            assert sent.folder.exists() and not ended.folder.exists()
+            assert not running.room_for(9000)[0]
+            assert (sent.folder / "upload.png").exists() and not sent.closed
+        assert running.room_for(9000)[0] and not sent.folder.exists()
+
+
 @pytest.mark.parametrize(
     "note", [b"", b"[]", b"{}", b'{"version": 2}', b'{"version": 1, "file": "x.png"}']
 )
@@ -920,7 +958,7 @@ def test_what_is_wrong_is_told_in_a_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     answer = run()
     assert answer.exit_code == 2
-    assert "pip install 'keras-colorize[page]'" in answer.stderr
+    assert "the page needs uvicorn: pip install starlette uvicorn" in answer.stderr
 
 
 @pytest.mark.slow

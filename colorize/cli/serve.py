@@ -115,7 +115,7 @@ def serve(
             import uvicorn  # noqa: F401
         except ModuleNotFoundError as e:
             raise UsageError(
-                f"the page needs {e.name}: pip install 'keras-colorize[page]'"
+                f"the page needs {e.name}: pip install starlette uvicorn"
             ) from e
         listening = _listen(host, port)
         if stays is None:
