@@ -1,5 +1,6 @@
 """The page over HTTP, as a browser asks, and as nobody should."""
 
+import asyncio
 import dataclasses
 import http.client
 import io
@@ -11,6 +12,7 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 import zipfile
 from importlib import resources
@@ -25,7 +27,8 @@ from PIL import Image
 
 from colorize import color, upsampling
 from colorize.cli import cli
-from colorize.page import guard, keeping, photos, preview, sessions, zipping
+from colorize.page import app, guard, keeping, photos, preview, sessions, zipping
+from colorize.page.worker import Worker
 from colorize.pictures import reading
 from colorize.prediction import pipeline
 from colorize.prediction.job import Job
@@ -298,20 +301,14 @@ def test_hints_that_make_no_sense_are_refused(client, hints, status):
     assert json.loads(client.own("POST", path, json.dumps(hints), status))["error"]
 
 
-def test_what_is_looked_at_comes_next(draw, tmp_path):
-    from colorize.page.photos import new_photo
-    from colorize.page.worker import Worker
-
-    worker = Worker(
-        tmp_path, precision="auto", runtime="auto", max_megapixels=1,
-        provenance=False, say=print,
-    )  # fmt: skip
-    photos = [new_photo(f"{number}.png", tmp_path) for number in range(3)]
-    for photo in photos:
+def test_what_is_looked_at_comes_next(tmp_path):
+    worker = idle_worker(tmp_path)
+    three = [photos.new_photo(f"{number}.png", tmp_path) for number in range(3)]
+    for photo in three:
         worker.put(photo)
-    worker.put(photos[2], first=True)
-    worker.put(photos[0])
-    assert [worker.waits(photo)[0] for photo in photos] == [2, 3, 1]
+    worker.put(three[2], first=True)
+    worker.put(three[0])
+    assert [worker.waits(photo)[0] for photo in three] == [2, 3, 1]
 
 
 def test_the_preview_is_the_picture_made_smaller(draw):
@@ -923,6 +920,86 @@ def test_room_is_not_made_of_files_that_are_being_sent(tmp_path):
             assert not running.room_for(9000)[0]
             assert (sent.folder / "upload.png").exists() and not sent.closed
         assert running.room_for(9000)[0] and not sent.folder.exists()
+
+
+def idle_worker(folder):
+    """A worker without a network, which only lets photos wait."""
+    return Worker(
+        folder, precision="auto", runtime="auto", max_megapixels=1,
+        provenance=False, say=print,
+    )  # fmt: skip
+
+
+def ended_visit(folder):
+    """The secret of a visit with a photo, which a command before has had."""
+    with sessions.Sessions(folder) as earlier:
+        session = earlier.new()
+        photo = photos.new_photo("a.png", session.folder)
+        photo.upload.write_bytes(b"a picture")
+        session.photos[photo.id] = photo
+        earlier.note(photo)
+        return session.token
+
+
+def answered(built, method, path):
+    """The status that an application answers with, in this thread."""
+    scope = {"type": "http", "method": method, "path": path, "query_string": b""}
+    scope |= {"root_path": "", "headers": []}
+    messages = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        messages.append(message)
+
+    asyncio.run(built(scope, receive, send))
+    return messages[0]["status"]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("GET", 200),
+        ("POST /close", 204),
+        ("POST /remove", 204),
+        ("GET /photos.zip", 409),
+        ("GET /photos/none/preview", 404),
+        ("POST /photos/none/hints", 404),
+    ],
+)
+def test_the_thread_that_answers_reads_no_folder(
+    tmp_path, monkeypatch, request_line, status
+):
+    token = ended_visit(tmp_path)
+    readers = []
+    with sessions.Sessions(tmp_path) as running:
+        find = running.find
+        monkeypatch.setattr(
+            running, "find", lambda x: readers.append(threading.get_ident()) or find(x)
+        )
+        built = app.build(idle_worker(tmp_path), running, app.Limits())
+        method, _, rest = request_line.partition(" ")
+        assert answered(built, method, f"/api/sessions/{token}{rest}") == status
+        assert len(readers) == 1 and threading.get_ident() not in readers
+
+
+def test_other_visits_go_on_while_a_folder_is_read(tmp_path, monkeypatch):
+    token = ended_visit(tmp_path)
+    with sessions.Sessions(tmp_path) as running:
+        other, going_on, read = running.new(), threading.Event(), keeping.photos_in
+
+        def use():
+            with running.using(other):
+                going_on.set()
+
+        def reading_slowly(folder):
+            threading.Thread(target=use, daemon=True).start()
+            assert going_on.wait(WAIT)
+            return read(folder)
+
+        monkeypatch.setattr(keeping, "photos_in", reading_slowly)
+        assert len(running.find(token).photos) == 1
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,12 @@ class _Page:
         self.sessions = sessions
         self.limits = limits
 
-    def _session(self, request: Request) -> Session:
-        session = self.sessions.find(request.path_params["token"])
+    async def _session(self, request: Request) -> Session:
+        token = request.path_params["token"]
+        try:  # a whole folder may have to be read
+            session = await run_in_threadpool(self.sessions.find, token)
+        except ColorizeError as e:
+            raise HTTPException(503, str(e)) from e
         if session is None:
             raise HTTPException(
                 410,
@@ -136,16 +140,16 @@ class _Page:
             )
         return session
 
-    def _photo(self, request: Request) -> tuple[Session, Photo]:
-        session = self._session(request)
+    async def _photo(self, request: Request) -> tuple[Session, Photo]:
+        session = await self._session(request)
         photo = session.photos.get(request.path_params["id"])
         if photo is None:
             raise HTTPException(404, "This photo was removed.")
         return session, photo
 
-    def _still(self, request: Request) -> tuple[Session, Photo]:
+    async def _still(self, request: Request) -> tuple[Session, Photo]:
         """Return a photo that is no film."""
-        session, photo = self._photo(request)
+        session, photo = await self._photo(request)
         if photo.is_film:
             raise HTTPException(409, "This cannot be done with a film here.")
         return session, photo
@@ -173,14 +177,15 @@ class _Page:
 
     async def close(self, request: Request) -> Response:
         """End the session of a page that is closed, unless its photos stay."""
-        session = self.sessions.find(request.path_params["token"])
+        token = request.path_params["token"]
+        session = await run_in_threadpool(self.sessions.find, token)
         if session is not None:
             await run_in_threadpool(self.sessions.close, session)
         return Response(status_code=204)
 
     async def state(self, request: Request) -> Response:
         """Say what is happening to each photo; to ask shows that the page is open."""
-        session = self._session(request)
+        session = await self._session(request)
         photos = [self._state_of(photo) for photo in list(session.photos.values())]
         return JSONResponse(
             {
@@ -233,7 +238,7 @@ class _Page:
 
         And the folder that it was dropped with, if any.
         """
-        session = self._session(request)
+        session = await self._session(request)
         name, dropped_with = (
             request.query_params.get(key, "") for key in ("name", "folder")
         )
@@ -298,7 +303,7 @@ class _Page:
 
         An empty body takes it away. Answer once the photo is coloured.
         """
-        session, photo = self._still(request)
+        session, photo = await self._still(request)
         name = naming.shown_name(request.query_params.get("name", ""))
         if photo.result is None:
             raise HTTPException(409, "This photo is not coloured.")
@@ -328,7 +333,7 @@ class _Page:
 
     async def reference(self, request: Request) -> Response:
         """Send the picture whose colours a photo takes."""
-        _, photo = self._photo(request)
+        _, photo = await self._photo(request)
         if photo.reference is None or not photo.reference.exists():
             raise HTTPException(404, "This photo has no other beside it.")
         return FileResponse(photo.reference, media_type="application/octet-stream")
@@ -366,7 +371,7 @@ class _Page:
         Or have it coloured `anyway`, though it is in colour. A film takes settings only
         where it is to be coloured `again`.
         """
-        _, photo = self._photo(request)
+        _, photo = await self._photo(request)
         changes = await parsing.short_json(request)
         if photo.is_film and changes.get("again") is not True:
             return JSONResponse(self._state_of(photo))
@@ -393,7 +398,7 @@ class _Page:
 
     async def tell(self, request: Request) -> Response:
         """Set the hints of a photo and its colouring; answer once it is coloured."""
-        _, photo = self._still(request)
+        _, photo = await self._still(request)
         changes = await parsing.short_json(request, _HINTS)
         points = changes.get("points", photo.points)
         colouring = parsing.whole_number(
@@ -423,7 +428,7 @@ class _Page:
         `{"turn": 1}`, or `{"box": [left, top, right, bottom]}`, shares of the sides of
         the whole as it is turned; null for the whole. Answer once it is coloured.
         """
-        _, photo = self._still(request)
+        _, photo = await self._still(request)
         changes = await parsing.short_json(request)
         if photo.result is None:
             raise HTTPException(409, "This photo is not coloured.")
@@ -445,7 +450,7 @@ class _Page:
 
     async def album(self, request: Request) -> Response:
         """Say where photos lie apart on the page of an album, which is shown whole."""
-        _, photo = self._still(request)
+        _, photo = await self._still(request)
         try:
             boxes = await run_in_threadpool(self.worker.album, photo)
         except ColorizeError as e:
@@ -454,7 +459,7 @@ class _Page:
 
     async def split(self, request: Request) -> Response:
         """Make each of several parts of a photo a photo of its own."""
-        session, photo = self._still(request)
+        session, photo = await self._still(request)
         changes = await parsing.short_json(request, _HINTS)
         boxes = changes.get("boxes")
         if not isinstance(boxes, list) or not boxes:
@@ -478,7 +483,7 @@ class _Page:
 
     async def hints_file(self, request: Request) -> Response:
         """Send the hints of a photo as the file that `predict --hints` finds."""
-        _, photo = self._photo(request)
+        _, photo = await self._photo(request)
         content = {"version": hinting.VERSION, "points": list(photo.points)}
         stem = os.path.splitext(naming.file_name(photo.name))[0]
         name = quote(f"{stem}{hinting.JSON}")
@@ -489,32 +494,32 @@ class _Page:
 
     async def likely(self, request: Request) -> Response:
         """Say which colours are likely at a place of a photo."""
-        _, photo = self._still(request)
+        _, photo = await self._still(request)
         x, y = parsing.shares(request, "x", "y")
         colours = await run_in_threadpool(self.worker.suggested, photo, x, y)
         return JSONResponse({"colours": colours})
 
     async def remove(self, request: Request) -> Response:
         """Delete a photo."""
-        session, photo = self._photo(request)
+        session, photo = await self._photo(request)
         await run_in_threadpool(self.sessions.remove, session, photo)
         return Response(status_code=204)
 
     async def remove_all(self, request: Request) -> Response:
         """Delete all photos of a session."""
-        session = self._session(request)
+        session = await self._session(request)
         for photo in list(session.photos.values()):
             await run_in_threadpool(self.sessions.remove, session, photo)
         return Response(status_code=204)
 
     async def preview(self, request: Request) -> Response:
         """Send what the browser paints a photo from."""
-        _, photo = self._photo(request)
+        _, photo = await self._photo(request)
         return await self._sent(photo.result.preview if photo.result else None)
 
     async def thumbnail(self, request: Request) -> Response:
         """Send the same for the list."""
-        _, photo = self._photo(request)
+        _, photo = await self._photo(request)
         return await self._sent(photo.result.thumbnail if photo.result else None)
 
     async def part(self, request: Request) -> Response:
@@ -523,7 +528,7 @@ class _Page:
         The query has its box, and the width that it is shown at; the answer says in a
         header which box it is of, as only whole pixels are sent.
         """
-        _, photo = self._photo(request)
+        _, photo = await self._photo(request)
         box = parsing.shares(request, "left", "top", "right", "bottom")
         if not (box[0] < box[2] and box[1] < box[3]):
             raise HTTPException(400, "the box is empty")
@@ -547,7 +552,7 @@ class _Page:
 
     async def player(self, request: Request) -> Response:
         """Send what browsers play of a film, or of the part that they ask for."""
-        _, photo = self._photo(request)
+        _, photo = await self._photo(request)
         if photo.film is None or not photo.film.player.exists():
             raise HTTPException(409, "This film is not coloured yet.")
         return FileResponse(photo.film.player, media_type="video/webm")
@@ -563,7 +568,7 @@ class _Page:
 
     async def write_copy(self, request: Request) -> Response:
         """Write the coloured copy of a photo, to be downloaded next."""
-        session, photo = self._photo(request)
+        session, photo = await self._photo(request)
 
         def write() -> Any:
             with self.sessions.using(session):
@@ -584,7 +589,7 @@ class _Page:
 
     async def download(self, request: Request) -> Response:
         """Send the coloured copy that was written last."""
-        session, photo = self._photo(request)
+        session, photo = await self._photo(request)
         if photo.copy is None or not photo.copy.exists():
             raise HTTPException(409, "Press Download again.")
         (name,) = naming.copy_names([photo])
@@ -598,7 +603,7 @@ class _Page:
 
         With `?report=1` there is a report of everything in it.
         """
-        session = self._session(request)
+        session = await self._session(request)
         photos = list(session.photos.values())
         if not any(photo.state == "ready" for photo in photos):
             raise HTTPException(409, "No photo is coloured yet.")

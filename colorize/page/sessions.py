@@ -93,7 +93,8 @@ class Sessions:
         self._on_return = on_return
         self._on_remove = on_remove
         self._open: dict[str, Session] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of who is there and who uses what
+        self._returning = threading.Lock()
 
     def __enter__(self) -> "Sessions":
         return self
@@ -157,13 +158,14 @@ class Sessions:
         folder = keeping.folder_of(token, self.folder)
         if not folder.is_dir():
             return None
-        self._make_place()
-        with self._lock:
+        with self._returning:  # it is read once, while other visits go on
             if token in self._open:
                 return self._open[token]
+            self._make_place()
             session = Session(token, folder)
             session.photos = {photo.id: photo for photo in keeping.photos_in(folder)}
-            self._open[token] = session
+            with self._lock:
+                self._open[token] = session
         for photo in session.photos.values():
             self._on_return(photo)
         return session
