@@ -86,6 +86,11 @@ class Client:
         path = f"/photos/{photo['id']}/settings"
         return json.loads(self.own("POST", path, json.dumps(settings)))
 
+    def tell(self, photo, **changes):
+        """What becomes of a photo whose colours are told; answered once it is done."""
+        path = f"/photos/{photo['id']}/hints"
+        return json.loads(self.own("POST", path, json.dumps(changes)))
+
     def copy(self, photo):
         self.own("POST", f"/photos/{photo['id']}/copy")
         return self.own("GET", f"/photos/{photo['id']}/copy")
@@ -195,12 +200,6 @@ def test_what_comes_out_is_what_predict_writes(client, source, tmp_path):
     assert client.copy(photo) == small["pages.tif"] != copies["pages.tif"]
 
 
-def told(client, photo, **changes):
-    """What becomes of a photo whose colours are told; answered once it is done."""
-    path = f"/photos/{photo['id']}/hints"
-    return json.loads(client.own("POST", path, json.dumps(changes)))
-
-
 @pytest.mark.slow
 def test_what_the_page_is_told_is_what_predict_hears(client, tmp_path, draw):
     folder = tmp_path / "in"
@@ -217,7 +216,7 @@ def test_what_the_page_is_told_is_what_predict_hears(client, tmp_path, draw):
     photo = client.settled()["her.png"]
     plain = client.copy(photo)
     points = [{"x": 0.3, "y": 0.6, "color": "#3b5f8a", "radius": 0.05}]
-    photo = told(client, photo, points=points)
+    photo = client.tell(photo, points=points)
     assert (photo["state"], photo["version"], photo["points"]) == ("ready", 2, points)
     hinted = client.copy(photo)
     (tmp_path / "hints").mkdir()
@@ -226,10 +225,10 @@ def test_what_the_page_is_told_is_what_predict_hears(client, tmp_path, draw):
     assert {"her.png": hinted} == by_predict("told", "--hints", tmp_path / "hints")
     assert hinted != plain
 
-    photo = told(client, photo, points=[], colouring=2)
+    photo = client.tell(photo, points=[], colouring=2)
     several = by_predict("several", "--variants", "4")
     assert client.copy(photo) == several["her.3.png"] != plain
-    photo = told(client, photo, colouring=0)
+    photo = client.tell(photo, colouring=0)
     assert photo["version"] == 4 and client.copy(photo) == plain
 
 
@@ -867,6 +866,54 @@ def test_a_restart_of_the_command_finds_photos_and_what_was_chosen(tmp_path, dra
         assert "0123456789abcdef.png" not in names
         again.own("POST", "/remove", status=204)
         assert again.photos() == {} and not any(visit.iterdir())
+
+
+def test_what_was_chosen_for_colours_that_fail_is_taken_back_whole(tmp_path, draw):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    points = [{"x": 0.25, "y": 0.5, "color": "#3b5f8a"}]
+    with serving(folder, *FLAGS) as (url, _):
+        client = Client(url)
+        photo = client.upload("a.png", png(draw(60, 80)))
+        client.settled()
+        before = client.tell(photo, points=points, colouring=1)
+        assert (before["version"], before["points"]) == (2, points)
+        (note,) = (folder / "data").rglob("*.json")
+        (upload,) = note.parent.glob(f"{photo['id']}.png")
+        written = json.loads(note.read_text())
+
+        upload.write_bytes(b"no picture any more")
+        moved = [{**points[0], "x": 0.75}]
+        colour = io.BytesIO()
+        Image.fromarray(draw(60, 80, 9)).save(colour, "PNG")
+        path = f"/photos/{photo['id']}/reference?name=other.png"
+        for ask in (
+            lambda: client.tell(photo, points=moved, colouring=0),
+            lambda: json.loads(client.own("POST", path, colour.getvalue())),
+            lambda: frame(client, photo, turn=1),
+            lambda: client.change(photo, size=160) and client.settled()["a.png"],
+        ):
+            after = ask()
+            assert after["reason"] and after | {"reason": ""} == before
+            wait_until(lambda: json.loads(note.read_text()) == written, "the note")
+
+        # What asks nothing of the network is no part of what has failed.
+        client.change(photo, saturation=1.5)
+        after = client.tell(photo, points=moved)
+        assert (after["points"], after["saturation"]) == (points, 1.5)
+
+
+def test_what_is_chosen_while_other_colours_fail_stays(tmp_path):
+    photo = photos.new_photo("a.png", tmp_path)
+    job = Job(photo.name, photo.upload, photo.upload)
+    first = photos.Chosen(colouring=1)
+    photo.result = photos.Result(job, first, *[tmp_path] * 4, version=1)
+    tried, later = photos.Chosen(size=160), photos.Chosen(size=192)
+    photo.chosen = later
+    photo.fail("damaged", job, tried=tried)
+    assert photo.chosen == later
+    photo.fail("damaged", job, tried=later)
+    assert photo.chosen == first and photo.state == "ready"
 
 
 def test_another_command_removes_what_stayed(tmp_path, draw, monkeypatch):

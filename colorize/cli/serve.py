@@ -217,7 +217,10 @@ def _serve(
         if opening:
             _open(url)
         try:
-            worker.start(on_failure=lambda: setattr(server, "should_exit", True))
+            worker.start(
+                on_failure=lambda: setattr(server, "should_exit", True),
+                note=sessions.note,
+            )
             server.run(sockets=[listening])
         finally:
             worker.stop()

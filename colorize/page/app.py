@@ -198,7 +198,7 @@ class _Page:
         )
 
     def _state_of(self, photo: Photo) -> dict[str, Any]:
-        result = photo.result or photo.film
+        chosen, result = photo.chosen, photo.result or photo.film
         position, seconds = self.worker.waits(photo)
         return {
             "id": photo.id,
@@ -207,13 +207,13 @@ class _Page:
             "position": position,
             "seconds": seconds,
             "reason": photo.reason,
-            "size": photo.size or self.worker.size,
+            "size": chosen.size or self.worker.size,
             "saturation": photo.saturation,
             "warmth": photo.warmth,
-            "points": photo.points,
-            "colouring": photo.colouring,
-            "box": photo.frame.box,
-            "reference": photo.reference_name if photo.reference else "",
+            "points": chosen.points,
+            "colouring": chosen.colouring,
+            "box": chosen.frame.box,
+            "reference": chosen.reference_name if chosen.reference else "",
             "version": result.version if result else 0,
             "width": result.job.width if result else 0,
             "height": result.job.height if result else 0,
@@ -325,7 +325,9 @@ class _Page:
                 raise HTTPException(422, str(e).replace(path.name, name)) from e
             if not there:
                 files.discard(path)
-            photo.reference, photo.reference_name = path if there else None, name
+            photo.chosen = dataclasses.replace(
+                photo.chosen, reference=path if there else None, reference_name=name
+            )
             self.worker.put(photo, first=True)
             await self._note(photo)
             await run_in_threadpool(self.worker.wait_for, photo, _PATIENCE)
@@ -334,9 +336,10 @@ class _Page:
     async def reference(self, request: Request) -> Response:
         """Send the picture whose colours a photo takes."""
         _, photo = await self._photo(request)
-        if photo.reference is None or not photo.reference.exists():
+        path = photo.chosen.reference
+        if path is None or not path.exists():
             raise HTTPException(404, "This photo has no other beside it.")
-        return FileResponse(photo.reference, media_type="application/octet-stream")
+        return FileResponse(path, media_type="application/octet-stream")
 
     async def _receive(self, request: Request, session: Session, photo: Photo) -> None:
         """Write the body of a request into a photo's file, as far as it may."""
@@ -379,8 +382,9 @@ class _Page:
             changes, "saturation", *SATURATIONS, usual=photo.saturation
         )
         warmth = parsing.number(changes, "warmth", *WARMTHS, usual=photo.warmth)
-        size = changes.get("size", photo.size)
-        if size not in (None, self.worker.size, photo.size):
+        before, usual = photo.chosen.size, self.worker.size
+        size = changes.get("size", before)
+        if size not in (None, usual, before):
             parsing.whole_number(changes, "size", *SIZES, usual=0)
         photo.saturation, photo.warmth = saturation, warmth
         if changes.get("anyway") is True and not photo.anyway:
@@ -388,10 +392,10 @@ class _Page:
             if photo.state == "left":
                 self.worker.put(photo, first=True)
         if photo.is_film:
-            photo.size = size
+            photo.chosen = dataclasses.replace(photo.chosen, size=size)
             self.worker.films.again(photo)
-        elif size != photo.size and photo.state != "failed":
-            photo.size = size
+        elif (size or usual) != (before or usual) and photo.state != "failed":
+            photo.chosen = dataclasses.replace(photo.chosen, size=size)
             self.worker.put(photo, first=True)
         await self._note(photo)
         return JSONResponse(self._state_of(photo))
@@ -400,9 +404,9 @@ class _Page:
         """Set the hints of a photo and its colouring; answer once it is coloured."""
         _, photo = await self._still(request)
         changes = await parsing.short_json(request, _HINTS)
-        points = changes.get("points", photo.points)
+        points = changes.get("points", photo.chosen.points)
         colouring = parsing.whole_number(
-            changes, "colouring", 0, COLOURINGS - 1, usual=photo.colouring
+            changes, "colouring", 0, COLOURINGS - 1, usual=photo.chosen.colouring
         )
         try:
             hints = hinting.of(points)
@@ -416,7 +420,9 @@ class _Page:
             raise HTTPException(409, "This network cannot be told colours.")
         if colouring and not self.worker.suggests:
             raise HTTPException(409, "This network has one colouring only.")
-        photo.points, photo.colouring = points, colouring
+        photo.chosen = dataclasses.replace(
+            photo.chosen, points=points, colouring=colouring
+        )
         self.worker.put(photo, first=True)
         await self._note(photo)
         await run_in_threadpool(self.worker.wait_for, photo, _PATIENCE)
@@ -432,7 +438,7 @@ class _Page:
         changes = await parsing.short_json(request)
         if photo.result is None:
             raise HTTPException(409, "This photo is not coloured.")
-        frame, points = photo.frame, photo.points
+        frame, points = photo.chosen.frame, photo.chosen.points
         turn = parsing.whole_number(changes, "turn", 0, 3, usual=0)
         for _ in range(turn):
             frame, points = frame.turned_further(), naming.turned_points(points)
@@ -442,7 +448,7 @@ class _Page:
                 raise HTTPException(409, "Of several pages no part can be taken.")
             points = naming.moved_points(points, frame.box, box)
             frame = frame._replace(box=box)
-        photo.frame, photo.points = frame, points
+        photo.chosen = dataclasses.replace(photo.chosen, frame=frame, points=points)
         self.worker.put(photo, first=True)
         await self._note(photo)
         await run_in_threadpool(self.worker.wait_for, photo, _PATIENCE)
@@ -484,7 +490,7 @@ class _Page:
     async def hints_file(self, request: Request) -> Response:
         """Send the hints of a photo as the file that `predict --hints` finds."""
         _, photo = await self._photo(request)
-        content = {"version": hinting.VERSION, "points": list(photo.points)}
+        content = {"version": hinting.VERSION, "points": list(photo.chosen.points)}
         stem = os.path.splitext(naming.file_name(photo.name))[0]
         name = quote(f"{stem}{hinting.JSON}")
         return JSONResponse(

@@ -95,6 +95,7 @@ class Sessions:
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()  # of who is there and who uses what
         self._returning = threading.Lock()
+        self._noting = threading.Lock()
 
     def __enter__(self) -> "Sessions":
         return self
@@ -189,7 +190,8 @@ class Sessions:
             OSError: it cannot be written.
         """
         if self.stay and not photo.removed:
-            keeping.note(photo)
+            with self._noting:  # so that the last to write has seen what others chose
+                keeping.note(photo)
 
     def room_for(self, size: int) -> tuple[bool, int]:
         """Make room for a file, at the cost of visits whose page is not open.
