@@ -28,6 +28,7 @@ from PIL import Image
 from colorize import color, upsampling
 from colorize.cli import cli
 from colorize.page import app, guard, keeping, photos, preview, sessions, zipping
+from colorize.page.answering import Limits
 from colorize.page.worker import Worker
 from colorize.pictures import reading
 from colorize.prediction import pipeline
@@ -1025,7 +1026,7 @@ def test_the_thread_that_answers_reads_no_folder(
         monkeypatch.setattr(
             running, "find", lambda x: readers.append(threading.get_ident()) or find(x)
         )
-        built = app.build(idle_worker(tmp_path), running, app.Limits())
+        built = app.build(idle_worker(tmp_path), running, Limits())
         method, _, rest = request_line.partition(" ")
         assert answered(built, method, f"/api/sessions/{token}{rest}") == status
         assert len(readers) == 1 and threading.get_ident() not in readers

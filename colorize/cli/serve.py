@@ -180,6 +180,7 @@ def _serve(
     import uvicorn
 
     from colorize.page import app, guard, keeping
+    from colorize.page.answering import Limits
     from colorize.page.sessions import Sessions
     from colorize.page.worker import Worker
 
@@ -195,7 +196,7 @@ def _serve(
         on_return=worker.put,
         on_remove=worker.drop,
     ) as sessions:
-        built = app.build(worker, sessions, app.Limits(most, int(megabytes * 1e6)))
+        built = app.build(worker, sessions, Limits(most, int(megabytes * 1e6)))
         server = uvicorn.Server(
             uvicorn.Config(
                 guard.Guard(built, host, address, port),
