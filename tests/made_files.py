@@ -21,13 +21,18 @@ ADOBE_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 IPTC = b"\x1c\x02\0\0\2\0\2" + b"\x1c\x02x\0\x0bThe caption" + b"\x1c\x02P\0\3Bob\0"
 
 
-def copy(source, target, provenance=None):
-    """Copy a picture file, its colours grey; return what is said to be lost."""
+def copy(source, target, provenance=None, frame=(0, None)):
+    """Copy a picture file, its colours grey; return what is said to be lost.
+
+    `frame` is by how many quarters it is turned first, and the box of the part.
+    """
     if isinstance(source, bytes):
         document = reading.Document(source)
     else:
         document = reading.Document(source.read_bytes())
     pages, damaged, coloured = list(document.all_pages()), [], []
+    if frame != (0, None):
+        pages = [page.framed(*frame) for page in pages]
     for page in pages if target.suffix == ".tif" else pages[:1]:
         bits, alpha, carried, lost = writing.fitted(page, target.suffix, provenance)
         pixels = page.load()

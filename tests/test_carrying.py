@@ -1,6 +1,7 @@
 """What a picture file carries is in its copy, or its loss is said."""
 
 import hashlib
+import re
 import struct
 import zlib
 
@@ -156,30 +157,96 @@ def test_an_orientation_of_any_type_is_applied_once(tmp_path, kind, order):
             assert image.getexif()[0x0112] in (1, b"\1")
 
 
-def test_what_exif_says_of_width_and_height_turns_with_the_picture(tmp_path):
-    first = [(0x0100, 3, 1, short(64)), (0x0101, 4, 1, struct.pack("<I", 40))]
-    first += [(0x0112, 3, 1, short(6))]
-    first += [(0x011A, 5, 1, struct.pack("<II", 300, 1))]
-    first += [(0x011B, 5, 1, struct.pack("<II", 150, 1)), (0x0128, 3, 1, short(2))]
-    details = [(0xA002, 4, 1, struct.pack("<I", 64)), (0xA003, 3, 1, short(40))]
-    block = exif(first=first, details=details)
+def scanned(orientation=1, kinds=(4, 3), order="<"):
+    """A JPEG of 64 by 40 pixels, 300 by 150 dpi, which says so wherever it can."""
+
+    def number(value, kind=3):
+        return kind, 1, struct.pack(order + {3: "H", 4: "I"}[kind], value)
+
+    def dpi(value):
+        return 5, 1, struct.pack(order + "II", value, 1)
+
+    width, height = kinds
+    first = [(0x0100, *number(64)), (0x0101, *number(40, 4))]
+    first += [(0x0112, *number(orientation))]
+    first += [(0x011A, *dpi(300)), (0x011B, *dpi(150)), (0x0128, *number(2))]
+    details = [(0xA002, *number(64, width)), (0xA003, *number(40, height))]
+    block = exif(order, first=first, details=details)
     packet = xmp(
         attributes='xmlns:exif="http://ns.adobe.com/exif/1.0/" '
         'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" '
         'exif:PixelXDimension="64" exif:PixelYDimension="40"'
     )
-    source = jpeg((0xE1, b"Exif\0\0" + block), (0xE1, ADOBE + packet), dpi=(300, 150))
-    assert copy(source, tmp_path / "b.jpg") == []
-    with Image.open(tmp_path / "b.jpg") as image:
-        tags = image.getexif()
-        assert image.size == (40, 64) and image.info["dpi"] == (150, 300)
-        assert (tags[0x0100], tags[0x0101], tags[0x0112]) == (40, 64, 1)
-        assert (tags[0x011A], tags[0x011B]) == (150, 300)
+    return jpeg((0xE1, b"Exif\0\0" + block), (0xE1, ADOBE + packet), dpi=(300, 150))
+
+
+def said_of_sides(path):
+    """What a JPEG says of its width and height, in EXIF thrice, and of its dpi."""
+    with Image.open(path) as image:
+        tags, said = image.getexif(), image.info["xmp"].decode()
         details = tags.get_ifd(0x8769)
-        assert (details[0xA002], details[0xA003]) == (40, 64)
-        said = image.info["xmp"].decode()
-        assert 'PixelXDimension="40"' in said and 'PixelYDimension="64"' in said
-        assert "Orientation" not in said
+        assert tags[0x0112] == 1 and "Orientation" not in said
+        return {
+            "size": image.size,
+            "image": (tags[0x0100], tags[0x0101]),
+            "pixels": (details[0xA002], details[0xA003]),
+            "dpi": {image.info["dpi"], (tags[0x011A], tags[0x011B])},
+            "xmp": tuple(
+                int(re.search(f'Pixel{side}Dimension="(\\d+)"', said)[1])
+                for side in "XY"
+            ),
+        }
+
+
+def test_what_exif_says_of_width_and_height_turns_with_the_picture(tmp_path):
+    assert copy(scanned(orientation=6), tmp_path / "b.jpg") == []
+    turned = (40, 64)
+    assert said_of_sides(tmp_path / "b.jpg") == {
+        **dict.fromkeys(("size", "image", "pixels", "xmp"), turned),
+        "dpi": {(150, 300)},
+    }
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("quarters", range(4))
+def test_what_is_said_of_width_and_height_turns_with_a_frame(
+    tmp_path, orientation, quarters
+):
+    source = scanned(orientation)
+    assert copy(source, tmp_path / "b.jpg", frame=(quarters, None)) == []
+    across = (orientation > 4) == (quarters % 2 == 1)
+    sides = (64, 40) if across else (40, 64)
+    assert said_of_sides(tmp_path / "b.jpg") == {
+        **dict.fromkeys(("size", "image", "pixels", "xmp"), sides),
+        "dpi": {(300, 150) if across else (150, 300)},
+    }
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kinds", [(3, 3), (4, 4), (4, 3)])  # SHORT and LONG
+@pytest.mark.parametrize("quarters", [0, 1])
+def test_what_exif_says_of_width_and_height_is_so_of_a_part(
+    tmp_path, order, kinds, quarters
+):
+    source = scanned(kinds=kinds, order=order)
+    box = (0.25, 0.5, 0.75, 1)
+    assert copy(source, tmp_path / "b.jpg", frame=(quarters, box)) == []
+    said = said_of_sides(tmp_path / "b.jpg")
+    part = (20, 32) if quarters else (32, 20)
+    assert said["size"] == said["image"] == said["pixels"] == part
+    assert said["dpi"] == {(150, 300) if quarters else (300, 150)}
+
+
+def test_the_resolution_of_every_page_of_a_tiff_turns_with_a_frame(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        for _ in range(2):
+            tiff.write(GREY, metadata=None, resolution=(300, 150), resolutionunit=2)
+    assert copy(tmp_path / "a.tif", tmp_path / "b.tif", frame=(3, None)) == []
+    with tifffile.TiffFile(tmp_path / "b.tif") as tiff:
+        for page in tiff.pages:
+            tags = {tag.name: tag.value for tag in page.tags}
+            assert (tags["ImageWidth"], tags["ImageLength"]) == (40, 64)
+            assert (tags["XResolution"], tags["YResolution"]) == ((150, 1), (300, 1))
 
 
 @pytest.mark.parametrize("encoding", ["none", "utf-16", "base64"])

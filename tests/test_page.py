@@ -1,5 +1,7 @@
 """The page over HTTP, as a browser asks, and as nobody should."""
 
+import asyncio
+import dataclasses
 import http.client
 import io
 import itertools
@@ -10,6 +12,7 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 import zipfile
 from importlib import resources
@@ -24,9 +27,12 @@ from PIL import Image
 
 from colorize import color, upsampling
 from colorize.cli import cli
-from colorize.page import guard, keeping, photos, preview, sessions
+from colorize.page import app, guard, keeping, photos, preview, sessions, zipping
+from colorize.page.answering import Limits
+from colorize.page.worker import Worker
 from colorize.pictures import reading
 from colorize.prediction import pipeline
+from colorize.prediction.job import Job
 
 # Provenance would tell the time, and a quarter of the pixels takes a quarter of it.
 FLAGS = ("--precision", "float32", "--no-provenance", "--size", "128")
@@ -80,6 +86,11 @@ class Client:
     def change(self, photo, **settings):
         path = f"/photos/{photo['id']}/settings"
         return json.loads(self.own("POST", path, json.dumps(settings)))
+
+    def tell(self, photo, **changes):
+        """What becomes of a photo whose colours are told; answered once it is done."""
+        path = f"/photos/{photo['id']}/hints"
+        return json.loads(self.own("POST", path, json.dumps(changes)))
 
     def copy(self, photo):
         self.own("POST", f"/photos/{photo['id']}/copy")
@@ -190,12 +201,6 @@ def test_what_comes_out_is_what_predict_writes(client, source, tmp_path):
     assert client.copy(photo) == small["pages.tif"] != copies["pages.tif"]
 
 
-def told(client, photo, **changes):
-    """What becomes of a photo whose colours are told; answered once it is done."""
-    path = f"/photos/{photo['id']}/hints"
-    return json.loads(client.own("POST", path, json.dumps(changes)))
-
-
 @pytest.mark.slow
 def test_what_the_page_is_told_is_what_predict_hears(client, tmp_path, draw):
     folder = tmp_path / "in"
@@ -212,7 +217,7 @@ def test_what_the_page_is_told_is_what_predict_hears(client, tmp_path, draw):
     photo = client.settled()["her.png"]
     plain = client.copy(photo)
     points = [{"x": 0.3, "y": 0.6, "color": "#3b5f8a", "radius": 0.05}]
-    photo = told(client, photo, points=points)
+    photo = client.tell(photo, points=points)
     assert (photo["state"], photo["version"], photo["points"]) == ("ready", 2, points)
     hinted = client.copy(photo)
     (tmp_path / "hints").mkdir()
@@ -221,10 +226,10 @@ def test_what_the_page_is_told_is_what_predict_hears(client, tmp_path, draw):
     assert {"her.png": hinted} == by_predict("told", "--hints", tmp_path / "hints")
     assert hinted != plain
 
-    photo = told(client, photo, points=[], colouring=2)
+    photo = client.tell(photo, points=[], colouring=2)
     several = by_predict("several", "--variants", "4")
     assert client.copy(photo) == several["her.3.png"] != plain
-    photo = told(client, photo, colouring=0)
+    photo = client.tell(photo, colouring=0)
     assert photo["version"] == 4 and client.copy(photo) == plain
 
 
@@ -236,6 +241,27 @@ def test_two_downloads_of_a_page_do_not_take_each_other_for_ended(tmp_path):
     assert session.progress == (1, 6)
     session.writing.remove(one)
     assert session.progress == (0, 3)
+
+
+def test_the_page_is_told_of_every_copy_in_a_zip_file(tmp_path):
+    class Writer:
+        """Writes copies, but for one that fails."""
+
+        def write_copy(self, photo):
+            job = Job(photo.name, photo.upload, photo.file(".png"))
+            if photo.name == "bad.png":
+                return dataclasses.replace(job, outcome="failed", reason="bad")
+            job.output.write_bytes(b"copy")
+            return dataclasses.replace(job, outcome="coloured")
+
+    ready = [photos.new_photo(n, tmp_path) for n in ("a.png", "bad.png", "c.png")]
+    for photo in ready:
+        photo.state = "ready"
+    numbers = []
+    pieces = zipping.pieces(Writer(), ready, numbers.append, with_report=False)
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(pieces)))
+    assert archive.namelist() == ["a.colorized.png", "c.colorized.png"]
+    assert numbers == [1, 2, 3]
 
 
 def test_likely_colours_are_as_light_as_the_place(client, draw):
@@ -275,20 +301,14 @@ def test_hints_that_make_no_sense_are_refused(client, hints, status):
     assert json.loads(client.own("POST", path, json.dumps(hints), status))["error"]
 
 
-def test_what_is_looked_at_comes_next(draw, tmp_path):
-    from colorize.page.photos import new_photo
-    from colorize.page.worker import Worker
-
-    worker = Worker(
-        tmp_path, precision="auto", runtime="auto", max_megapixels=1,
-        provenance=False, say=print,
-    )  # fmt: skip
-    photos = [new_photo(f"{number}.png", tmp_path) for number in range(3)]
-    for photo in photos:
+def test_what_is_looked_at_comes_next(tmp_path):
+    worker = idle_worker(tmp_path)
+    three = [photos.new_photo(f"{number}.png", tmp_path) for number in range(3)]
+    for photo in three:
         worker.put(photo)
-    worker.put(photos[2], first=True)
-    worker.put(photos[0])
-    assert [worker.waits(photo)[0] for photo in photos] == [2, 3, 1]
+    worker.put(three[2], first=True)
+    worker.put(three[0])
+    assert [worker.waits(photo)[0] for photo in three] == [2, 3, 1]
 
 
 def test_the_preview_is_the_picture_made_smaller(draw):
@@ -849,6 +869,54 @@ def test_a_restart_of_the_command_finds_photos_and_what_was_chosen(tmp_path, dra
         assert again.photos() == {} and not any(visit.iterdir())
 
 
+def test_what_was_chosen_for_colours_that_fail_is_taken_back_whole(tmp_path, draw):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    points = [{"x": 0.25, "y": 0.5, "color": "#3b5f8a"}]
+    with serving(folder, *FLAGS) as (url, _):
+        client = Client(url)
+        photo = client.upload("a.png", png(draw(60, 80)))
+        client.settled()
+        before = client.tell(photo, points=points, colouring=1)
+        assert (before["version"], before["points"]) == (2, points)
+        (note,) = (folder / "data").rglob("*.json")
+        (upload,) = note.parent.glob(f"{photo['id']}.png")
+        written = json.loads(note.read_text())
+
+        upload.write_bytes(b"no picture any more")
+        moved = [{**points[0], "x": 0.75}]
+        colour = io.BytesIO()
+        Image.fromarray(draw(60, 80, 9)).save(colour, "PNG")
+        path = f"/photos/{photo['id']}/reference?name=other.png"
+        for ask in (
+            lambda: client.tell(photo, points=moved, colouring=0),
+            lambda: json.loads(client.own("POST", path, colour.getvalue())),
+            lambda: frame(client, photo, turn=1),
+            lambda: client.change(photo, size=160) and client.settled()["a.png"],
+        ):
+            after = ask()
+            assert after["reason"] and after | {"reason": ""} == before
+            wait_until(lambda: json.loads(note.read_text()) == written, "the note")
+
+        # What asks nothing of the network is no part of what has failed.
+        client.change(photo, saturation=1.5)
+        after = client.tell(photo, points=moved)
+        assert (after["points"], after["saturation"]) == (points, 1.5)
+
+
+def test_what_is_chosen_while_other_colours_fail_stays(tmp_path):
+    photo = photos.new_photo("a.png", tmp_path)
+    job = Job(photo.name, photo.upload, photo.upload)
+    first = photos.Chosen(colouring=1)
+    photo.result = photos.Result(job, first, *[tmp_path] * 4, version=1)
+    tried, later = photos.Chosen(size=160), photos.Chosen(size=192)
+    photo.chosen = later
+    photo.fail("damaged", job, tried=tried)
+    assert photo.chosen == later
+    photo.fail("damaged", job, tried=later)
+    assert photo.chosen == first and photo.state == "ready"
+
+
 def test_another_command_removes_what_stayed(tmp_path, draw, monkeypatch):
     root = tmp_path / "data" / "colorize" / "page"
     monkeypatch.setattr(keeping, "data_folder", lambda: root)
@@ -887,6 +955,101 @@ def test_what_stays_is_capped_at_the_cost_of_visits_that_are_over(tmp_path):
         assert len(running.find(ended[2].token).photos) == 1
 
 
+def test_room_is_not_made_of_files_that_are_being_sent(tmp_path):
+    with sessions.Sessions(tmp_path, 10_000) as running:
+        sent, ended = running.new(), running.new()
+        for session in (sent, ended):
+            (session.folder / "upload.png").write_bytes(bytes(4000))
+        for age, session in ((9000, sent), (8000, ended)):
+            os.utime(session.folder, (time.time() - age,) * 2)
+        with running.using(sent):
+            assert running.room_for(5000)[0]
+            assert sent.folder.exists() and not ended.folder.exists()
+            assert not running.room_for(9000)[0]
+            assert (sent.folder / "upload.png").exists() and not sent.closed
+        assert running.room_for(9000)[0] and not sent.folder.exists()
+
+
+def idle_worker(folder):
+    """A worker without a network, which only lets photos wait."""
+    return Worker(
+        folder, precision="auto", runtime="auto", max_megapixels=1,
+        provenance=False, say=print,
+    )  # fmt: skip
+
+
+def ended_visit(folder):
+    """The secret of a visit with a photo, which a command before has had."""
+    with sessions.Sessions(folder) as earlier:
+        session = earlier.new()
+        photo = photos.new_photo("a.png", session.folder)
+        photo.upload.write_bytes(b"a picture")
+        session.photos[photo.id] = photo
+        earlier.note(photo)
+        return session.token
+
+
+def answered(built, method, path):
+    """The status that an application answers with, in this thread."""
+    scope = {"type": "http", "method": method, "path": path, "query_string": b""}
+    scope |= {"root_path": "", "headers": []}
+    messages = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        messages.append(message)
+
+    asyncio.run(built(scope, receive, send))
+    return messages[0]["status"]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("GET", 200),
+        ("POST /close", 204),
+        ("POST /remove", 204),
+        ("GET /photos.zip", 409),
+        ("GET /photos/none/preview", 404),
+        ("POST /photos/none/hints", 404),
+    ],
+)
+def test_the_thread_that_answers_reads_no_folder(
+    tmp_path, monkeypatch, request_line, status
+):
+    token = ended_visit(tmp_path)
+    readers = []
+    with sessions.Sessions(tmp_path) as running:
+        find = running.find
+        monkeypatch.setattr(
+            running, "find", lambda x: readers.append(threading.get_ident()) or find(x)
+        )
+        built = app.build(idle_worker(tmp_path), running, Limits())
+        method, _, rest = request_line.partition(" ")
+        assert answered(built, method, f"/api/sessions/{token}{rest}") == status
+        assert len(readers) == 1 and threading.get_ident() not in readers
+
+
+def test_other_visits_go_on_while_a_folder_is_read(tmp_path, monkeypatch):
+    token = ended_visit(tmp_path)
+    with sessions.Sessions(tmp_path) as running:
+        other, going_on, read = running.new(), threading.Event(), keeping.photos_in
+
+        def use():
+            with running.using(other):
+                going_on.set()
+
+        def reading_slowly(folder):
+            threading.Thread(target=use, daemon=True).start()
+            assert going_on.wait(WAIT)
+            return read(folder)
+
+        monkeypatch.setattr(keeping, "photos_in", reading_slowly)
+        assert len(running.find(token).photos) == 1
+
+
 @pytest.mark.parametrize(
     "note", [b"", b"[]", b"{}", b'{"version": 2}', b'{"version": 1, "file": "x.png"}']
 )
@@ -920,7 +1083,7 @@ def test_what_is_wrong_is_told_in_a_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     answer = run()
     assert answer.exit_code == 2
-    assert "pip install 'keras-colorize[page]'" in answer.stderr
+    assert "the page needs uvicorn: pip install starlette uvicorn" in answer.stderr
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import sys
 import threading
 import webbrowser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,11 @@ from colorize.cli.shared import (
     size_option,
 )
 from colorize.errors import UsageError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from colorize.page.guard import Guard
 
 _PORT = 8765
 
@@ -117,7 +122,7 @@ def serve(
             import uvicorn  # noqa: F401
         except ModuleNotFoundError as e:
             raise UsageError(
-                f"the page needs {e.name}: pip install 'keras-colorize[page]'"
+                f"the page needs {e.name}: pip install starlette uvicorn"
             ) from e
         listening = _listen(host, port)
         if stays is None:
@@ -179,15 +184,12 @@ def _serve(
     Raises:
         ColorizeError: the model cannot be opened.
     """
-    import uvicorn
-
     from colorize.page import app, guard, keeping
+    from colorize.page.answering import Limits
     from colorize.page.sessions import Sessions
     from colorize.page.worker import Worker
 
     address, port, *_ = listening.getsockname()
-    shown = guard.EVERYWHERE.get(address, host)
-    url = f"http://{guard.in_url(shown)}:{port}/"
     worker = Worker(model, say=say, **options)
     most, megabytes, gigabytes = limits
     root = None if gigabytes is None else keeping.data_folder()
@@ -197,34 +199,53 @@ def _serve(
         on_return=worker.put,
         on_remove=worker.drop,
     ) as sessions:
-        built = app.build(worker, sessions, app.Limits(most, int(megabytes * 1e6)))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                guard.Guard(built, host, address, port),
-                http="h11",
-                ws="none",
-                lifespan="on",
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        click.echo(url)
-        sys.stdout.flush()
-        if not guard.is_loopback(address):
-            say("anyone who can reach this computer may use the page, unencrypted")
-        say("the page ends with this command: Ctrl-C")
-        if opening:
-            _open(url)
+        built = app.build(worker, sessions, Limits(most, int(megabytes * 1e6)))
+        server = _server(guard.Guard(built, host, address, port))
+        _announce(host, address, port, opening)
         try:
-            worker.start(on_failure=lambda: setattr(server, "should_exit", True))
+            worker.start(
+                on_failure=lambda: setattr(server, "should_exit", True),
+                note=sessions.note,
+            )
             server.run(sockets=[listening])
         finally:
             worker.stop()
     if worker.error is not None:
         raise worker.error
+
+
+def _server(app: "Guard") -> "uvicorn.Server":
+    """Return what answers with an application over HTTP."""
+    import uvicorn
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def _announce(host: str, address: str, port: int, opening: bool) -> None:
+    """Say where the page is and who may use it, and open it where that is wanted."""
+    from colorize.page import guard
+
+    shown = guard.EVERYWHERE.get(address, host)
+    url = f"http://{guard.in_url(shown)}:{port}/"
+    click.echo(url)
+    sys.stdout.flush()
+    if not guard.is_loopback(address):
+        say("anyone who can reach this computer may use the page, unencrypted")
+    say("the page ends with this command: Ctrl-C")
+    if opening:
+        _open(url)
 
 
 def _open(url: str) -> None:

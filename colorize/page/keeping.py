@@ -16,14 +16,13 @@ from typing import Any
 
 from colorize import files
 from colorize.errors import ColorizeError
-from colorize.page.photos import Frame, Photo, safe_suffix
+from colorize.page.photos import Chosen, Frame, Photo, safe_suffix
 
 AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
 # one in the background speak once a minute only
-_FIELDS = (
-    *("name", "folder", "size", "saturation", "warmth", "points", "colouring"),
-    *("frame", "reference_name", "anyway"),
-)
+# Fields of a photo and of what is chosen for its colours, as they stand in a note.
+_OF_PHOTO = ("name", "folder", "saturation", "warmth", "anyway")
+_CHOSEN = ("size", "points", "colouring", "frame", "reference_name")
 _VERSION = 1
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -65,8 +64,10 @@ def note(photo: Photo) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    content = {name: getattr(photo, name) for name in _FIELDS}
-    content["reference"] = photo.reference and photo.reference.name
+    chosen = photo.chosen
+    content = {name: getattr(photo, name) for name in _OF_PHOTO}
+    content |= {name: getattr(chosen, name) for name in _CHOSEN}
+    content["reference"] = chosen.reference and chosen.reference.name
     content |= {"version": _VERSION, "added": photo.added, "file": photo.upload.name}
     with files.atomic(photo.upload.with_name(f"{photo.id}.json")) as part:
         part.write_text(json.dumps(content), encoding="utf-8")
@@ -96,12 +97,16 @@ def _photo(path: Path) -> Photo | None:
         if content["version"] != _VERSION or not _ID.fullmatch(path.stem):
             return None
         upload = path.with_suffix(safe_suffix(content["file"]))
-        chosen: dict[str, Any] = {name: content[name] for name in _FIELDS}
-        turned, box = chosen["frame"]
-        chosen["frame"] = Frame(turned, box and tuple(box))
-        chosen["reference"] = _reference(path, content["reference"])
+        fields: dict[str, Any] = {name: content[name] for name in _CHOSEN}
+        turned, box = fields["frame"]
+        fields["frame"] = Frame(turned, box and tuple(box))
+        fields["reference"] = _reference(path, content["reference"])
         photo = Photo(
-            id=path.stem, upload=upload, added=float(content["added"]), **chosen
+            id=path.stem,
+            upload=upload,
+            added=float(content["added"]),
+            chosen=Chosen(**fields),
+            **{name: content[name] for name in _OF_PHOTO},
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -121,7 +126,8 @@ def _files(photo: Photo) -> set[Path]:
     files_of = {photo.upload, photo.upload.with_name(f"{photo.id}.json")}
     if photo.is_film:  # what takes hours is not made again
         files_of.add(photo.film_folder)
-    return files_of | ({photo.reference} if photo.reference else set())
+    reference = photo.chosen.reference
+    return files_of | ({reference} if reference else set())
 
 
 def clean(photo: Photo) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from colorize.pictures.reading import Box
 
 _SHORT = 1000  # bytes of most requests
+LONG = 100_000  # bytes of those that tell of many places
 
 
 def number(

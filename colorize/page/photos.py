@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from colorize import files
+from colorize import hints as hinting
 from colorize.hints import Hints
 from colorize.pictures import finding, formats
 from colorize.pictures.reading import Box
@@ -94,34 +95,54 @@ def moved_points(points: Points, before: Box | None, after: Box | None) -> Point
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """What was chosen for the colours of a photo: with anything else it has others.
+
+    Attributes:
+        size: short side shown to the network, in pixels; None for the network's usual.
+        points: hints as the page has them, fields of `hints.Point`, in the frame.
+        colouring: which of several is wanted, from 0, the usual one.
+        frame: how the photo is turned, and which part is wanted.
+        reference: file of a colour picture whose colours it is to take.
+        reference_name: that its owner gave it.
+    """
+
+    size: int | None = None
+    points: Points = ()
+    colouring: int = 0
+    frame: Frame = WHOLE
+    reference: Path | None = None
+    reference_name: str = ""
+
+    @property
+    def hints(self) -> Hints | None:
+        """Return the points as the network is told of them."""
+        if not self.points:
+            return None
+        return replace(hinting.of(list(self.points)), sources=("the page",))
+
+
+@dataclass(frozen=True)
 class Result:
     """What the network says of a photo.
 
     Attributes:
         job: what became of the photo so far.
-        size: short side asked for, in pixels.
+        chosen: what it was asked for.
         ab: file of the small ab of its pages.
         small: file of what the network saw, and of the photo made smaller.
         preview: file of what the browser paints.
         thumbnail: the same, smaller.
         version: counts how often the photo was coloured.
-        hints: that the network was told.
-        colouring: which of several it is, from 0, the usual one.
-        frame: how it was turned, and of which part it is.
-        reference: the file whose colours it took.
     """
 
     job: Job
-    size: int
+    chosen: Chosen
     ab: Path
     small: Path
     preview: Path
     thumbnail: Path
     version: int
-    hints: Hints | None = None
-    colouring: int = 0
-    frame: Frame = WHOLE
-    reference: Path | None = None
 
 
 def failed_by(job: Job, error: Exception, begun: float) -> Job:
@@ -178,14 +199,9 @@ class Photo:
         folder: that it was dropped with, as in `album/1950`, or "".
         upload: its file.
         added: when it was uploaded, in seconds since 1970.
-        size: short side shown to the network, in pixels; None for the network's usual.
+        chosen: what is wanted of the network.
         saturation: what ab is multiplied by.
         warmth: what it is shifted by, as `color.tuned` does it.
-        points: hints as the page has them, fields of `hints.Point`, in the frame.
-        colouring: which of several is wanted, from 0, the usual one.
-        frame: how it is turned, and which part is wanted.
-        reference: file of a colour picture whose colours it is to take.
-        reference_name: that its owner gave it.
         anyway: whether it is coloured though it is in colour already.
         state: what is happening to it; `left` as it is, being in colour already.
         reason: what went wrong.
@@ -203,14 +219,9 @@ class Photo:
     upload: Path
     folder: str = ""
     added: float = field(default_factory=time.time)
-    size: int | None = None
+    chosen: Chosen = Chosen()
     saturation: float = 1.0
     warmth: float = 0.0
-    points: Points = ()
-    colouring: int = 0
-    frame: Frame = WHOLE
-    reference: Path | None = None
-    reference_name: str = ""
     anyway: bool = False
     state: Literal["queued", "reading", "colouring", "ready", "left", "failed"] = (
         "queued"
@@ -256,15 +267,24 @@ class Photo:
         for path in self.upload.parent.glob(f"{self.id}*"):
             files.discard(path)
 
-    def fail(self, reason: str, job: Job | None = None) -> None:
-        """Note what went wrong; colours from before stay as they are."""
+    def fail(
+        self, reason: str, job: Job | None = None, *, tried: Chosen | None = None
+    ) -> None:
+        """Note what went wrong; colours from before stay, with what is chosen for them.
+
+        Args:
+            reason: in words.
+            job: what became of it.
+            tried: what was chosen for the colours that failed; what has been chosen
+                since then stays, too, as its turn comes.
+        """
         self.reason = reason
-        if self.result is not None:
-            self.state, self.size = "ready", self.result.size
-            self.colouring, self.frame = self.result.colouring, self.result.frame
-            self.reference = self.result.reference
-        else:
+        if self.result is None:
             self.state, self.failure = "failed", job
+            return
+        self.state = "ready"
+        if tried in (None, self.chosen):
+            self.chosen = self.result.chosen
 
 
 def new_photo(name: str, folder: Path, dropped_with: str = "") -> Photo:
@@ -287,11 +307,14 @@ def part_of(photo: Photo, box: Box, number: int) -> Photo:
     """Return a part of a photo as a photo of its own, with a file of its own."""
     stem, suffix = os.path.splitext(photo.name)
     part = new_photo(f"{stem} {number}{suffix}", photo.upload.parent)
-    part.folder, part.size = photo.folder, photo.size
+    part.folder, part.anyway = photo.folder, photo.anyway
     part.saturation, part.warmth = photo.saturation, photo.warmth
-    part.anyway = photo.anyway
-    part.frame = Frame(photo.frame.turned, box)
-    part.points = moved_points(photo.points, photo.frame.box, box)
+    whole = photo.chosen
+    part.chosen = Chosen(
+        size=whole.size,
+        points=moved_points(whole.points, whole.frame.box, box),
+        frame=Frame(whole.frame.turned, box),
+    )
     part.upload = part.upload.with_suffix(photo.upload.suffix)
     shutil.copyfile(photo.upload, part.upload)
     return part

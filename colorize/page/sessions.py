@@ -93,7 +93,9 @@ class Sessions:
         self._on_return = on_return
         self._on_remove = on_remove
         self._open: dict[str, Session] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of who is there and who uses what
+        self._returning = threading.Lock()
+        self._noting = threading.Lock()
 
     def __enter__(self) -> "Sessions":
         return self
@@ -157,13 +159,14 @@ class Sessions:
         folder = keeping.folder_of(token, self.folder)
         if not folder.is_dir():
             return None
-        self._make_place()
-        with self._lock:
+        with self._returning:  # it is read once, while other visits go on
             if token in self._open:
                 return self._open[token]
+            self._make_place()
             session = Session(token, folder)
             session.photos = {photo.id: photo for photo in keeping.photos_in(folder)}
-            self._open[token] = session
+            with self._lock:
+                self._open[token] = session
         for photo in session.photos.values():
             self._on_return(photo)
         return session
@@ -187,7 +190,8 @@ class Sessions:
             OSError: it cannot be written.
         """
         if self.stay and not photo.removed:
-            keeping.note(photo)
+            with self._noting:  # so that the last to write has seen what others chose
+                keeping.note(photo)
 
     def room_for(self, size: int) -> tuple[bool, int]:
         """Make room for a file, at the cost of visits whose page is not open.
@@ -203,11 +207,13 @@ class Sessions:
         gone = 0
         lacking = keeping.bytes_in(self.folder) + size - self.most_bytes
         for folder in keeping.unused(self.folder) if lacking > 0 else ():
+            visits = [s for s in list(self._open.values()) if s.folder == folder]
+            if any(session.users for session in visits):
+                continue  # a long download outlasts its page
             gone += keeping.count(folder)
             lacking -= keeping.bytes_in(folder)
-            for session in list(self._open.values()):
-                if session.folder == folder:
-                    self._end(session)
+            for session in visits:
+                self._end(session)
             files.discard_folder(folder)
             if lacking <= 0:
                 break

@@ -5,22 +5,22 @@ that is being looked at and changed comes next. What goes wrong with one is note
 it, and the next one's turn comes.
 """
 
+import contextlib
 import dataclasses
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from colorize import color, config, files, things
-from colorize import hints as hinting
 from colorize.errors import ColorizeError
-from colorize.hints import Hints
 from colorize.page import preview
 from colorize.page.films import FilmWorker
-from colorize.page.photos import WHOLE, Frame, Photo, Result, failed_by
+from colorize.page.photos import Chosen, Frame, Photo, Result, failed_by
 from colorize.page.queueing import Queue
 from colorize.pictures import frames, reading
 from colorize.pictures.reading import Box
@@ -32,6 +32,13 @@ SIZES = (128, 512)  # short sides to choose from, in pixels
 SATURATIONS = (0.0, 2.0)
 WARMTHS = (-1.0, 1.0)
 COLOURINGS = 4  # of a photo, to choose from
+
+
+class _Shown(NamedTuple):
+    """What the network sees of each page of a photo, and the first made smaller."""
+
+    small: list[np.ndarray]
+    original: np.ndarray
 
 
 class Worker:
@@ -82,15 +89,20 @@ class Worker:
         self._running = threading.Lock()  # the network
         self._painting = threading.Lock()  # one at a time: pictures may be large
         self._on_failure: Callable[[], None] = lambda: None
+        self._note: Callable[[Photo], None] = lambda photo: None
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
-    def start(self, on_failure: Callable[[], None]) -> None:
+    def start(
+        self, on_failure: Callable[[], None], note: Callable[[Photo], None]
+    ) -> None:
         """Open the model in the worker's thread, and begin.
 
         Args:
             on_failure: called if the model cannot be opened.
+            note: called to write down what is chosen for a photo, where that changes
+                here; what it raises as OSError is passed over.
         """
-        self._on_failure = on_failure
+        self._on_failure, self._note = on_failure, note
         self._thread.start()
 
     def stop(self, patience: float = 1.0) -> None:
@@ -127,8 +139,7 @@ class Worker:
         if result is None or not self.suggests:
             return []
         with self._running:
-            small, _ = _seen(result)
-            colours = self._colorizer.suggested(small[0], x, y)
+            colours = self._colorizer.suggested(_shown(result).small[0], x, y)
         return ["#{:02x}{:02x}{:02x}".format(*rgb) for rgb in colours]
 
     def waits(self, photo: Photo) -> tuple[int, float]:
@@ -151,13 +162,14 @@ class Worker:
         # Not before the first photo, which is waited for.
         preparing = threading.Thread(target=things.prepare, daemon=True)
         while (photo := self._queue.next()) is not None:
-            begun = time.monotonic()
+            begun, chosen = time.monotonic(), photo.chosen
             try:
-                self._color(photo)
+                self._color(photo, chosen)
             except Exception as e:
                 # Its files may have gone with its page.
                 if not photo.removed:
-                    photo.fail(f"a fault of colorize: {type(e).__name__}")
+                    fault = f"a fault of colorize: {type(e).__name__}"
+                    self._fail(photo, chosen, fault)
                     self._say("".join(traceback.format_exception(e)))
             took = time.monotonic() - begun
             self._pace = 0.7 * self._pace + 0.3 * took if self._pace else took
@@ -181,26 +193,24 @@ class Worker:
         self.size = self._size or network.size
         self.films.start(Colorizer(network))
 
+    def _short_side(self, chosen: Chosen) -> int:
+        """Return the short side that the network is to be shown, in pixels."""
+        return chosen.size or self.size or config.SHORT_SIDE
+
     def _settings(
-        self,
-        photo: Photo,
-        size: int,
-        hints: Hints | None = None,
-        frame: Frame = WHOLE,
-        reference: Path | None = None,
-        variants: int = COLOURINGS,
+        self, photo: Photo, chosen: Chosen, variants: int = COLOURINGS
     ) -> Settings:
         settings = Settings(
-            size=size,
+            size=self._short_side(chosen),
             saturation=photo.saturation,
             warmth=photo.warmth,
-            hints=hints,
-            reference=reference,
+            hints=chosen.hints,
+            reference=chosen.reference,
             variants=variants,
             runtime=self._origin.runtime,
             max_megapixels=self._max_megapixels,
-            turned=frame.turned,
-            box=frame.box,
+            turned=chosen.frame.turned,
+            box=chosen.frame.box,
         )
         if not self._provenance:
             return settings
@@ -208,38 +218,32 @@ class Worker:
         return dataclasses.replace(settings, provenance=provenance)
 
     def _film_settings(self, photo: Photo) -> Settings:
-        photo.size = photo.size or self.size or config.SHORT_SIDE
-        return self._settings(photo, photo.size, variants=0)
+        return self._settings(photo, photo.chosen, variants=0)
 
-    def _color(self, photo: Photo) -> None:
+    def _color(self, photo: Photo, chosen: Chosen) -> None:
         """Run the network on a photo, and make its previews."""
-        photo.size = size = photo.size or self.size or config.SHORT_SIDE
-        before, hints, colouring = photo.result, _hints(photo), photo.colouring
-        frame, reference = photo.frame, photo.reference
-        job = _job(photo, photo.file(photo.suffix), colouring)
-        settings = self._settings(photo, size, hints, frame, reference)
-        settings = dataclasses.replace(settings, skip_colour=not photo.anyway)
         begun = time.monotonic()
+        settings = self._settings(photo, chosen)
+        settings = dataclasses.replace(settings, skip_colour=not photo.anyway)
+        job = _job(photo, chosen)
         try:
             job, picture = steps.open_input(job, settings)
-            if reference is not None:
-                job = dataclasses.replace(job, reference=photo.reference_name)
-            same = before is not None and before.frame == frame
-            if before is not None and same and before.size == size == before.job.size:
-                small, original = _seen(before)
-                job = dataclasses.replace(job, in_colour=before.job.in_colour)
-            else:
-                small = steps.read(picture, size)
-                job = steps.judge_colour(job, picture, settings)
-                if not job.planned:
-                    photo.state, photo.failure = "left", job
-                    return
-                original = preview.original(picture.pages[0], preview.SIDE)
+            if chosen.reference is not None:
+                job = dataclasses.replace(job, reference=chosen.reference_name)
+            job, shown = self._look(photo.result, job, picture, settings)
+            if shown is None:
+                photo.state, photo.failure = "left", job
+                return
             photo.state = "colouring"
             with self._running:
-                colors = steps.color(self._colorizer, picture, small, size)
+                colors = steps.color(
+                    self._colorizer, picture, shown.small, settings.size
+                )
         except Exception as e:
-            self._note_failure(photo, size, job.failed_by(e, begun))
+            job = job.failed_by(e, begun)
+            if job.fault and not photo.removed:
+                self._say(job.fault)
+            self._fail(photo, chosen, job.reason, job)
             return
         job = dataclasses.replace(
             job,
@@ -247,35 +251,73 @@ class Worker:
             size=colors.size,
             seconds=time.monotonic() - begun,
         ).warned(*colors.warnings)
+        self._keep(photo, chosen, job, colors.ab, shown)
+
+    def _look(
+        self,
+        before: Result | None,
+        job: Job,
+        picture: steps.Picture,
+        settings: Settings,
+    ) -> tuple[Job, _Shown | None]:
+        """Return what the network is to see of a photo, unless it is left as it is.
+
+        What it saw for the colours from before is there still, of the same frame and
+        size.
+        """
+        size, frame = settings.size, Frame(settings.turned, settings.box)
+        if (
+            before is not None
+            and before.chosen.frame == frame
+            and self._short_side(before.chosen) == size == before.job.size
+        ):
+            job = dataclasses.replace(job, in_colour=before.job.in_colour)
+            return job, _shown(before)
+        small = steps.read(picture, size)
+        job = steps.judge_colour(job, picture, settings)
+        if not job.planned:
+            return job, None
+        return job, _Shown(small, preview.original(picture.pages[0], preview.SIDE))
+
+    def _keep(
+        self,
+        photo: Photo,
+        chosen: Chosen,
+        job: Job,
+        ab: Sequence[np.ndarray],
+        shown: _Shown,
+    ) -> None:
+        """Keep the colours of a photo, in place of those from before."""
+        before = photo.result
         result = Result(
             job,
-            size,
+            chosen,
             ab=photo.file(".npz"),
             small=photo.file(".npz"),
             preview=photo.file(".preview"),
             thumbnail=photo.file(".thumbnail"),
             version=before.version + 1 if before else 1,
-            hints=hints,
-            colouring=colouring,
-            frame=frame,
-            reference=reference,
         )
-        _keep(photo, result, colors.ab, small, original)
+        _write(result, ab, shown)
+        photo.result, photo.warnings = result, job.warnings
+        photo.state, photo.reason = "ready", ""
         if before is not None:
             gone = [before.ab, before.small, before.preview, before.thumbnail]
-            if before.reference not in (None, reference):
-                gone.append(before.reference)
+            if before.chosen.reference not in (None, chosen.reference):
+                gone.append(before.chosen.reference)
             with self._painting:  # unless they are being used
                 for path in gone:
                     files.discard(path)
 
-    def _note_failure(self, photo: Photo, size: int, job: Job) -> None:
-        if job.fault and not photo.removed:
-            self._say(job.fault)
-        asked = photo.size
-        photo.fail(job.reason, job)
-        if asked != size:  # meanwhile, for another size: its turn comes
-            photo.size = asked
+    def _fail(
+        self, photo: Photo, tried: Chosen, reason: str, job: Job | None = None
+    ) -> None:
+        """Note what went wrong with a photo, also on disk."""
+        photo.fail(reason, job, tried=tried)
+        if photo.result is not None:
+            # Where that cannot be written, it goes wrong once more after a restart.
+            with contextlib.suppress(OSError):
+                self._note(photo)
 
     def write_copy(self, photo: Photo) -> Job:
         """Write the coloured copy of a photo, as it is asked for now.
@@ -312,9 +354,7 @@ class Worker:
         """Write the copy of a photo whose colors are stored; return what it lacks."""
         with np.load(result.ab, allow_pickle=False) as stored:
             ab = [stored[name] for name in stored.files]
-        settings = self._settings(
-            photo, result.size, result.hints, result.frame, result.reference
-        )
+        settings = self._settings(photo, result.chosen)
         _, picture = steps.open_input(job, settings)
         steps.load(picture)
         with files.atomic(job.output) as part, open(part, "w+b") as file:
@@ -338,7 +378,7 @@ class Worker:
             result = photo.result
             if result is None:
                 raise ColorizeError("not coloured yet")
-            settings = self._settings(photo, result.size, frame=result.frame)
+            settings = self._settings(photo, Chosen(frame=result.chosen.frame))
             _, picture = steps.open_input(result.job, settings)
             pixels, exact = preview.part(picture.pages[0], box, width)
             with np.load(result.ab, allow_pickle=False) as stored:
@@ -354,8 +394,8 @@ class Worker:
         with self._painting:
             if photo.result is None:
                 raise ColorizeError("not coloured yet")
-            _, original = _seen(photo.result)
-        return frames.photos_of(color.grey_levels(original))
+            shown = _shown(photo.result)
+        return frames.photos_of(color.grey_levels(shown.original))
 
     def report(self, photo: Photo) -> Job:
         """Return what became of a photo that has not been written."""
@@ -367,40 +407,32 @@ class Worker:
         )
 
 
-def _hints(photo: Photo) -> Hints | None:
-    """Return what the page has told of a photo's colours."""
-    if not photo.points:
-        return None
-    return dataclasses.replace(hinting.of(list(photo.points)), sources=("the page",))
-
-
-def _job(photo: Photo, output: Path, colouring: int) -> Job:
+def _job(photo: Photo, chosen: Chosen) -> Job:
     """Return what is to be done with a photo; the usual colouring has no number."""
+    number = chosen.colouring
     return Job(
-        photo.name, photo.upload, output, variant=colouring + 1 if colouring else 0
+        photo.name,
+        photo.upload,
+        photo.file(photo.suffix),
+        variant=number + 1 if number else 0,
     )
 
 
-def _seen(result: Result) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return what the network saw of each page, and the first made smaller."""
+def _shown(result: Result) -> _Shown:
+    """Return what the network saw of a photo."""
     with np.load(result.small, allow_pickle=False) as stored:
         original, *small = (stored[name] for name in stored.files)
-    return small, original
+    return _Shown(small, original)
 
 
-def _keep(
-    photo: Photo,
-    result: Result,
-    ab: Sequence[np.ndarray],
-    small: Sequence[np.ndarray],
-    original: np.ndarray,
-) -> None:
-    """Keep the colours of a photo, and what the browser paints it from."""
-    for path, arrays in ((result.ab, ab), (result.small, [original, *small])):
+def _write(result: Result, ab: Sequence[np.ndarray], shown: _Shown) -> None:
+    """Write the colours of a photo, and what the browser paints it from."""
+    for path, arrays in (
+        (result.ab, ab),
+        (result.small, [shown.original, *shown.small]),
+    ):
         with open(path, "wb") as file:
             np.savez(file, *arrays)
-    result.preview.write_bytes(preview.pack(original, ab[0]))
-    page = preview.original(reading.page_of(original), preview.THUMBNAIL)
+    result.preview.write_bytes(preview.pack(shown.original, ab[0]))
+    page = preview.original(reading.page_of(shown.original), preview.THUMBNAIL)
     result.thumbnail.write_bytes(preview.pack(page, ab[0]))
-    photo.result, photo.warnings = result, result.job.warnings
-    photo.state, photo.reason = "ready", ""

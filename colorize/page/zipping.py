@@ -29,7 +29,7 @@ def pieces(
     Args:
         worker: what writes them.
         photos: those of a page, also such as are not ready.
-        count: called with how many copies are written.
+        count: called after each copy with how many are written, or failed to be.
         with_report: whether a report of all photos is in it.
     """
     sink = _Sink()
@@ -40,9 +40,9 @@ def pieces(
             if photo.state != "ready":
                 lines.append(_line(worker.report(photo), photo.name, ""))
                 continue
-            count(written)
             done = worker.write_copy(photo)
             written += 1
+            count(written)
             if done.outcome == "failed":
                 lines.append(_line(done, photo.name, ""))
                 continue

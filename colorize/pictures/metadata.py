@@ -169,6 +169,65 @@ def upright_exif(exif: bytes, *, turned: bool = False) -> bytes:
     return EXIF_HEAD + bytes(data)
 
 
+def of_frame(
+    carried: Metadata, quarters: int, size: tuple[int, int] | None = None
+) -> Metadata:
+    """Return the metadata of a page that is turned further, or of a part of it.
+
+    Args:
+        carried: of the page.
+        quarters: of a turn, clockwise.
+        size: (height, width) of the part, in pixels; None for all of the page.
+    """
+    if quarters % 2:
+        carried = _turned(carried)
+    if size is None or not carried.exif:
+        return carried
+    return replace(carried, exif=_exif_of_size(carried.exif, *size))
+
+
+def _turned(carried: Metadata) -> Metadata:
+    """Return metadata in which across and down have changed places once more."""
+    resolution, source = carried.resolution, carried.source
+    if source is not None:  # what the copy carries is compared with that
+        source = replace(
+            source,
+            resolution=source.resolution.turned() if source.resolution else None,
+            directory=_turned_tags(source.directory) if source.directory else None,
+        )
+    return replace(
+        carried,
+        exif=upright_exif(carried.exif, turned=True) if carried.exif else b"",
+        resolution=resolution.turned() if resolution else None,
+        turned=not carried.turned,
+        source=source,
+    )
+
+
+def _turned_tags(directory: ifd.Directory) -> ifd.Directory:
+    """Return a directory whose own tags of across and down have changed places."""
+    (_, sides), *_ = _SIDES
+    other = dict(sides) | {down: across for across, down in sides}
+    entries = {other.get(tag, tag): value for tag, value in directory.entries.items()}
+    return replace(directory, entries=entries)
+
+
+def _exif_of_size(exif: bytes, height: int, width: int) -> bytes:
+    """Return upright EXIF that tells this height and width wherever it tells any."""
+    data = bytearray(exif.removeprefix(EXIF_HEAD))
+    tags = ifd.read(io.BytesIO(data))
+    if ifd.header(io.BytesIO(data)).big:  # its fields are longer; no camera writes it
+        return exif
+    for pointer, ((across, down), _) in _SIDES:
+        directory = tags.below.get(pointer) if pointer else tags
+        for tag, number in ((across, width), (down, height)):
+            if directory and (value := directory.entries.get(tag)):
+                # Of four bytes, whatever it was: of two it might not hold the number.
+                field = value.order + "HII"
+                struct.pack_into(field, data, value.place + 2, ifd.LONG, 1, number)
+    return EXIF_HEAD + bytes(data)
+
+
 def unoriented_exif(exif: bytes) -> bytes:
     """Return upright EXIF without a word of orientation."""
     data = bytearray(exif.removeprefix(EXIF_HEAD))

@@ -224,15 +224,14 @@ class Page:
         turned = self._turned
         for _ in range(quarters % 4):
             turned = _QUARTER[turned]
-        carried: dict[str, Any] = {
-            "alpha": self.alpha, "metadata": self.metadata, "lost": self.lost
-        }  # fmt: skip
+        carried: dict[str, Any] = {"alpha": self.alpha, "lost": self.lost}
         if box is None:
             page = Page(
                 self._image or self._decoded(),
                 turned=turned,
                 again=lambda: _oriented(self._decoded().copy_memory(), turned),
                 why=self._why,
+                metadata=metadata.of_frame(self.metadata, quarters),
                 **carried,
             )
             page._pixels = self._pixels
@@ -241,7 +240,9 @@ class Page:
         upright = np.rot90(self.load(), -quarters)
         top, bottom, left, right = covering(box, upright.shape[0], upright.shape[1])
         pixels = np.ascontiguousarray(upright[top:bottom, left:right])
-        page = Page(image_of(pixels), **carried)
+        size = (bottom - top, right - left)
+        described = metadata.of_frame(self.metadata, quarters, size)
+        page = Page(image_of(pixels), metadata=described, **carried)
         page._pixels = pixels
         return page
 
