@@ -191,10 +191,7 @@ def said_of_sides(path):
             "image": (tags[0x0100], tags[0x0101]),
             "pixels": (details[0xA002], details[0xA003]),
             "dpi": {image.info["dpi"], (tags[0x011A], tags[0x011B])},
-            "xmp": tuple(
-                int(re.search(f'Pixel{side}Dimension="(\\d+)"', said)[1])
-                for side in "XY"
-            ),
+            "xmp": tuple(map(int, re.findall(r'Pixel[XY]Dimension="(\d+)"', said))),
         }
 
 
@@ -234,6 +231,7 @@ def test_what_exif_says_of_width_and_height_is_so_of_a_part(
     said = said_of_sides(tmp_path / "b.jpg")
     part = (20, 32) if quarters else (32, 20)
     assert said["size"] == said["image"] == said["pixels"] == part
+    assert said["xmp"] == ()  # nothing, rather than what is not so
     assert said["dpi"] == {(150, 300) if quarters else (300, 150)}
 
 

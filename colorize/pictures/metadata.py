@@ -49,6 +49,7 @@ class Metadata:
         lossless: whether a WebP is to lose nothing in being compressed.
         oriented: whether EXIF said how the picture was to be turned.
         turned: whether across and down have changed places.
+        cropped: whether it goes with a part of the picture.
         source: what the original carried, for comparison.
     """
 
@@ -63,6 +64,7 @@ class Metadata:
     lossless: bool = False
     oriented: bool = False
     turned: bool = False
+    cropped: bool = False
     source: Parts | None = field(default=None, compare=False, repr=False)
 
 
@@ -181,9 +183,10 @@ def of_frame(
     """
     if quarters % 2:
         carried = _turned(carried)
-    if size is None or not carried.exif:
+    if size is None:
         return carried
-    return replace(carried, exif=_exif_of_size(carried.exif, *size))
+    exif = _exif_of_size(carried.exif, *size) if carried.exif else b""
+    return replace(carried, exif=exif, cropped=True)
 
 
 def _turned(carried: Metadata) -> Metadata:
@@ -283,5 +286,6 @@ def rewritten(metadata: Metadata, provenance: Provenance | None) -> Metadata:
         provenance,
         oriented=metadata.oriented,
         turned=metadata.turned,
+        cropped=metadata.cropped,
     )
     return replace(metadata, xmp=packet)

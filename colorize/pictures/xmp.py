@@ -50,12 +50,12 @@ _FURTHER = (
     "{http://ns.google.com/photos/1.0/camera/}MotionPhoto",
     "{http://ns.google.com/photos/1.0/camera/}MicroVideo",
 )
-# Across and down, which change places where a picture is turned by a quarter.
-_SIDES = (
-    (f"{_TIFF}ImageWidth", f"{_TIFF}ImageLength"),
-    (f"{_TIFF}XResolution", f"{_TIFF}YResolution"),
-    (f"{_EXIF}PixelXDimension", f"{_EXIF}PixelYDimension"),
+_SIZES = (
+    *(f"{_TIFF}ImageWidth", f"{_TIFF}ImageLength"),
+    *(f"{_EXIF}PixelXDimension", f"{_EXIF}PixelYDimension"),
 )
+# Across and down, which change places where a picture is turned by a quarter.
+_SIDES = (_SIZES[:2], _SIZES[2:], (f"{_TIFF}XResolution", f"{_TIFF}YResolution"))
 # https://cv.iptc.org/newscodes/digitalsourcetype: a photograph in part made by a model
 _SOURCE_TYPE = (
     "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -92,7 +92,12 @@ def _parsing() -> Iterator[None]:
 
 
 def rewritten(
-    xmp: bytes, provenance: Provenance | None, *, oriented: bool, turned: bool
+    xmp: bytes,
+    provenance: Provenance | None,
+    *,
+    oriented: bool,
+    turned: bool,
+    cropped: bool,
 ) -> bytes:
     """Return the XMP of a copy: without what is no longer so, and with who made it.
 
@@ -102,6 +107,7 @@ def rewritten(
         oriented: whether the copy was turned upright by what EXIF says; else an
             orientation in XMP stays, for who goes by it.
         turned: whether across and down have changed places.
+        cropped: whether the copy is of a part, whose width and height are others.
 
     Raises:
         ValueError: it is damaged.
@@ -113,6 +119,8 @@ def rewritten(
         rdf = _rdf(root)
         for name in (*_OUTDATED, *(_ORIENTATION,) * oriented):
             _taken_out(rdf, name.__eq__)
+        if cropped:
+            _taken_out(rdf, _SIZES.__contains__)
         _taken_out(rdf, lambda name: name.startswith(_FURTHER))
         for across, down in _SIDES if turned else ():
             _exchanged(rdf, across, down)
