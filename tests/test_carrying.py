@@ -191,7 +191,12 @@ def said_of_sides(path):
             "image": (tags[0x0100], tags[0x0101]),
             "pixels": (details[0xA002], details[0xA003]),
             "dpi": {image.info["dpi"], (tags[0x011A], tags[0x011B])},
-            "xmp": tuple(map(int, re.findall(r'Pixel[XY]Dimension="(\d+)"', said))),
+            "xmp": tuple(
+                int(value)
+                for _, value in sorted(
+                    re.findall(r'Pixel([XY])Dimension="(\d+)"', said)
+                )
+            ),
         }
 
 
