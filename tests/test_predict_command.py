@@ -150,6 +150,26 @@ def test_a_copy_that_says_so_may_be_named_as_output_again(pictures, tmp_path):
     assert (tmp_path / "b.jpg").read_bytes() != pictures["b.jpg"]
 
 
+def test_a_copy_of_another_photo_or_model_is_not_passed_off_as_this_one_s(
+    pictures, tmp_path
+):
+    assert run("predict", "a.jpg", "copy.jpg").exit_code == 0
+    before = (tmp_path / "copy.jpg").read_bytes()
+    for arguments, said in (
+        (("a.jpg",), ""),
+        (("b.jpg",), "made of another file, or of this one before it was changed"),
+        (("a.jpg", "--size", "128"), "made with another size"),
+        (("b.jpg", "--size", "128"), "changed and with another size"),
+    ):
+        result = run("predict", *arguments, "copy.jpg")
+        assert result.exit_code == 0 and "skipped" in result.stderr
+        assert said in result.stderr and bool(said) == ("made" in result.stderr)
+        assert (tmp_path / "copy.jpg").read_bytes() == before
+    for photo, outcome in (("b.jpg", "1 there already"), ("a.jpg", "made again")):
+        result = run("predict", photo, "copy.jpg", "--saturation", "0.5")
+        assert outcome in result.stderr
+
+
 def test_our_own_output_is_left_alone(pictures, tmp_path):
     run("predict", "more", "old")
     run("a.jpg")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +46,7 @@ class Results:
             ("coloured", "skipped", "failed", "with warnings"), 0
         )
         self.first: list[Job] = []
+        self._there: Counter[str] = Counter()
         self._damaged = False  # whether a picture failed that --damaged would colour
         self._target = target
         self._flags = flags
@@ -72,6 +74,7 @@ class Results:
 
     def _note(self, job: "Job") -> None:
         from colorize.prediction.contact_sheets import SHEET_PICTURES
+        from colorize.prediction.job import THERE
 
         self.counts[job.outcome] += 1
         self.counts["with warnings"] += bool(job.warnings)
@@ -82,7 +85,10 @@ class Results:
         pictured = job.outcome != "failed" and not formats.is_film(job.input.name)
         if pictured and len(self.first) < SHEET_PICTURES:
             self.first.append(job)
-        if job.reason:
+        if job.reason.startswith(THERE):  # as it may be of thousands
+            self._there[job.reason] += 1
+            mention(f"{job.name}: {job.outcome}: {job.reason}")
+        elif job.reason:
             complain(f"{job.name}: {job.outcome}: {job.reason}")
             kind = formats.by_suffix(job.input.suffix)
             self._damaged |= "damaged" in job.reason and kind in formats.READ_IN_PART
@@ -102,6 +108,8 @@ class Results:
                 say(f"{outcome:{width}} {count:>9,}")
         if not any(self.counts.values()):
             say("nothing done")
+        for reason, count in self._there.items():
+            say(f"{count:,} {reason}: --overwrite makes them anew")
         if self._damaged:
             say("--damaged colours what there is of damaged JPEG, PNG and TIFF files")
         say(f"in {seconds:.0f} s; see {self._flags.report or self._target}")

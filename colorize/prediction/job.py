@@ -17,6 +17,16 @@ from colorize.prediction import MAX_MEMORY
 from colorize.references import Reference
 from colorize.runtimes import Network
 
+# What a copy says of its making. With other values of these it is made again,
+_TOLD = ("saturation", "warmth", "hints", "reference", "variant")
+# and with others of these it is left, for that may not be meant.
+_OTHERS = {
+    "original": "of another file, or of this one before it was changed",
+    "sha256": "with another model",
+    "size": "with another size",
+}
+THERE = "there already"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -143,14 +153,37 @@ class Job:
         if overwrite:
             return self
         if writing.is_whole(self.output):
-            before = _changed(self.output, parameters) if parameters else ""
-            if before:
-                return self.warned(f"made again: it was made with {before}")
-            return replace(self, outcome="skipped")
+            before = reading.made_with(self.output) if parameters else None
+            return self.compared_with(before, parameters)
         if self.output.stat().st_size:  # no work of ours, which appears whole
             reason = f"{self.output} is there and not whole; --overwrite replaces it"
             return replace(self, outcome="failed", reason=reason)
         return self.warned("what was there was empty")
+
+    def compared_with(self, before: str | None, parameters: str) -> "Job":
+        """Return the job, to be done again or skipped, with the reason if need be.
+
+        Args:
+            before: what the copy that is there says of its making; None for nothing.
+            parameters: what it would say now.
+        """
+        if before is None:
+            return replace(self, outcome="skipped")
+        was, now = (
+            dict(part.partition("=")[::2] for part in text.split())
+            for text in (before, parameters)
+        )
+        changed = {name for name in was.keys() & _OTHERS if was[name] != now[name]}
+        told = [
+            f"{name} {was.get(name, 'none')}"
+            for name in _TOLD
+            if was.get(name) != now.get(name)
+        ]
+        if told and "original" not in changed:
+            return self.warned(f"made again: it was made with {', '.join(told)}")
+        others = [words for name, words in _OTHERS.items() if name in changed]
+        reason = f"{THERE}, made {' and '.join(others)}" if others else ""
+        return replace(self, outcome="skipped", reason=reason)
 
     def failed_by(self, error: Exception, begun: float) -> "Job":
         """Return the job, ended by an error; `begun` is of `time.monotonic`."""
@@ -181,6 +214,7 @@ def variant_word(number: int, count: int) -> str:
 
 def with_told(
     provenance: metadata.Provenance,
+    original: str,
     hints: Hints | None,
     reference: Reference | None = None,
     variant: str = "",
@@ -189,11 +223,12 @@ def with_told(
 
     Args:
         provenance: of all copies.
+        original: the fingerprint of the picture's file.
         hints: of the picture.
         reference: of the picture.
         variant: which colouring of how many, as in `2/4`; empty for the usual one.
     """
-    parameters = provenance.parameters
+    parameters = f"{provenance.parameters} original={original}"
     if hints is not None:
         parameters += f" hints={hints.digest}"
     if reference is not None:
@@ -201,31 +236,6 @@ def with_told(
     if variant:
         parameters += f" variant={variant}"
     return replace(provenance, parameters=parameters)
-
-
-def _changed(output: Path, parameters: str) -> str:
-    """Return with what a copy was made, where that is not what is asked for now."""
-    before = reading.made_with(output)
-    return "" if before is None else differences(before, parameters)
-
-
-def differences(before: str, parameters: str) -> str:
-    """Return what of the making of a copy is not as it is asked for now, in words.
-
-    Args:
-        before: what the copy says of its making.
-        parameters: what it would say now.
-    """
-    was, now = (
-        dict(part.partition("=")[::2] for part in text.split())
-        for text in (before, parameters)
-    )
-    changed = [
-        f"{name} {was.get(name, 'none')}"
-        for name in ("saturation", "warmth", "hints", "reference", "variant")
-        if was.get(name) != now.get(name)
-    ]
-    return ", ".join(changed)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 
 from colorize import color as colours
-from colorize import hints, references
+from colorize import files, hints, references
 from colorize.colorizer import Colorizer, Wish, seen_at
 from colorize.errors import ColorizeError
 from colorize.hints import Hints
@@ -42,6 +42,7 @@ class Picture:
         bytes: that its pixels take, decoded and painted; 0 if it goes through strip
             by strip.
         canvas: of these, for the painted pixels.
+        original: the fingerprint of the file.
         hints: of the first page.
         reference: whose colours are taken.
         variant: number of its colouring, from 0, and of how many.
@@ -52,6 +53,7 @@ class Picture:
     suffix: str
     bytes: int
     canvas: int
+    original: str
     hints: Hints | None = None
     reference: references.Reference | None = None
     variant: tuple[int, int] = (0, 1)
@@ -103,7 +105,8 @@ def open_picture(
     total = pages[0].bytes + canvas
     if len(pages) > 1 or total > settings.max_memory:
         total = canvas = 0
-    return Picture(pages, document.format, suffix, total, canvas)
+    original = files.fingerprint(source)
+    return Picture(pages, document.format, suffix, total, canvas, original)
 
 
 def find_hints(job: Job, settings: Settings) -> Hints | None:
@@ -138,6 +141,7 @@ def parameters_of(job: Job, settings: Settings) -> str:
         return ""
     made = with_told(
         settings.provenance,
+        files.fingerprint(job.input),
         find_hints(job, settings),
         find_reference(job, settings),
         variant_word(job.variant, settings.variants),
@@ -354,7 +358,11 @@ def write(
     provenance = settings.provenance
     number, count = picture.variant
     provenance = provenance and with_told(
-        provenance, picture.hints, picture.reference, variant_word(number + 1, count)
+        provenance,
+        picture.original,
+        picture.hints,
+        picture.reference,
+        variant_word(number + 1, count),
     )
     pages = picture.pages
     if picture.suffix != ".tif" and len(pages) > 1:
