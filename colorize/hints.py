@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from colorize import color
-from colorize.errors import ColorizeError, UsageError
+from colorize.errors import ColorizeError, UsageError, nearest, shown
 from colorize.pictures import reading
 
 JSON, PNG = ".hints.json", ".hints.png"
@@ -36,6 +36,7 @@ _MOST_POINTS = 10_000
 _LONGEST = 1_000_000  # seconds of a film: eleven days
 _RADIUS = 0.01  # of a point that names none, as a share of the short side
 _LEAST = 3.0  # pixels that the network sees: smaller ones it was not taught
+_FIELDS = ("x", "y", "color", "radius", "sure", "time")
 _ASPECT = 0.02  # a painted file's aspect may differ by so much, as sizes are rounded
 
 
@@ -231,7 +232,10 @@ def read(path: Path) -> Hints:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, Mapping) or content.get("version") != VERSION:
             raise ValueError(f'no {{"version": {VERSION}, "points": [...]}}')
-        points = content.get("points", [])
+        if unknown := content.keys() - {"version", "points"}:
+            wrong = sorted(map(str, unknown))[0]
+            raise ValueError(f"no {wrong!r} is known: {nearest(wrong, ['points'])}")
+        points = content.get("points")
         if not isinstance(points, list) or len(points) > _MOST_POINTS:
             raise ValueError(f"points must be a list of at most {_MOST_POINTS:,}")
         return Hints(tuple(map(_point, points)), sources=(path.name,))
@@ -254,6 +258,8 @@ def _point(fields: Any) -> Point:
     """Return a point; raises ValueError for what is none."""
     if not isinstance(fields, Mapping):
         raise ValueError(f"a point must be an object with x, y and color, got {fields}")
+    for name in fields.keys() - _FIELDS:
+        raise ValueError(f"a point has no {name!r}: {nearest(str(name), _FIELDS)}")
     values = {"radius": _RADIUS, "sure": 1.0, "time": 0.0, **fields}
     for name in ("x", "y", "radius", "sure", "time"):
         value = values.get(name)
@@ -262,7 +268,7 @@ def _point(fields: Any) -> Point:
         most = _LONGEST if name == "time" else 1
         if not 0 <= value <= most:  # nor NaN
             raise ValueError(
-                f"{name} of a point must be from 0 to {most}, got {value:g}"
+                f"{name} of a point must be from 0 to {most}, got {shown(value)}"
             )
     try:
         rgb = ImageColor.getrgb(str(values.get("color")))

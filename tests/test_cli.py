@@ -369,18 +369,21 @@ def test_a_picture_is_read_from_and_written_to_the_standard_streams(
         ("- - --dry-run", "--dry-run does not go with -"),
         ("- - --report r.jsonl", "--report does not go with -"),
         ("- photos/a.jpg", "--overwrite replaces it"),
-        ("photos out --sheet photos/a.jpg", "among the originals"),
+        ("photos out --sheet photos/a.jpg", "no sheet of colorize's"),
         ("photos out --report photos/a.jpg", "a picture's name"),
+        ("photos out --report notes.txt", "no report of colorize's"),
         ("photos out --saturation nan", "must be a number"),
         ("photos .", "holds the input"),
         ("photos/a.jpg b.jpg --compare", "name a folder"),
     ],
 )
 def test_nothing_of_the_user_s_is_replaced_by_mistake(photos, arguments, outcomes):
+    Path("notes.txt").write_text("mine", encoding="utf-8")
     before = (photos / "a.jpg").read_bytes()
     result = CliRunner().invoke(cli, ["predict", *arguments.split()], input=before)
     assert result.exit_code == 2 and outcomes in error(result)
     assert (photos / "a.jpg").read_bytes() == before
+    assert Path("notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_dry_run_writes_nothing(photos, tmp_path, tiny_run):

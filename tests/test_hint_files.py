@@ -85,6 +85,10 @@ def test_a_later_point_lies_over_an_earlier_one_and_both_over_paint(tmp_path):
         json.dumps({"version": 1, "points": [RED | {"color": "blurple"}]}),
         json.dumps({"version": 1, "points": [{"x": 0, "y": 0}]}),
         json.dumps({"version": 1, "points": [RED] * 10_001}),
+        json.dumps({"version": 1, "hints": [RED]}),
+        json.dumps({"version": 1}),
+        json.dumps({"version": 1, "points": [RED | {"raduis": 0.1}]}),
+        json.dumps({"version": 1, "points": [RED | {"x": 10**400}]}),
         "[" * 100_000,
     ],
 )

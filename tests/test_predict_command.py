@@ -1,5 +1,7 @@
 """What people type after `colorize predict`, and what they get."""
 
+import importlib
+import io
 import json
 import os
 import re
@@ -148,6 +150,43 @@ def test_a_copy_that_says_so_may_be_named_as_output_again(pictures, tmp_path):
     result = run("predict", "a.jpg", "-o", "b.jpg", "--overwrite")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "b.jpg").read_bytes() != pictures["b.jpg"]
+
+
+def test_a_report_goes_on_where_the_command_was_stopped(pictures, tmp_path):
+    command = ("predict", "more", "out", "--report", "done.jsonl")
+    run(*command)
+    first = (tmp_path / "done.jsonl").read_text()
+    (tmp_path / "done.jsonl").write_text(first + '{"name": "cut')
+    (tmp_path / "more" / "b.jpg").write_bytes(pictures["b.jpg"])
+    run(*command, "--sheet", "sheet.png")
+    again = (tmp_path / "done.jsonl").read_text()
+    assert again.startswith(first) and again.count("\n") == 2 and "skipped" not in again
+    run(*command, "--overwrite", "--sheet", "sheet.png")
+    assert (tmp_path / "done.jsonl").read_text().count("coloured") == 2
+
+
+def test_a_pipe_among_pictures_is_passed_over(pictures, tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no pipes with names on this system")
+    os.mkfifo(tmp_path / "more" / "z.jpg")
+    result = run("predict", "more", "out")
+    assert result.exit_code == 0 and written(tmp_path / "out") == {"a.jpg"}
+    assert "not taken: pipes and devices (1)" in result.stderr
+
+
+def test_a_copy_is_written_whole_where_output_has_no_buffer(pictures):
+    class Pipe(io.RawIOBase):
+        data = b""
+
+        def write(self, part):
+            self.data += bytes(part[:1000])
+            return min(len(part), 1000)
+
+    pipe = Pipe()
+    importlib.import_module("colorize.cli.predict")._write_all(
+        pipe, bytes(range(256)) * 20
+    )
+    assert pipe.data == bytes(range(256)) * 20
 
 
 def test_a_copy_of_another_photo_or_model_is_not_passed_off_as_this_one_s(

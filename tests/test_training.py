@@ -190,6 +190,16 @@ def test_a_checkpoint_that_lacks_a_field_is_refused_in_one_line(photos, trained)
     assert "\n" not in str(e.value)
 
 
+def test_with_another_loss_the_best_model_is_found_anew(photos, trained):
+    before = (trained / run_folder.MODEL).read_bytes()
+    altered(trained, best=-1.0)
+    list(events(photos, trained, epochs=3, resume=True))
+    assert (trained / run_folder.MODEL).read_bytes() == before
+    happened = list(events(photos, trained, epochs=4, resume=True, loss="huber"))
+    assert (trained / run_folder.MODEL).read_bytes() != before
+    assert any("other loss: which model" in getattr(e, "text", "") for e in happened)
+
+
 OLD_RUN = Path(__file__).with_name("old_run")
 
 

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from colorize import config, files, run_folder
 from colorize.cli.predict_films import FilmFlags, color_films
-from colorize.cli.predict_results import Flags, Results
+from colorize.cli.predict_results import Flags, Results, is_report
 from colorize.cli.shared import (
     advancing,
     check_finite,
@@ -381,8 +381,10 @@ def _check_told(options: dict[str, Any], *, piped: bool) -> None:
         raise UsageError(f"--reference {reference}: no such file or folder")
     if piped and options["variants"]:
         raise UsageError("--variants does not go with -, a single picture")
-    if piped and reference is not None and reference.is_dir():
-        raise UsageError(f"--reference {reference}: name a picture, for a single one")
+    for name in ("reference", "hints_folder"):
+        if piped and options[name] is not None and options[name].is_dir():
+            flag = name.removesuffix("_folder")
+            raise UsageError(f"--{flag} {options[name]}: name a file, for one picture")
     if reference is not None and not reference.is_dir():
         from colorize import references
 
@@ -514,17 +516,18 @@ def _check_files(
 
 
 def _check_sheet_and_report(places: _Places, flags: Flags) -> None:
-    """Raise UsageError where a sheet or a report might replace a picture."""
+    """Raise UsageError where a sheet or a report would replace something else."""
+    from colorize.pictures import sheets
+
     if (sheet := flags.sheet) is not None:
         formats.suffix_of(sheet)
-        path, target = sheet.resolve(), places.target.resolve()
-        for source in (source.resolve() for source in places.sources):
-            folder = source if source.is_dir() else source.parent
-            inside = path.is_relative_to(folder) and not path.is_relative_to(target)
-            if sheet.exists() and inside:
-                raise UsageError(f"{sheet}: there already, among the originals")
-    if flags.report is not None and formats.is_picture(flags.report.name):
-        raise UsageError(f"{flags.report}: a picture's name; reports are lines of JSON")
+        if sheet.exists() and not sheets.is_sheet(sheet):
+            raise UsageError(f"{sheet}: there already, and no sheet of colorize's")
+    if (report := flags.report) is not None:
+        if formats.is_picture(report.name) or formats.is_film(report.name):
+            raise UsageError(f"{report}: a picture's name; reports are lines of JSON")
+        if not is_report(report):
+            raise UsageError(f"{report}: there already, and no report of colorize's")
 
 
 def _predict_stream(
@@ -545,14 +548,21 @@ def _predict_stream(
     for warning in lost:
         say(f"{source}: {warning}")
     if places.output == _STANDARD:
-        sys.stdout.buffer.write(copy)
-        sys.stdout.buffer.flush()
+        _write_all(sys.stdout.buffer, copy)
     elif streamed:
         target.write_bytes(copy)
     else:
         files.make_folder(target.parent)
         with files.atomic(target) as part:
             part.write_bytes(copy)
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """Write all of something, also where a file without a buffer takes a part."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+    file.flush()
 
 
 def _predict_files(
@@ -596,7 +606,7 @@ def _predict_files(
     if not is_file_name(target):
         files.make_folder(target)
         finding.mark_as_copies(target, settings.runtime)
-    results = Results(target, flags)
+    results = Results(target, flags, overwrite=settings.overwrite)
     with contextlib.closing(outcomes()) as done:
         copies = 1 if flags.compare else settings.variants or 1
         results.collect(done, total * copies)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -33,6 +34,31 @@ class Flags(NamedTuple):
     as_json: bool
 
 
+def is_report(path: Path) -> bool:
+    """Return whether a file is a report of ours, or empty, or not there."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            first = file.readline()
+        return not first or "outcome" in json.loads(first)
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _told_before(report: Path) -> set[str]:
+    """Return the outputs that a report tells of as coloured; cut off half a line."""
+    outputs = set()
+    with open(report, "rb+") as file:
+        while (line := file.readline()).endswith(b"\n"):
+            job = json.loads(line)
+            if job["outcome"] == "coloured":
+                outputs.add(job["output"])
+        file.seek(-len(line), os.SEEK_CUR)
+        file.truncate()
+    return outputs
+
+
 class Results:
     """What becomes of pictures, as it is shown, reported and counted.
 
@@ -41,7 +67,7 @@ class Results:
         first: of those that were coloured, for a contact sheet.
     """
 
-    def __init__(self, target: Path, flags: Flags) -> None:
+    def __init__(self, target: Path, flags: Flags, *, overwrite: bool) -> None:
         self.counts = dict.fromkeys(
             ("coloured", "skipped", "failed", "with warnings"), 0
         )
@@ -52,6 +78,8 @@ class Results:
         self._flags = flags
         self._lines: list[dict[str, Any]] = []
         self._report: IO[str] | None = None
+        self._overwrite = overwrite
+        self._before: set[str] = set()  # outputs that the report tells of already
         self._begun = time.monotonic()
 
     def collect(self, done: Iterable["Job"], total: int) -> None:
@@ -60,8 +88,11 @@ class Results:
         with contextlib.ExitStack() as stack:
             if report is not None:
                 files.make_folder(report.parent)
+                if report.exists() and not self._overwrite:
+                    self._before = _told_before(report)
+                mode = "a" if self._before else "w"
                 self._report = stack.enter_context(
-                    open(report, "w", encoding="utf-8", errors="surrogateescape")
+                    open(report, mode, encoding="utf-8", errors="surrogateescape")
                 )
             bar = stack.enter_context(progress_bar(total, "colouring"))
             try:
@@ -78,7 +109,8 @@ class Results:
 
         self.counts[job.outcome] += 1
         self.counts["with warnings"] += bool(job.warnings)
-        if self._report is not None:
+        told = job.outcome == "skipped" and str(job.output) in self._before
+        if self._report is not None and not told:
             print(json.dumps(job.as_json()), file=self._report, flush=True)
         if self._flags.as_json:
             self._lines.append(job.as_json())

@@ -262,15 +262,31 @@ def _holds_anything(run: Path) -> bool:
     return any(path.name != run_folder.LOCK for path in run.iterdir())
 
 
+# What a run cannot go on without, or with where it was begun without.
+_FIXED = ("model", "width", "embedding", "encoder", "freeze", "optimizer", "average")
+_PARTS: dict[str, Callable[[config.TrainConfig], bool]] = {
+    "an input for hints": lambda settings: settings.hints > 0,
+    "a critic": lambda settings: "adversarial" in settings.loss_terms(),
+}
+
+
 def _check_same_network(
     flags: dict[str, Any], begun: config.TrainConfig, run: Path
 ) -> None:
     """Raise UsageError where a run cannot go on as another network."""
-    for name in ("model", "width", "embedding", "freeze", "optimizer", "average"):
+    for name in _FIXED:
         before = getattr(begun, name)
         if flags[name] is not None and flags[name] != before:
             raise UsageError(
                 f"{run} was begun with {name} {before or 'as by default'}; start "
+                f"another run from it with --init {run}"
+            )
+    told = {name: flags[name] for name in ("hints", "loss") if flags[name] is not None}
+    settings = dataclasses.replace(begun, **told)
+    for what, has in _PARTS.items():
+        if has(settings) != has(begun):
+            raise UsageError(
+                f"{run} was begun {'with' if has(begun) else 'without'} {what}; start "
                 f"another run from it with --init {run}"
             )
     asked = flags["precision"] or begun.precision

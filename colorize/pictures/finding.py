@@ -5,6 +5,7 @@ is decoded.
 """
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ _AVIF_HEAD = 1 << 16  # bytes within which an AVIF file says how deep it is
 NO_SUFFIX = "no suffix"  # in counts by suffix
 HINTS = ".hints"  # the stem of painted hints ends so
 COPIES = "folders of colorize's copies"  # the same
+_ENDLESS = "pipes and devices"  # the same
 # A file in folders that hold coloured copies, and what the names of those beside their
 # originals end in: neither is a picture to color, or to learn from. Marking folders
 # takes no look into each file, and serves copies that do not say how they were made.
@@ -97,12 +99,16 @@ class _Walk:
             return
         try:
             with os.scandir(folder) as entries:
-                listing = sorted((entry.name, _is_folder(entry)) for entry in entries)
+                kinds = [(e.name, _is_folder(e), _is_endless(e)) for e in entries]
         except OSError as e:
             if self._unreadable is None or not prefix:
                 raise ColorizeError(f"{folder}: cannot be read: {e.strerror}") from e
             self._unreadable.append((prefix, f"cannot be read: {e.strerror}"))
             return
+        for _, _, is_endless in kinds:
+            if is_endless:
+                self._pass_over(_ENDLESS)
+        listing = sorted(kind[:2] for kind in kinds if not kind[2])
         if prefix and (MARKER, False) in listing:
             self._pass_over(COPIES)
             return
@@ -153,6 +159,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
+
+
+def _is_endless(entry: os.DirEntry[str]) -> bool:
+    """Return whether it is a pipe, a socket or a device, which may never end."""
+    try:
+        if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
+            return False
+        mode = entry.stat().st_mode
+    except OSError:  # a link to nowhere
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _head(path: Path, size: int = formats.HEAD) -> bytes:

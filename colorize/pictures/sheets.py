@@ -11,6 +11,7 @@ from colorize import files
 SIDE = 256  # height of a picture on a sheet, in pixels
 _GAP = 6  # pixels between pictures
 _LINE = 18  # pixels for a line of text
+_SOFTWARE, _OURS = 0x0131, "colorize"  # EXIF's tag of what wrote a file
 _PAPER, _INK = (255, 255, 255), (40, 40, 40)
 
 
@@ -78,8 +79,19 @@ def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
 
 def save(picture: np.ndarray, path: Path) -> None:
     """Write (H, W, 3) uint8 to a PNG or JPEG file, whole or not at all."""
+    exif = Image.Exif()
+    exif[_SOFTWARE] = _OURS
     with files.atomic(path) as part:
-        Image.fromarray(picture).save(part)
+        Image.fromarray(picture).save(part, exif=exif)
+
+
+def is_sheet(path: Path) -> bool:
+    """Return whether a file says that it is a sheet which `save` wrote."""
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(_SOFTWARE) == _OURS
+    except (OSError, ValueError, SyntaxError):
+        return False
 
 
 def curves(

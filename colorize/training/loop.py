@@ -24,7 +24,7 @@ import tensorflow as tf
 from keras import ops
 
 from colorize import files, models, run_folder, runtimes
-from colorize.config import TrainConfig, save
+from colorize.config import TrainConfig, load, save
 from colorize.datasets import loader, preparing, shards
 from colorize.datasets.cache import PictureCache, default_folder
 from colorize.datasets.embeddings import EmbeddingCache
@@ -137,6 +137,10 @@ def _train(
     if resume:
         for damaged in saver.restore():
             yield Note(f"{damaged}; going on from the checkpoint before it")
+        changed = _validates_otherwise(config, load(run / run_folder.CONFIG, {}))
+        if changed and saver.progress.best < math.inf:
+            saver.progress = dataclasses.replace(saver.progress, best=math.inf)
+            yield Note(f"other {changed}: which model is the best is found anew")
         yield Note(f"going on after step {saver.progress.step}")
         devices.check_same("checkpoint", str(saver.progress.step))
     yield from _place(pictures, saver.progress, devices)
@@ -153,6 +157,13 @@ def _train(
     yield from _run_epochs(work, answers)
     devices.wait_for_all()  # who leaves early looks lost to the others
     yield Finished(run, work.seconds)
+
+
+def _validates_otherwise(config: TrainConfig, before: TrainConfig) -> str:
+    """Return which settings, now others, make losses of before incomparable."""
+    names = ("data", "val", "val_split", "size", "resize", "loss", "rebalance")
+    differing = [n for n in names if getattr(config, n) != getattr(before, n)]
+    return ", ".join(differing)
 
 
 def _stoppable(
