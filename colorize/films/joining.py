@@ -40,7 +40,7 @@ def join(
     Raises:
         ColorizeError: it cannot be written.
     """
-    format = codecs.CONTAINERS[target.suffix.lower()]
+    format = codecs.CONTAINERS[target.suffix.lower()].format
     lost: list[str] = []
     with contextlib.ExitStack() as stack:
         original = None if source is None else stack.enter_context(opened(source))
