@@ -19,6 +19,7 @@ from colorize.color import _WARM as WARM
 from colorize.color import into_gamut, lab_to_rgb, lightness_of
 from colorize.colorizer import Colorizer
 from colorize.hints import Hints, Point
+from colorize.pictures.metadata import Provenance
 from colorize.prediction.job import Job, Settings
 
 av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
@@ -28,6 +29,7 @@ from colorize.films import (  # noqa: E402
     codecs,
     coherence,
     coloring,
+    joining,
     scheduling,
     segments,
     sources,
@@ -574,6 +576,53 @@ def test_a_container_that_does_not_hold_the_codec_becomes_mkv(
         usual = "vp9" if suffix == ".webm" else "h264"
         assert stream.codec.canonical_name == (codec or usual)
         assert len(list(container.decode(video=0))) == 2
+
+
+TEXTS = {"title": "At sea", "comment": "Found in an attic", "artist": "A. Nobody"}
+
+
+def retold(film, path, texts):
+    """The same pictures in another file, which says these texts of itself."""
+    with av.open(str(film)) as one, av.open(str(path), "w") as other:
+        stream = other.add_stream_from_template(one.streams.video[0])
+        other.metadata.update(texts)
+        for packet in one.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                other.mux(packet)
+    return path
+
+
+def texts_of(path):
+    with av.open(str(path)) as container:
+        return {key.lower(): text for key, text in container.metadata.items()}
+
+
+@pytest.mark.parametrize("made", [True, False])
+@pytest.mark.parametrize("target", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("source", [".mp4", ".mov", ".mkv", ".avi"])
+def test_what_a_film_says_of_itself_stays(source, target, made, draw_film, tmp_path):
+    film = draw_film(frames=2, size=(64, 64), codec="mpeg4")
+    film = retold(film, tmp_path / f"said{source}", TEXTS)
+    assert texts_of(film).items() >= TEXTS.items()
+    about = Provenance("colorize 1", "model=x") if made else None
+    how = coloring.FilmSettings()
+    done = color(film, tmp_path / f"out{target}", how=how, provenance=about)
+    added = " / colorize 1: model=x" if made else ""
+    wanted = {**TEXTS, "comment": TEXTS["comment"] + added}
+    assert texts_of(done.output).items() >= wanted.items(), done
+    assert joining.made_with(done.output) == ("model=x" if made else None)
+
+
+def test_what_a_container_says_of_itself_does_not_come_along(draw_film, tmp_path):
+    # FFmpeg writes these, too, where it makes an MKV of an MP4.
+    texts = dict.fromkeys(
+        ("major_brand", "minor_version", "compatible_brands", "encoder"), "old"
+    )
+    film = retold(draw_film(frames=2), tmp_path / "said.mkv", texts)
+    assert "old" in texts_of(film).values()
+    color(film, tmp_path / "out.mkv")
+    assert "old" not in texts_of(tmp_path / "out.mkv").values()
 
 
 @pytest.mark.skipif(
