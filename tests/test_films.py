@@ -538,6 +538,53 @@ def test_of_a_film_cut_short_there_is_what_there_is(draw_film, tmp_path):
     assert done.outcome == "coloured" and 5 < done.frames < 40
 
 
+CODEC_OF = {
+    ".ts": "libx264",
+    ".mpg": "mpeg2video",
+    ".flv": "libx264",
+    ".mkv": "libx264",
+    ".mov": "libx264",
+    ".mp4": "libx264",
+}
+
+
+@pytest.fixture
+def brighten(tmp_path):
+    """`brighten(suffix, begins)`: 100 frames, each lighter than the last."""
+
+    def brighten(suffix, begins):
+        path = tmp_path / f"from-{begins}{suffix}"
+        rng = np.random.default_rng(0)  # grain, that MPEG has a time for every frame
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(CODEC_OF[suffix], rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            context = stream.codec_context
+            context.gop_size, context.max_b_frames = 60, 2
+            context.bit_rate = 4_000_000
+            for i in range(100):
+                planes = np.full((96, 64), 128, np.uint8)
+                planes[:64] = rng.integers(0, 40, (64, 64)) + 2 * i
+                frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
+                frame.pts = 25 * begins + i
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return sources.look_at(path)
+
+    return brighten
+
+
+@pytest.mark.parametrize("begins", [0, 600])
+@pytest.mark.parametrize("suffix", CODEC_OF)
+def test_from_any_frame_on_a_film_is_the_same(suffix, begins, brighten):
+    film = brighten(suffix, begins)
+    whole = list(sources.frames(film))
+    for i in (0, 1, 29, 58, 59, 60, 61, 90, len(whole) - 1):
+        rest = list(sources.frames(film, whole[i].pts))
+        assert [frame.pts for frame in rest] == [frame.pts for frame in whole[i:]]
+        for one, other in zip(rest, whole[i:], strict=True):
+            np.testing.assert_array_equal(one.luma, other.luma)
+
+
 def test_a_preview_is_short_pieces_of_all_of_it(draw_film, tmp_path):
     film = draw_film(frames=100)
     how = coloring.FilmSettings(preview=0.8)

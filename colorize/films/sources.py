@@ -21,6 +21,9 @@ _FULL = 2  # the code of a range that uses all values
 # The codes of luma whose colours are no Y'CbCr: RGB itself, YCgCo, constant luminance.
 _OTHER_MATRICES = {0: "RGB", 8: "YCgCo", 10: "constant luminance", 14: "ICtCp"}
 _PIECES = 5  # of a preview
+# Seconds before a wanted frame where reading begins. MPEG and FLV seek by other times
+# than that of the key frame from which it can be decoded, and may come out after it.
+_BACK = (0, 1, 5, 30)
 _DAMAGED = 50  # packets in a row that cannot be decoded end a film
 
 
@@ -171,12 +174,9 @@ def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
     Raises:
         ColorizeError: the film cannot be read any further.
     """
-    with opened(film.path) as container:
-        stream = pictures_of(container)
-        if start is not None:
-            container.seek(start, stream=stream, backward=True)
+    with _begun(film, start) as decoded:
         last = None
-        for frame in _decoded(container, stream):
+        for frame in decoded:
             pts = frame.pts
             if pts is None:  # a stream without times: as fast as it says
                 step = round(1 / (film.rate * film.time_base))
@@ -190,6 +190,25 @@ def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
                     luma = luma.astype(np.uint16) << film.shift
                 seconds = float((pts - film.start) * film.time_base)
                 yield Frame(luma, pts, seconds)
+
+
+@contextlib.contextmanager
+def _begun(film: Film, start: int | None) -> Iterator[Iterator[Any]]:
+    """Open a film; give its decoded frames, from one at a time or before it on."""
+    if start is not None:
+        for seconds in _BACK:
+            with opened(film.path) as container:
+                stream = pictures_of(container)
+                target = max(film.start, start - round(seconds / film.time_base))
+                decoded, first = _decoded(container, stream), None
+                with contextlib.suppress(av.error.FFmpegError, ColorizeError):
+                    container.seek(target, stream=stream, backward=True)
+                    first = next(decoded, None)
+                if first is not None and first.pts is not None and first.pts <= start:
+                    yield itertools.chain([first], decoded)
+                    return
+    with opened(film.path) as container:
+        yield _decoded(container, pictures_of(container))
 
 
 def pieces_of(film: Film, seconds: float) -> Iterator[Frame]:
