@@ -573,6 +573,28 @@ def brighten(tmp_path):
     return brighten
 
 
+def lights(frames):
+    return np.array([frame.luma.mean() for frame in frames])
+
+
+@pytest.mark.parametrize("suffix", CODEC_OF)
+def test_a_preview_is_pieces_of_all_of_a_film_wherever_its_clock_begins(
+    suffix, brighten
+):
+    pieces = {
+        begins: list(sources.pieces_of(brighten(suffix, begins), 0.8))
+        for begins in (0, 600)
+    }
+    for piece in pieces.values():
+        numbers = (lights(piece) - 20) / 2
+        assert 18 <= len(numbers) <= 20
+        starts = [0, 24, 48, 72, 96]  # about: FLV does not say how long it is
+        np.testing.assert_allclose(numbers[::4], starts, atol=3)
+        np.testing.assert_allclose(np.diff(numbers[:16].reshape(4, 4)), 1, atol=0.5)
+    seconds = [frame.seconds for frame in pieces[600]]
+    np.testing.assert_allclose(seconds, numbers / 25, atol=0.1)
+
+
 @pytest.mark.parametrize("begins", [0, 600])
 @pytest.mark.parametrize("suffix", CODEC_OF)
 def test_from_any_frame_on_a_film_is_the_same(suffix, begins, brighten):

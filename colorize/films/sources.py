@@ -130,6 +130,9 @@ def look_at(path: Path) -> Film:
         length = stream.duration and float(stream.duration * stream.time_base)
         if not length and container.duration:
             length = container.duration / av.time_base
+            begins = (container.start_time or 0) / av.time_base
+            if length > begins:  # FFmpeg's MKV says when it ends, others how long it is
+                length -= max(0, begins)
         return Film(
             path,
             height,
@@ -226,7 +229,8 @@ def pieces_of(film: Film, seconds: float) -> Iterator[Frame]:
     length = max(film.frames, wanted)
     number = 0
     for i in range(count):
-        start = round((length - each) * i / max(1, count - 1)) * step if i else None
+        before = round((length - each) * i / max(1, count - 1))  # frames
+        start = film.start + before * step if i else None
         for frame in itertools.islice(frames(film, start), each):
             yield replace(frame, pts=number * step)
             number += 1
