@@ -22,8 +22,8 @@ from colorize.hints import Hints, Point
 from colorize.pictures.metadata import Provenance
 from colorize.prediction.job import Job, Settings
 
-av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
-cv2 = pytest.importorskip("cv2", reason="pip install 'keras-colorize[film]'")
+av = pytest.importorskip("av", reason="pip install av opencv-python-headless")
+cv2 = pytest.importorskip("cv2", reason="pip install av opencv-python-headless")
 
 from colorize.films import (  # noqa: E402
     codecs,
@@ -770,7 +770,7 @@ def test_a_film_made_with_other_settings_is_made_again(
 
 def test_without_its_packages_a_film_says_what_to_install(monkeypatch):
     monkeypatch.setattr(films.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Exception, match=r"pip install 'keras-colorize\[film\]'"):
+    with pytest.raises(Exception, match="pip install av opencv-python-headless"):
         films.require()
 
 

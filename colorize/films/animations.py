@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from colorize import color as colours
-from colorize import files
+from colorize import files, films
 from colorize.colorizer import Colorizer, seen_at
 from colorize.films import telling
 from colorize.films.telling import Predict, Timeline
@@ -111,7 +111,7 @@ def _colored(
     if importlib.util.find_spec("cv2") is None:
         job = job.warned(
             "each frame is coloured by itself; to carry colours along motion: "
-            "pip install 'keras-colorize[film]'"
+            f"{films.INSTALL}"
         )
     else:
         points = _brought_back(points, animation, picture.pages[0])
