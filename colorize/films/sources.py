@@ -15,7 +15,7 @@ from colorize.errors import ColorizeError
 
 _HD = 576  # lines; without word of it, more are taken for BT.709, as players do
 # Of luma, by the code of H.273: how much red and blue count.
-_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
+_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}
 _BT601, _BT709 = (0.299, 0.114), _WEIGHTS[1]
 _FULL = 2  # the code of a range that uses all values
 # The codes of luma whose colours are no Y'CbCr: RGB itself, YCgCo, constant luminance.
