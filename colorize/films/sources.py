@@ -107,14 +107,7 @@ def look_at(path: Path) -> Film:
     """
     with opened(path) as container:
         stream = pictures_of(container)
-        first = next(_decoded(container, stream), None)
-        if first is None:
-            raise ColorizeError("no frame in it can be decoded")
-        if first.interlaced_frame:
-            raise ColorizeError(
-                "interlaced, which is not supported; make frames of its fields first: "
-                "ffmpeg -i FILM -vf bwdif -c:a copy PROGRESSIVE.mkv"
-            )
+        first = _first(container, stream)
         codes = _codes(first, stream.codec_context)
         matrix = codes[1]
         if matrix in _OTHER_MATRICES and not first.format.is_rgb:
@@ -127,12 +120,6 @@ def look_at(path: Path) -> Film:
         if turns % 2:
             height, width, aspect = width, height, 1 / aspect
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        length = stream.duration and float(stream.duration * stream.time_base)
-        if not length and container.duration:
-            length = container.duration / av.time_base
-            begins = (container.start_time or 0) / av.time_base
-            if length > begins:  # FFmpeg's MKV says when it ends, others how long it is
-                length -= max(0, begins)
         return Film(
             path,
             height,
@@ -146,11 +133,34 @@ def look_at(path: Path) -> Film:
             stream.time_base,
             rate,
             stream.start_time or 0,
-            stream.frames or round((length or 0) * rate),
+            stream.frames or round(_seconds(container, stream) * rate),
             turns,
             _steps(first, turns),
             lost=_lost(first),
         )  # fmt: skip
+
+
+def _first(container: Any, stream: Any) -> Any:
+    """Return the first frame."""
+    first = next(_decoded(container, stream), None)
+    if first is None:
+        raise ColorizeError("no frame in it can be decoded")
+    if first.interlaced_frame:
+        raise ColorizeError(
+            "interlaced, which is not supported; make frames of its fields first: "
+            "ffmpeg -i FILM -vf bwdif -c:a copy PROGRESSIVE.mkv"
+        )
+    return first
+
+
+def _seconds(container: Any, stream: Any) -> float:
+    """Return how long a film is, about; 0 where nothing tells."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    length = (container.duration or 0) / av.time_base
+    begins = max(0, container.start_time or 0) / av.time_base
+    # FFmpeg's MKV says when it ends, that of others how long it is.
+    return length - begins if length > begins else length
 
 
 def _lost(frame: Any) -> str:
