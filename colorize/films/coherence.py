@@ -22,6 +22,7 @@ from colorize.films.motion import Follower, Motion, carried, likeness
 from colorize.films.telling import Predict, Timeline, followed
 from colorize.hints import Point
 
+SHORT_SIDE = 192  # pixels of a frame that motion and colours are worked out at, at most
 APART = 14  # frames from one key frame to the next, at most
 _LEAST = 0.3  # of trust in what was carried, over the picture: below, a key frame comes
 _KEPT = 0.8  # share of a sure colour that a key frame keeps of what was carried to it

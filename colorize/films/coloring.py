@@ -17,7 +17,7 @@ from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
 from colorize.films import codecs, joining, segments, sources, telling, tracing
 from colorize.films.chroma import Chroma
-from colorize.films.coherence import Coherence, Look
+from colorize.films.coherence import SHORT_SIDE, Coherence, Look
 from colorize.films.sources import Film, Frame
 from colorize.films.telling import Timeline
 from colorize.hints import Hints, Point
@@ -26,7 +26,6 @@ from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings, differences
 from colorize.references import Reference
 
-_WORK = 192  # short side, in pixels, that motion and colours are worked out at
 _LATE = 0.5  # seconds after its time that a hint may begin in a preview
 _DECODED = 16  # frames that wait to be coloured
 _COLORED = 24  # frames that wait to be encoded
@@ -328,13 +327,8 @@ def _made_by(
 
 def _looker(film: Film, chroma: Chroma, size: int) -> Callable[[Frame], Look]:
     """Return what makes frames as small as they are worked out."""
-    width = film.width * float(film.pixel_aspect)
-
-    def at(short: int) -> tuple[int, int]:
-        scale = min(short / min(film.height, width), 1)
-        return max(1, round(film.height * scale)), max(1, round(width * scale))
-
-    work, shown, half = at(_WORK), at(size), 0.5 / float(film.rate)
+    work, shown = _fitted(film, SHORT_SIDE), _fitted(film, size)
+    half = 0.5 / float(film.rate)
 
     def look(frame: Frame) -> Look:
         levels = chroma.levels(frame.luma, shown)
@@ -343,6 +337,16 @@ def _looker(film: Film, chroma: Chroma, size: int) -> Callable[[Frame], Look]:
         return Look(frame, grey, levels, frame.seconds + half)
 
     return look
+
+
+def _fitted(film: Film, short: int) -> tuple[int, int]:
+    """Return the height and width of a film with square pixels, `short` at most.
+
+    Unlike a photo, which is seen at `seen_at`, it is never enlarged.
+    """
+    width = film.width * float(film.pixel_aspect)
+    scale = min(short / min(film.height, width), 1)
+    return max(1, round(film.height * scale)), max(1, round(width * scale))
 
 
 def _ahead(items: Iterator[Item], most: int) -> Generator[Item]:
