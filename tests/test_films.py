@@ -225,6 +225,27 @@ def test_a_shot_begins_with_the_mean_of_two_answers_unless_it_is_told():
     assert sorted(yellow[0, 0]) == [0, 30]
 
 
+def test_the_same_frames_get_the_same_colours_wherever_they_lie_in_memory(pan):
+    film = sources.look_at(pan)
+    scene = [frame.luma for frame in sources.frames(film)][: coherence.APART + 2]
+
+    def run(offset):
+        def look(grey):
+            moved = np.empty(grey.size + 64, np.uint8)[offset:][: grey.size]
+            moved = moved.reshape(grey.shape)
+            moved[:] = grey
+            return coherence.Look(None, moved, grey.astype(np.uint16) << 8)
+
+        def predict(levels, points):
+            return np.stack([levels, 65535 - levels], axis=-1) / np.float32(999)
+
+        return [one.ab for one in coherence.Coherence(predict, look).run(scene)]
+
+    first = run(0)
+    for offset in range(1, 16):
+        np.testing.assert_array_equal(run(offset), first)
+
+
 def test_only_colours_of_what_is_quick_are_soft():
     ab = np.zeros((32, 64, 2), np.float32)
     ab[:, ::8] = 30

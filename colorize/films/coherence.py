@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from colorize.films.motion import Follower, Motion, carried, likeness
+from colorize.films.motion import Follower, Motion, carried, length, likeness
 from colorize.films.telling import Predict, Timeline, followed
 from colorize.hints import Point
 
@@ -320,7 +320,7 @@ class Coherence:
 
 def softened(ab: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Return colours (h, w, 2) that are softer where flow (h, w, 2) is quick."""
-    quick = cv2.magnitude(*cv2.split(flow))
+    quick = length(flow)
     if quick.max() <= _SLOW:
         return ab
     share = _of_both(np.clip((quick - _SLOW) / (_QUICK - _SLOW), 0, 1))
