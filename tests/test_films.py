@@ -513,6 +513,19 @@ def test_what_a_film_loses_or_does_not_heed_is_said(draw_film, tmp_path):
     assert sum("for pictures" in warning for warning in done.warnings) == 2
 
 
+@pytest.mark.parametrize(
+    ("codec", "format"), [("libx264rgb", "rgb24"), ("ffv1", "bgr0")]
+)
+def test_a_copy_of_a_film_in_rgb_does_not_say_that_it_is_rgb(
+    codec, format, draw_film, tmp_path
+):
+    film = draw_film(frames=2, size=(64, 64), codec=codec, format=format)
+    done = color(film, tmp_path / "out.mp4", how=coloring.FilmSettings())
+    with av.open(str(done.output)) as container:
+        frame = next(container.decode(video=0))
+    assert not frame.format.is_rgb and frame.colorspace != 0
+
+
 def test_other_settings_begin_anew(draw_film, tmp_path):
     film = draw_film()
     folder = tmp_path / ".out.mkv.parts"

@@ -17,6 +17,7 @@ _HD = 576  # lines; without word of it, more are taken for BT.709, as players do
 # Of luma, by the code of H.273: how much red and blue count.
 _WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}
 _BT601, _BT709 = (0.299, 0.114), _WEIGHTS[1]
+_UNSPECIFIED = 2  # the code of a matrix, primaries and a transfer that are not said
 _FULL = 2  # the code of a range that uses all values
 # The codes of luma whose colours are no Y'CbCr: RGB itself, YCgCo, constant luminance.
 _OTHER_MATRICES = {0: "RGB", 8: "YCgCo", 10: "constant luminance", 14: "ICtCp"}
@@ -109,8 +110,10 @@ def look_at(path: Path) -> Film:
         stream = pictures_of(container)
         first = _first(container, stream)
         codes = _codes(first, stream.codec_context)
+        if first.format.is_rgb:  # it is read as Y'CbCr, of which it says nothing
+            codes = (codes[0], _UNSPECIFIED, *codes[2:])
         matrix = codes[1]
-        if matrix in _OTHER_MATRICES and not first.format.is_rgb:
+        if matrix in _OTHER_MATRICES:
             raise ColorizeError(f"{_OTHER_MATRICES[matrix]} is not supported")
         bits = _luma(first).dtype.itemsize * 8
         bits = 8 if bits == 8 else first.format.components[0].bits
@@ -283,9 +286,9 @@ def _codes(frame: Any, context: Any) -> tuple[int, int, int, int]:
     """Return the codes of H.273 that the frame has, or else its stream."""
     names = {
         "color_range": 0,  # what says nothing
-        "colorspace": 2,
-        "color_primaries": 2,
-        "color_trc": 2,
+        "colorspace": _UNSPECIFIED,
+        "color_primaries": _UNSPECIFIED,
+        "color_trc": _UNSPECIFIED,
     }
     codes = []
     for name, unspecified in names.items():
