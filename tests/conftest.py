@@ -209,7 +209,7 @@ def serving(folder: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[s
 @pytest.fixture
 def draw_film(tmp_path, draw):
     """`draw_film(name, …)`: a film of a picture that moves, with a tone."""
-    av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
+    av = pytest.importorskip("av", reason="pip install av opencv-python-headless")
 
     def draw_film(
         name="film.mkv",

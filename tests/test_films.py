@@ -19,12 +19,21 @@ from colorize.color import _WARM as WARM
 from colorize.color import into_gamut, lab_to_rgb, lightness_of
 from colorize.colorizer import Colorizer
 from colorize.hints import Hints, Point
+from colorize.pictures.metadata import Provenance
 from colorize.prediction.job import Job, Settings
 
-av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
-cv2 = pytest.importorskip("cv2", reason="pip install 'keras-colorize[film]'")
+av = pytest.importorskip("av", reason="pip install av opencv-python-headless")
+cv2 = pytest.importorskip("cv2", reason="pip install av opencv-python-headless")
 
-from colorize.films import coherence, coloring, scheduling, segments, sources  # noqa: E402
+from colorize.films import (  # noqa: E402
+    codecs,
+    coherence,
+    coloring,
+    joining,
+    scheduling,
+    segments,
+    sources,
+)
 from colorize.films.chroma import Chroma  # noqa: E402
 
 STILL = coloring.FilmSettings(codec="ffv1", chroma="source")
@@ -214,6 +223,27 @@ def test_a_shot_begins_with_the_mean_of_two_answers_unless_it_is_told():
     yellow = next(hinted.run(iter(range(40)))).ab
     assert np.ptp(yellow.reshape(-1, 2), axis=0).max() == 0
     assert sorted(yellow[0, 0]) == [0, 30]
+
+
+def test_the_same_frames_get_the_same_colours_wherever_they_lie_in_memory(pan):
+    film = sources.look_at(pan)
+    scene = [frame.luma for frame in sources.frames(film)][: coherence.APART + 2]
+
+    def run(offset):
+        def look(grey):
+            moved = np.empty(grey.size + 64, np.uint8)[offset:][: grey.size]
+            moved = moved.reshape(grey.shape)
+            moved[:] = grey
+            return coherence.Look(None, moved, grey.astype(np.uint16) << 8)
+
+        def predict(levels, points):
+            return np.stack([levels, 65535 - levels], axis=-1) / np.float32(999)
+
+        return [one.ab for one in coherence.Coherence(predict, look).run(scene)]
+
+    first = run(0)
+    for offset in range(1, 16):
+        np.testing.assert_array_equal(run(offset), first)
 
 
 def test_only_colours_of_what_is_quick_are_soft():
@@ -483,6 +513,19 @@ def test_what_a_film_loses_or_does_not_heed_is_said(draw_film, tmp_path):
     assert sum("for pictures" in warning for warning in done.warnings) == 2
 
 
+@pytest.mark.parametrize(
+    ("codec", "format"), [("libx264rgb", "rgb24"), ("ffv1", "bgr0")]
+)
+def test_a_copy_of_a_film_in_rgb_does_not_say_that_it_is_rgb(
+    codec, format, draw_film, tmp_path
+):
+    film = draw_film(frames=2, size=(64, 64), codec=codec, format=format)
+    done = color(film, tmp_path / "out.mp4", how=coloring.FilmSettings())
+    with av.open(str(done.output)) as container:
+        frame = next(container.decode(video=0))
+    assert not frame.format.is_rgb and frame.colorspace != 0
+
+
 def test_other_settings_begin_anew(draw_film, tmp_path):
     film = draw_film()
     folder = tmp_path / ".out.mkv.parts"
@@ -529,6 +572,75 @@ def test_of_a_film_cut_short_there_is_what_there_is(draw_film, tmp_path):
     assert done.outcome == "coloured" and 5 < done.frames < 40
 
 
+CODEC_OF = {
+    ".ts": "libx264",
+    ".mpg": "mpeg2video",
+    ".flv": "libx264",
+    ".mkv": "libx264",
+    ".mov": "libx264",
+    ".mp4": "libx264",
+}
+
+
+@pytest.fixture
+def brighten(tmp_path):
+    """`brighten(suffix, begins)`: 100 frames, each lighter than the last."""
+
+    def brighten(suffix, begins):
+        path = tmp_path / f"from-{begins}{suffix}"
+        rng = np.random.default_rng(0)  # grain, that MPEG has a time for every frame
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(CODEC_OF[suffix], rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            context = stream.codec_context
+            context.gop_size, context.max_b_frames = 60, 2
+            context.bit_rate = 4_000_000
+            for i in range(100):
+                planes = np.full((96, 64), 128, np.uint8)
+                planes[:64] = rng.integers(0, 40, (64, 64)) + 2 * i
+                frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
+                frame.pts = 25 * begins + i
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return sources.look_at(path)
+
+    return brighten
+
+
+def lights(frames):
+    return np.array([frame.luma.mean() for frame in frames])
+
+
+@pytest.mark.parametrize("suffix", CODEC_OF)
+def test_a_preview_is_pieces_of_all_of_a_film_wherever_its_clock_begins(
+    suffix, brighten
+):
+    pieces = {
+        begins: list(sources.pieces_of(brighten(suffix, begins), 0.8))
+        for begins in (0, 600)
+    }
+    for piece in pieces.values():
+        numbers = (lights(piece) - 20) / 2
+        assert 18 <= len(numbers) <= 20
+        starts = [0, 24, 48, 72, 96]  # about: FLV does not say how long it is
+        np.testing.assert_allclose(numbers[::4], starts, atol=3)
+        np.testing.assert_allclose(np.diff(numbers[:16].reshape(4, 4)), 1, atol=0.5)
+    seconds = [frame.seconds for frame in pieces[600]]
+    np.testing.assert_allclose(seconds, numbers / 25, atol=0.1)
+
+
+@pytest.mark.parametrize("begins", [0, 600])
+@pytest.mark.parametrize("suffix", CODEC_OF)
+def test_from_any_frame_on_a_film_is_the_same(suffix, begins, brighten):
+    film = brighten(suffix, begins)
+    whole = list(sources.frames(film))
+    for i in (0, 1, 29, 58, 59, 60, 61, 90, len(whole) - 1):
+        rest = list(sources.frames(film, whole[i].pts))
+        assert [frame.pts for frame in rest] == [frame.pts for frame in whole[i:]]
+        for one, other in zip(rest, whole[i:], strict=True):
+            np.testing.assert_array_equal(one.luma, other.luma)
+
+
 def test_a_preview_is_short_pieces_of_all_of_it(draw_film, tmp_path):
     film = draw_film(frames=100)
     how = coloring.FilmSettings(preview=0.8)
@@ -538,28 +650,82 @@ def test_a_preview_is_short_pieces_of_all_of_it(draw_film, tmp_path):
     assert len(frames(done.output)[1]) == done.frames
 
 
-@pytest.mark.parametrize(
-    ("name", "codec", "becomes"),
-    [
-        ("a.mp4", "", "a.mp4"),
-        ("a.webm", "", "a.webm"),
-        ("a.webm", "h264", "a.webm.mkv"),
-        ("a.avi", "", "a.avi.mkv"),
-        ("a.mp4", "ffv1", "a.mp4.mkv"),
-        ("a.mov", "prores", "a.mov"),
-        ("a.mkv", "hevc", "a.mkv"),
-        ("a.mkv", "av1", "a.mkv"),
-    ],
-)
+NOT_HELD = {  # FFmpeg does write FFV1 into MP4, but nothing else reads it there
+    ".mp4": {"ffv1", "prores"},
+    ".m4v": {"ffv1", "prores"},
+    ".mov": {"ffv1", "av1", "vp9"},
+    ".mkv": set(),
+    ".webm": {"ffv1", "prores", "h264", "hevc"},
+    ".avi": {"", *codecs.CODECS},
+    ".MP4": {"ffv1", "prores"},
+}
+
+
+@pytest.mark.parametrize("codec", ["", *codecs.CODECS])
+@pytest.mark.parametrize("suffix", NOT_HELD)
 def test_a_container_that_does_not_hold_the_codec_becomes_mkv(
-    name, codec, becomes, draw_film, tmp_path
+    suffix, codec, draw_film, tmp_path
 ):
-    film = draw_film(frames=3, size=(64, 64))
+    film = draw_film(frames=2, size=(64, 64))
     how = coloring.FilmSettings(codec=codec)
-    done = color(film, tmp_path / "out" / name, how=how)
-    assert (done.outcome, done.output.name) == ("coloured", becomes), done.reason
-    assert bool(done.warnings) == (becomes != name)
-    assert len(frames(done.output)[1]) == 3
+    done = color(film, tmp_path / "out" / f"a{suffix}", how=how)
+    assert (done.outcome, done.reason) == ("coloured", "")
+    held = codec not in NOT_HELD[suffix]
+    assert done.output.name == (f"a{suffix}" if held else f"a{suffix}.mkv")
+    assert held or f".mkv: {suffix} does not hold" in done.warnings[0]
+    assert len(done.warnings) == (0 if held else 1)
+    with av.open(str(done.output)) as container:
+        stream = container.streams.video[0].codec_context
+        usual = "vp9" if suffix == ".webm" else "h264"
+        assert stream.codec.canonical_name == (codec or usual)
+        assert len(list(container.decode(video=0))) == 2
+
+
+TEXTS = {"title": "At sea", "comment": "Found in an attic", "artist": "A. Nobody"}
+
+
+def retold(film, path, texts):
+    """The same pictures in another file, which says these texts of itself."""
+    with av.open(str(film)) as one, av.open(str(path), "w") as other:
+        stream = other.add_stream_from_template(one.streams.video[0])
+        other.metadata.update(texts)
+        for packet in one.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                other.mux(packet)
+    return path
+
+
+def texts_of(path):
+    with av.open(str(path)) as container:
+        return {key.lower(): text for key, text in container.metadata.items()}
+
+
+@pytest.mark.parametrize("made", [True, False])
+@pytest.mark.parametrize("target", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("source", [".mp4", ".mov", ".mkv", ".avi"])
+def test_what_a_film_says_of_itself_stays(source, target, made, draw_film, tmp_path):
+    film = draw_film(frames=2, size=(64, 64), codec="mpeg4")
+    film = retold(film, tmp_path / f"said{source}", TEXTS)
+    assert texts_of(film).items() >= TEXTS.items()
+    about = Provenance("colorize 1", "model=x") if made else None
+    how = coloring.FilmSettings()
+    done = color(film, tmp_path / f"out{target}", how=how, provenance=about)
+    added = " / colorize 1: model=x" if made else ""
+    wanted = {**TEXTS, "comment": TEXTS["comment"] + added}
+    assert texts_of(done.output).items() >= wanted.items(), done
+    assert joining.made_with(done.output) == ("model=x" if made else None)
+
+
+def test_what_a_container_says_of_itself_does_not_come_along(draw_film, tmp_path):
+    # FFmpeg writes these, too, where it makes an MKV of an MP4.
+    texts = dict.fromkeys(
+        ("major_brand", "minor_version", "compatible_brands", "encoder"), "old"
+    )
+    film = retold(draw_film(frames=2), tmp_path / "said.mkv", texts)
+    assert "old" in texts_of(film).values()
+    color(film, tmp_path / "out.mkv")
+    assert "old" not in texts_of(tmp_path / "out.mkv").values()
 
 
 @pytest.mark.skipif(
@@ -638,7 +804,7 @@ def test_a_film_made_with_other_settings_is_made_again(
 
 def test_without_its_packages_a_film_says_what_to_install(monkeypatch):
     monkeypatch.setattr(films.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Exception, match=r"pip install 'keras-colorize\[film\]'"):
+    with pytest.raises(Exception, match="pip install av opencv-python-headless"):
         films.require()
 
 

@@ -11,7 +11,7 @@ from test_page import Client
 
 from colorize.cli import cli
 
-av = pytest.importorskip("av", reason="pip install 'keras-colorize[film]'")
+av = pytest.importorskip("av", reason="pip install av opencv-python-headless")
 
 FLAGS = ("--precision", "float32", "--no-provenance", "--size", "128")
 

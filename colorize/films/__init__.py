@@ -5,19 +5,19 @@ network sees key frames, and what it says is carried along motion to those betwe
 
 Files import in this order: codecs, scheduling, telling, sources, chroma, motion,
 coherence, tracing, segments, joining, coloring, players, animations.
-May import: prediction and what is below it. All but codecs, telling and animations
-needs PyAV and OpenCV, the extra `film`.
+May import: prediction and what is below it. All but codecs, scheduling, telling and
+animations need PyAV, OpenCV or both, the extra `film`.
 """
 
 import importlib.util
 
 from colorize.errors import ColorizeError
 
+INSTALL = "pip install av opencv-python-headless"  # what the extra `film` brings
+
 
 def require() -> None:
     """Raise ColorizeError where what films need is not installed."""
     for module in ("av", "cv2"):
         if importlib.util.find_spec(module) is None:
-            raise ColorizeError(
-                "films need PyAV and OpenCV: pip install 'keras-colorize[film]'"
-            )
+            raise ColorizeError(f"films need PyAV and OpenCV: {INSTALL}")

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from colorize import color as colours
-from colorize import files
+from colorize import files, films
 from colorize.colorizer import Colorizer, seen_at
 from colorize.films import telling
 from colorize.films.telling import Predict, Timeline
@@ -26,7 +26,6 @@ from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings
 from colorize.prediction.steps import Picture
 
-_WORK = 192  # short side, in pixels, that motion is worked out at
 _SOON = Fraction(1, 50)  # of a second before a frame: who says that means the frame
 _AROUND = 5  # pixels across that must be the same for the one amidst to be at rest
 
@@ -111,7 +110,7 @@ def _colored(
     if importlib.util.find_spec("cv2") is None:
         job = job.warned(
             "each frame is coloured by itself; to carry colours along motion: "
-            "pip install 'keras-colorize[film]'"
+            f"{films.INSTALL}"
         )
     else:
         points = _brought_back(points, animation, picture.pages[0])
@@ -192,7 +191,9 @@ def _brought_back(
 
 def _grey(page: reading.Page) -> np.ndarray:
     """Return a page (h, w) uint8, as small as motion is worked out at."""
-    size = seen_at(page, min(_WORK, page.height, page.width))
+    from colorize.films.coherence import SHORT_SIDE
+
+    size = seen_at(page, min(SHORT_SIDE, page.height, page.width))
     return colours.to_depth(page.shrunk(*size), 8)
 
 

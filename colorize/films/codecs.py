@@ -1,6 +1,7 @@
 """What a film is written with and in: no library is needed to know that."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 # By their names on the command line: FFmpeg's encoder, and settings for high quality.
 CODECS: dict[str, tuple[str, dict[str, str]]] = {
@@ -20,15 +21,29 @@ CODECS: dict[str, tuple[str, dict[str, str]]] = {
     "ffv1": ("ffv1", {"level": "3", "slicecrc": "1"}),
     "prores": ("prores_ks", {"profile": "4444"}),
 }
-# FFmpeg's names of the containers that are written; all others become MKV.
-CONTAINERS = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
+
+
+class Container(NamedTuple):
+    """A container that films are written in.
+
+    Attributes:
+        format: FFmpeg's name of it.
+        holds: the codecs that players look for in it.
+    """
+
+    format: str
+    holds: frozenset[str]
+
+
+# FFmpeg also writes FFV1 into MP4, but no other program reads it there.
+_MP4 = Container("mp4", frozenset({"h264", "hevc", "av1", "vp9"}))
+CONTAINERS = {  # by suffix; a film of any other becomes MKV
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": Container("mov", frozenset({"h264", "hevc", "prores"})),
+    ".mkv": Container("matroska", frozenset(CODECS)),
+    ".webm": Container("webm", frozenset({"av1", "vp9"})),
 }
-_OF_WEBM = ("vp9", "av1")
 
 
 def usual(target: Path) -> str:
@@ -39,8 +54,5 @@ def usual(target: Path) -> str:
 def suffix(target: Path, codec: str) -> str:
     """Return the suffix of a film, its own if that container holds the codec."""
     kind = target.suffix.lower()
-    if kind == ".webm":
-        holds = codec in _OF_WEBM
-    else:
-        holds = kind == ".mkv" or (kind in CONTAINERS and codec != "ffv1")
-    return kind if holds else ".mkv"
+    container = CONTAINERS.get(kind)
+    return kind if container and codec in container.holds else ".mkv"

@@ -11,17 +11,18 @@ less sure there. A frame that is told colours is a key frame, and what it is tol
 follows its thing to those after it.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from colorize.films.motion import Follower, Motion, carried, likeness
+from colorize.films.motion import Follower, Motion, carried, length, likeness
 from colorize.films.telling import Predict, Timeline, followed
 from colorize.hints import Point
 
+SHORT_SIDE = 192  # pixels of a frame that motion and colours are worked out at, at most
 APART = 14  # frames from one key frame to the next, at most
 _LEAST = 0.3  # of trust in what was carried, over the picture: below, a key frame comes
 _KEPT = 0.8  # share of a sure colour that a key frame keeps of what was carried to it
@@ -36,7 +37,7 @@ _LITTLE = 1e-6  # that nothing is divided by zero
 _TOLD = 10.0  # Lab units by which colours change that were told for certain
 
 
-@dataclass
+@dataclass(frozen=True)
 class Look:
     """A frame, as small as its motion and its colours are worked out.
 
@@ -45,9 +46,7 @@ class Look:
         grey: (h, w) uint8 of it.
         levels: (h', w') uint16, what the network may see of it.
         time: in seconds, up to which times are nearer to it than to the next frame.
-        points: what the network is told of it.
-        first: whether it begins a shot.
-        ab: (h, w, 2) in Lab units, once known.
+        points: what the network is told of it first.
     """
 
     frame: Any
@@ -55,8 +54,6 @@ class Look:
     levels: np.ndarray
     time: float = 0.0
     points: tuple[Point, ...] = ()
-    first: bool = False
-    ab: np.ndarray = field(init=False)
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,46 @@ class Colored:
     points: tuple[Point, ...] = ()
 
 
-_Step = tuple[Look, Motion, "Carried"]  # what a key frame is carried on to
+@dataclass(frozen=True)
+class _Key:
+    """A key frame and its colours.
+
+    Attributes:
+        look: the frame.
+        ab: (h, w, 2) in Lab units.
+        points: what the network is told of it, also from before.
+        first: whether it begins a shot, coloured by itself for now.
+    """
+
+    look: Look
+    ab: np.ndarray
+    points: tuple[Point, ...]
+    first: bool = False
+
+
+class _Step(NamedTuple):
+    """A frame after a key frame, how it moved, and what the key frame is carried to."""
+
+    look: Look
+    motion: Motion
+    ahead: "Carried"
+
+
+@dataclass(frozen=True)
+class _Span:
+    """A key frame and those up to the next, or to the end of their shot.
+
+    Attributes:
+        key: the key frame.
+        steps: the frames after it; the last of them is the next key frame.
+        behind: what that one is carried back to: each of them, itself at last.
+        over: whether the shot ends with it.
+    """
+
+    key: Look
+    steps: list[_Step]
+    behind: list["Carried"]
+    over: bool
 
 
 class Coherence:
@@ -105,7 +141,7 @@ class Coherence:
 
     def run(
         self,
-        frames: Iterator[Any],
+        frames: Iterable[Any],
         ab: np.ndarray | None = None,
         points: tuple[Point, ...] = (),
     ) -> Iterator[Colored]:
@@ -116,132 +152,165 @@ class Coherence:
             ab: of the first of them, where that was worked out before.
             points: on the first of them, then.
         """
-        key: Look | None = None
-        between: list[_Step] = []
-        going_on = ab is not None
-        for frame in frames:
-            look = self._look(frame)
-            if going_on:
-                self._timeline.pass_over(look.time)
-                look.points, going_on = points, False
-            else:
-                look.points = self._timeline.until(look.time)
-                if self._alone:  # nothing is followed: each stays where it is
-                    look.points = (*points, *look.points)
-            if self._alone:
-                points = look.points
-                ab = self._own(look)
-                yield Colored(frame, ab, ab, points)
-                continue
-            if key is None:
-                key = look
-                if ab is None:
-                    self._begin(look)
-                else:
-                    look.ab = ab
-                continue
-            before = between[-1][0] if between else key
-            motion = self._follower.motion(before.grey, look.grey)
-            if motion.cut:
-                yield from self._shown(key, between)
-                yield self._last(key, between)
-                key, between = look, []
-                self._begin(look)
-                continue
-            reach = between[-1][2] if between else Carried(key, self._follower)
-            reach = reach.on(look, motion.back, motion.trust_back)
-            between.append((look, motion, reach))
-            lost = reach.trust.mean() < _LEAST
-            if len(between) >= APART or lost or look.points:
-                yield from self._shown(key, between)
-                key, between = between[-1][0], []
-        if key is not None:
-            yield from self._shown(key, between)
-            yield self._last(key, between)
-
-    def _begin(self, look: Look) -> None:
-        """Color the first frame of a shot by itself, for now unless it is told."""
-        look.ab = self._own(look)
-        look.first = not look.points
-
-    def _last(self, key: Look, between: list[_Step]) -> Colored:
-        if not between:
-            return Colored(key.frame, key.ab, key.ab, key.points)
-        look, motion, _ = between[-1]
-        return Colored(look.frame, softened(look.ab, motion.back))
-
-    def _shown(self, key: Look, between: list[_Step]) -> Iterator[Colored]:
-        """Work out the colours up to the last frame; yield all frames before that."""
-        if not between:
+        looks = self._looks(frames, None if ab is None else points)
+        if self._alone:
+            yield from self._each_alone(looks)
             return
-        last, _, reach = between[-1]
-        begun, last.points = last.points, followed(key.points, reach.flow, reach.trust)
-        last.ab = self._own(last)
-        behind = self._behind(between)
-        if key.first:
-            _, motion, _ = between[0]
-            back = behind[0].on(key, motion.ahead, motion.trust_ahead)
-            key.ab = _mean(key, back.ab, key.ab, _of_both(_AHEAD * back.trust))
-        last.ab = self._keyed(last, reach, begun)
-        shown = softened(key.ab, between[0][1].ahead)
-        yield Colored(key.frame, shown, key.ab, key.points)
-        before = key
-        for i, (look, motion, ahead) in enumerate(between[:-1]):
-            passed = (i + 1) / len(between)
-            sides = ((1 - passed, ahead), (passed, behind[i]))
-            look.points = followed(key.points, ahead.flow, ahead.trust)
-            ab = self._mixed(look, sides)
-            steady = _of_both(_STEADY * motion.trust_back)
-            look.ab = ab + steady * (carried(before.ab, motion.back) - ab)
-            yield Colored(look.frame, softened(look.ab, motion.back))
-            before = look
+        key: _Key | None = None
+        for span in self._spans(looks):
+            if key is None:
+                key, ab = self._begun(span.key, ab), None
+            if span.steps:
+                key, following = self._ends(key, span)
+                yield from self._shown(key, following, span)
+                key = following
+            if span.over:
+                yield self._last(key, span)
+                key = None
 
-    def _behind(self, between: list[_Step]) -> list["Carried"]:
-        """Return what the last frame is carried back to: each frame, itself at last."""
-        behind = [Carried(between[-1][0], self._follower)]
-        for (look, *_), (_, motion, _) in zip(
-            between[-2::-1], between[:0:-1], strict=True
-        ):
-            behind.append(behind[-1].on(look, motion.ahead, motion.trust_ahead))
-        return behind[::-1]
-
-    def _keyed(
-        self, last: Look, reach: "Carried", begun: tuple[Point, ...]
-    ) -> np.ndarray:
-        """Return the colours of the next key frame.
+    def _looks(
+        self, frames: Iterable[Any], points: tuple[Point, ...] | None
+    ) -> Iterator[Look]:
+        """Yield what is worked with of each frame, with the points that begin on it.
 
         Args:
-            last: with the network's own, as it hears what the last key frame heard.
-            reach: what is carried to it.
-            begun: points that begin on it.
+            frames: the frames.
+            points: on the first of them, where these are known from before.
         """
-        answer = last.ab
-        share = _of_both(_KEPT * reach.trust)
-        if begun:  # what is told now is not known from before
-            last.points += begun
-            before, answer = answer, self._own(last)
+        for frame in frames:
+            look = self._look(frame)
+            if points is None:
+                points = self._timeline.until(look.time)
+            else:
+                self._timeline.pass_over(look.time)
+            yield replace(look, points=points)
+            points = None
+
+    def _each_alone(self, looks: Iterator[Look]) -> Iterator[Colored]:
+        """Yield frames with the network's own colours; points stay where they are."""
+        points: tuple[Point, ...] = ()
+        for look in looks:
+            points += look.points
+            ab = self._own(look, points)
+            yield Colored(look.frame, ab, ab, points)
+
+    def _spans(self, looks: Iterator[Look]) -> Iterator[_Span]:
+        """Yield all frames, from key frame to key frame: what is known of motion."""
+        key: Look | None = None
+        steps: list[_Step] = []
+        for look in looks:
+            if key is None:
+                key = look
+                continue
+            if steps:
+                before, _, ahead = steps[-1]
+            else:
+                before, ahead = key, Carried(key.grey, self._follower)
+            motion = self._follower.motion(before.grey, look.grey)
+            if motion.cut:
+                yield _Span(key, steps, self._behind(steps), over=True)
+                key, steps = look, []
+                continue
+            ahead = ahead.on(look.grey, motion.back, motion.trust_back)
+            steps.append(_Step(look, motion, ahead))
+            lost = ahead.trust.mean() < _LEAST
+            if len(steps) >= APART or lost or look.points:
+                yield _Span(key, steps, self._behind(steps), over=False)
+                key, steps = look, []
+        if key is not None:
+            yield _Span(key, steps, self._behind(steps), over=True)
+
+    def _behind(self, steps: list[_Step]) -> list["Carried"]:
+        """Return what the last frame is carried back to: each frame, itself at last."""
+        if not steps:
+            return []
+        behind = [Carried(steps[-1].look.grey, self._follower)]
+        for step, after in zip(steps[-2::-1], steps[:0:-1], strict=True):
+            motion = after.motion
+            behind.append(
+                behind[-1].on(step.look.grey, motion.ahead, motion.trust_ahead)
+            )
+        return behind[::-1]
+
+    def _begun(self, look: Look, ab: np.ndarray | None) -> _Key:
+        """Return the first frame of a shot, or one whose colours are known already."""
+        if ab is not None:
+            return _Key(look, ab, look.points)
+        ab = self._own(look, look.points)
+        return _Key(look, ab, look.points, first=not look.points)
+
+    def _ends(self, key: _Key, span: _Span) -> tuple[_Key, _Key]:
+        """Return the key frame of a span, and the next one."""
+        look, _, ahead = span.steps[-1]
+        points = followed(key.points, ahead.flow, ahead.trust)
+        answer = self._own(look, points)
+        if key.first:
+            motion = span.steps[0].motion
+            back = span.behind[0].on(key.look.grey, motion.ahead, motion.trust_ahead)
+            share = _of_both(_AHEAD * back.trust)
+            ab = _mean(key.look.grey, back.carry(answer), key.ab, share)
+            key = replace(key, ab=ab)
+        share = _of_both(_KEPT * ahead.trust)
+        if look.points:  # what is told now is not known from before
+            points += look.points
+            before, answer = answer, self._own(look, points)
             change = np.linalg.norm(answer - before, axis=-1, keepdims=True)
             share *= 1 - np.minimum(1, change / _TOLD)
-        return _mean(last, reach.ab, answer, share)
+        ab = _mean(look.grey, ahead.carry(key.ab), answer, share)
+        return key, _Key(look, ab, points)
+
+    def _shown(self, key: _Key, following: _Key, span: _Span) -> Iterator[Colored]:
+        """Yield a key frame and those up to the next."""
+        steps = span.steps
+        shown = softened(key.ab, steps[0].motion.ahead)
+        yield Colored(key.look.frame, shown, key.ab, key.points)
+        before = key.ab
+        for i, (look, motion, ahead) in enumerate(steps[:-1]):
+            passed = (i + 1) / len(steps)
+            points = followed(key.points, ahead.flow, ahead.trust)
+            ab = self._mixed(
+                look,
+                points,
+                ((1 - passed, ahead, key.ab), (passed, span.behind[i], following.ab)),
+            )
+            steady = _of_both(_STEADY * motion.trust_back)
+            before = ab + steady * (carried(before, motion.back) - ab)
+            yield Colored(look.frame, softened(before, motion.back))
+
+    def _last(self, key: _Key, span: _Span) -> Colored:
+        """Return the last frame of a shot, with the colours of a key frame."""
+        if not span.steps:
+            return Colored(key.look.frame, key.ab, key.ab, key.points)
+        return Colored(key.look.frame, softened(key.ab, span.steps[-1].motion.back))
 
     def _mixed(
-        self, look: Look, sides: tuple[tuple[float, "Carried"], ...]
+        self,
+        look: Look,
+        points: tuple[Point, ...],
+        sides: tuple[tuple[float, "Carried", np.ndarray], ...],
     ) -> np.ndarray:
-        """Return the colours of a frame between two key frames."""
-        weights = [share * side.trust for share, side in sides]
+        """Return the colours of a frame between two key frames.
+
+        Args:
+            look: the frame.
+            points: what the network is told of it.
+            sides: the share of each key frame, where it is carried, and its colours.
+        """
+        weights = [share * side.trust for share, side, _ in sides]
         total = weights[0] + weights[1]
         ab = sum(
-            _of_both(w / (total + _LITTLE)) * side.ab
-            for w, (_, side) in zip(weights, sides, strict=True)
+            _of_both(w / (total + _LITTLE)) * side.carry(ab)
+            for w, (_, side, ab) in zip(weights, sides, strict=True)
         )
         sure = np.minimum(1, total / _SURE)
         if float(1 - sure.mean()) > _HOLES:
-            return _of_both(sure) * ab + _of_both(1 - sure) * self._own(look)
+            answer = self._own(look, points)
+            return _of_both(sure) * ab + _of_both(1 - sure) * answer
         return filled(ab, sure)
 
-    def _own(self, look: Look) -> np.ndarray:
+    def _own(self, look: Look, points: tuple[Point, ...]) -> np.ndarray:
         """Return what the network says of a frame alone, (h, w, 2)."""
-        predicted = self._predict(look.levels, look.points)
+        predicted = self._predict(look.levels, points)
         ab = np.ascontiguousarray(predicted, np.float32)
         size = look.grey.shape[::-1]
         return cv2.resize(ab, size, interpolation=cv2.INTER_AREA).reshape(
@@ -251,7 +320,7 @@ class Coherence:
 
 def softened(ab: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Return colours (h, w, 2) that are softer where flow (h, w, 2) is quick."""
-    quick = cv2.magnitude(*cv2.split(flow))
+    quick = length(flow)
     if quick.max() <= _SLOW:
         return ab
     share = _of_both(np.clip((quick - _SLOW) / (_QUICK - _SLOW), 0, 1))
@@ -259,14 +328,14 @@ def softened(ab: np.ndarray, flow: np.ndarray) -> np.ndarray:
 
 
 def _mean(
-    look: Look, brought: np.ndarray, answer: np.ndarray, share: np.ndarray
+    grey: np.ndarray, brought: np.ndarray, answer: np.ndarray, share: np.ndarray
 ) -> np.ndarray:
     """Return a share of the colours brought to a frame and the rest of its own.
 
-    All are (h, w, 2).
+    All are (h, w, 2), but `grey` (h, w) uint8, which is the frame.
     """
     ab = share * brought + (1 - share) * answer
-    light = _of_both(look.grey.astype(np.float32))
+    light = _of_both(grey.astype(np.float32))
     return ab * (_strength(light * answer) / _strength(light * ab)) ** _OWN_STRENGTH
 
 
@@ -308,29 +377,32 @@ def _of_both(weights: np.ndarray) -> np.ndarray:
 
 
 class Carried:
-    """The colours of a key frame, at the places where its things are in another.
+    """Where the things of a key frame are in another.
 
-    They are looked up in the key frame itself, however far it is: carried from frame to
-    frame they would blur.
+    Colours are looked up in the key frame itself, however far it is: carried from frame
+    to frame they would blur.
+
+    Args:
+        grey: (h, w) uint8 of the key frame, which is where it begins.
+        follower: of motion.
     """
 
-    def __init__(self, key: Look, follower: Follower) -> None:
-        self.key = key
-        self.follower = follower
-        self.trust = np.ones(key.grey.shape, np.float32)
-        self.flow: np.ndarray = np.zeros((*key.grey.shape, 2), np.float32)
+    def __init__(self, grey: np.ndarray, follower: Follower) -> None:
+        self._grey = grey
+        self._follower = follower
+        self.trust = np.ones(grey.shape, np.float32)
+        self.flow: np.ndarray = np.zeros((*grey.shape, 2), np.float32)
 
-    @property
-    def ab(self) -> np.ndarray:
-        """The colours (h, w, 2), as the key frame has them now."""
-        return carried(self.key.ab, self.flow)
+    def carry(self, ab: np.ndarray) -> np.ndarray:
+        """Return colours (h, w, 2) of the key frame where its things are."""
+        return carried(ab, self.flow)
 
-    def on(self, look: Look, flow: np.ndarray, trust: np.ndarray) -> "Carried":
-        """Return the same one frame on, whose motion from here is given."""
-        moved = Carried(self.key, self.follower)
+    def on(self, grey: np.ndarray, flow: np.ndarray, trust: np.ndarray) -> "Carried":
+        """Return the same in the next frame (h, w) uint8, whose motion is given."""
+        moved = Carried(self._grey, self._follower)
         about = flow + carried(self.flow, flow)
-        moved.flow = self.follower.refined(look.grey, self.key.grey, about)
-        alike = likeness(look.grey, carried(self.key.grey, moved.flow))
+        moved.flow = self._follower.refined(grey, self._grey, about)
+        alike = likeness(grey, carried(self._grey, moved.flow))
         # What was hidden on the way stays unknown; brightness may change slowly.
         moved.trust = np.minimum(trust * carried(self.trust, flow), 1) * np.sqrt(alike)
         return moved

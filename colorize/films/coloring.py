@@ -17,7 +17,7 @@ from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
 from colorize.films import codecs, joining, segments, sources, telling, tracing
 from colorize.films.chroma import Chroma
-from colorize.films.coherence import Coherence, Look
+from colorize.films.coherence import SHORT_SIDE, Coherence, Look
 from colorize.films.sources import Film, Frame
 from colorize.films.telling import Timeline
 from colorize.hints import Hints, Point
@@ -26,7 +26,6 @@ from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings, differences
 from colorize.references import Reference
 
-_WORK = 192  # short side, in pixels, that motion and colours are worked out at
 _LATE = 0.5  # seconds after its time that a hint may begin in a preview
 _DECODED = 16  # frames that wait to be coloured
 _COLORED = 24  # frames that wait to be encoded
@@ -122,6 +121,33 @@ def _named(job: Job, codec: str, film_settings: FilmSettings) -> Job:
     return replace(job, output=output)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What a coloured copy is made from, and how.
+
+    Attributes:
+        film: the original.
+        settings: of how it is coloured.
+        film_settings: of how it is written.
+        codec: a key of `codecs.CODECS`.
+        chroma: how its colours are written.
+        hints: what the network is told; None for nothing.
+        reference: whose colours are taken; None for nobody's.
+        made: what the copy says of its making; None for nothing.
+        pieces: what is written of it.
+    """
+
+    film: Film
+    settings: Settings
+    film_settings: FilmSettings
+    codec: str
+    chroma: Chroma
+    hints: Hints | None
+    reference: Reference | None
+    made: Provenance | None
+    pieces: segments.Pieces
+
+
 def _colored(
     colorizer: Colorizer,
     job: Job,
@@ -131,61 +157,84 @@ def _colored(
     count: Callable[[int], None],
     begun: float,
 ) -> Job:
+    job, plan = _prepared(job, settings, film_settings, codec)
+    job = job.warned(*_write_pieces(colorizer, plan, count))
+    if not plan.pieces.done:
+        raise ColorizeError("no frame in it can be decoded")
+    job = job.warned(*_joined(job, plan))
+    number = plan.pieces.frames
+    plan.pieces.delete()
+    return replace(
+        job,
+        outcome="coloured",
+        frames=number,
+        height=plan.film.height,
+        width=plan.film.width,
+        size=settings.size,
+        runtime=settings.runtime,
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _prepared(
+    job: Job, settings: Settings, film_settings: FilmSettings, codec: str
+) -> tuple[Job, _Plan]:
+    """Return a job with what is to be said of its film, and how that is coloured."""
     film = sources.look_at(job.input)
     if codec == "prores":
         film = sources.deepened(film)
-    chroma = Chroma(
-        film, _steps(film, film_settings, codec), settings.saturation, settings.warmth
-    )
+    steps_of_chroma = _steps(film, film_settings, codec)
+    chroma = Chroma(film, steps_of_chroma, settings.saturation, settings.warmth)
     if (film.height % 2 or film.width % 2) and chroma.steps == (1, 1):
         job = job.warned("odd size: each pixel has its own colour (4:4:4)")
-    hints, reference = (
-        steps.find_hints(job, settings),
-        steps.find_reference(job, settings),
-    )
+    hints = steps.find_hints(job, settings)
+    reference = steps.find_reference(job, settings)
     job, made = telling.noted(job, settings, hints, reference)
     pieces = segments.Pieces(
         job.output.with_name(f".{job.output.name}.parts"),
         _made_by(job, settings, film_settings, hints, reference),
     )
-    begun_with = pieces.next_frame()
-    look = _looker(film, chroma, settings.size)
-    points = _points(hints, film, film_settings, look)
-    late = math.inf if film_settings.preview is None else _LATE
-    timeline = Timeline(points, late)
-    coherence = Coherence(
-        telling.predictor(colorizer, reference),
-        look,
-        timeline,
-        alone=film_settings.alone,
-    )
     if film.lost:
         job = job.warned(film.lost)
     if pieces.done:
         job = job.warned("gone on with where it was stopped")
-    if not begun_with.over:
-        frames, total = _frames(film, film_settings, begun_with.pts)
-        # Decoding, colouring and encoding go on at once.
-        decoded = _ahead(frames, _DECODED)
-        running = coherence.run(decoded, begun_with.ab, begun_with.points)
-        with contextlib.closing(_ahead(running, _COLORED)) as colored:
-            pieces.write(colored, chroma, codec, lambda: count(total))
-        job = job.warned(*timeline.warnings())
-    if not pieces.done:
-        raise ColorizeError("no frame in it can be decoded")
-    job = job.warned(*_joined(job, film, pieces, settings, film_settings, made))
-    number = pieces.frames
-    pieces.delete()
-    return replace(
-        job,
-        outcome="coloured",
-        frames=number,
-        height=film.height,
-        width=film.width,
-        size=settings.size,
-        runtime=settings.runtime,
-        seconds=time.monotonic() - begun,
+    return job, _Plan(
+        film=film,
+        settings=settings,
+        film_settings=film_settings,
+        codec=codec,
+        chroma=chroma,
+        hints=hints,
+        reference=reference,
+        made=made,
+        pieces=pieces,
     )
+
+
+def _write_pieces(
+    colorizer: Colorizer, plan: _Plan, count: Callable[[int], None]
+) -> list[str]:
+    """Write all pieces that are not there yet; return what is to be said, in words."""
+    first = plan.pieces.next_frame()
+    if first.over:
+        return []
+    look = _looker(plan.film, plan.chroma, plan.settings.size)
+    points = _points(plan.hints, plan.film, plan.film_settings, look)
+    late = math.inf if plan.film_settings.preview is None else _LATE
+    timeline = Timeline(points, late)
+    coherence = Coherence(
+        telling.predictor(colorizer, plan.reference),
+        look,
+        timeline,
+        alone=plan.film_settings.alone,
+    )
+    frames, total = _frames(plan.film, plan.film_settings, first.pts)
+    # Decoding, colouring and encoding go on at once.
+    decoded = _ahead(frames, _DECODED)
+    running = coherence.run(decoded, first.ab, first.points)
+    with contextlib.closing(_ahead(running, _COLORED)) as colored:
+        plan.pieces.write(colored, plan.chroma, plan.codec, lambda: count(total))
+    return timeline.warnings()
 
 
 def _points(
@@ -221,24 +270,19 @@ def _frames(
     return (frame for frame in pieced if start is None or frame.pts >= start), total
 
 
-def _joined(
-    job: Job,
-    film: Film,
-    pieces: segments.Pieces,
-    settings: Settings,
-    film_settings: FilmSettings,
-    made: Provenance | None,
-) -> list[str]:
+def _joined(job: Job, plan: _Plan) -> list[str]:
     """Write the film; return what could not be kept, in words."""
+    made = plan.made
     comment = f"{made.software}: {made.parameters}" if made is not None else ""
-    source = None if film_settings.preview is not None else job.input
+    source = None if plan.film_settings.preview is not None else job.input
+    pieces = plan.pieces
     # There, nothing is left behind where this is killed.
     whole = pieces.folder / job.output.name
     with files.atomic(whole) as part:
         lost = joining.join(
-            pieces.done, film.time_base, source, part, job.output, comment
+            pieces.done, plan.film.time_base, source, part, job.output, comment
         )
-        if settings.preserve_times:
+        if plan.settings.preserve_times:
             files.copy_times(job.input, part)
     whole.replace(job.output)
     return list(dict.fromkeys(lost))
@@ -283,13 +327,8 @@ def _made_by(
 
 def _looker(film: Film, chroma: Chroma, size: int) -> Callable[[Frame], Look]:
     """Return what makes frames as small as they are worked out."""
-    width = film.width * float(film.pixel_aspect)
-
-    def at(short: int) -> tuple[int, int]:
-        scale = min(short / min(film.height, width), 1)
-        return max(1, round(film.height * scale)), max(1, round(width * scale))
-
-    work, shown, half = at(_WORK), at(size), 0.5 / float(film.rate)
+    work, shown = _fitted(film, SHORT_SIDE), _fitted(film, size)
+    half = 0.5 / float(film.rate)
 
     def look(frame: Frame) -> Look:
         levels = chroma.levels(frame.luma, shown)
@@ -298,6 +337,16 @@ def _looker(film: Film, chroma: Chroma, size: int) -> Callable[[Frame], Look]:
         return Look(frame, grey, levels, frame.seconds + half)
 
     return look
+
+
+def _fitted(film: Film, short: int) -> tuple[int, int]:
+    """Return the height and width of a film with square pixels, `short` at most.
+
+    Unlike a photo, which is seen at `seen_at`, it is never enlarged.
+    """
+    width = film.width * float(film.pixel_aspect)
+    scale = min(short / min(film.height, width), 1)
+    return max(1, round(film.height * scale)), max(1, round(width * scale))
 
 
 def _ahead(items: Iterator[Item], most: int) -> Generator[Item]:

@@ -40,7 +40,7 @@ def join(
     Raises:
         ColorizeError: it cannot be written.
     """
-    format = codecs.CONTAINERS[target.suffix.lower()]
+    format = codecs.CONTAINERS[target.suffix.lower()].format
     lost: list[str] = []
     with contextlib.ExitStack() as stack:
         original = None if source is None else stack.enter_context(opened(source))
@@ -50,8 +50,8 @@ def join(
                 first.streams.video[0], opaque=True
             )
             packets = _pictures(pieces, video, time_base)
-            said = {} if original is None else dict(original.metadata)
-            container.metadata.update(_metadata(said, comment))
+            before = {} if original is None else _texts(original)
+            container.metadata.update(_metadata(before, comment))
             if original is not None:
                 others = _copied(container, original, lost)
                 if chapters := original.chapters():
@@ -87,10 +87,14 @@ def _copied(container: Any, original: Any, lost: list[str]) -> dict[int, Any]:
 def made_with(path: Path) -> str | None:
     """Return what a film says of the making of its colours; None if nothing."""
     with opened(path) as container:
-        metadata = {name.lower(): text for name, text in container.metadata.items()}
-    last = metadata.get("comment", "").rpartition(_BETWEEN)[2]
+        last = _texts(container).get("comment", "").rpartition(_BETWEEN)[2]
     maker, _, parameters = last.partition(": ")
     return parameters if maker.startswith("colorize ") else None
+
+
+def _texts(container: Any) -> dict[str, str]:
+    """Return what a film says of itself, by keys that MKV has in upper case."""
+    return {key.lower(): text for key, text in container.metadata.items()}
 
 
 def _metadata(metadata: dict[str, str], comment: str) -> dict[str, str]:

@@ -97,8 +97,8 @@ def _trust(
 
     It should find what looks alike, and lead back to where it began.
     """
-    astray = _length(there + carried(back, there))
-    agreed = _below(astray, _ASTRAY + 0.05 * _length(there))
+    astray = length(there + carried(back, there))
+    agreed = _below(astray, _ASTRAY + 0.05 * length(there))
     height, width = astray.shape
     x, y = cv2.split(there + _grid(height, width))
     agreed *= (x > -1) & (x < width) & (y > -1) & (y < height)
@@ -112,8 +112,10 @@ def _grid(height: int, width: int) -> np.ndarray:
     return cv2.merge((x, y))
 
 
-def _length(flow: np.ndarray) -> np.ndarray:
-    return cv2.magnitude(*cv2.split(flow))
+def length(flow: np.ndarray) -> np.ndarray:
+    """Return the length (h, w) of flow (h, w, 2), the same wherever that lies."""
+    x, y = cv2.split(flow)
+    return np.sqrt(x * x + y * y)  # by OpenCV, it depends on addresses in the last bit
 
 
 def _below(values: np.ndarray, limit: np.ndarray | float) -> np.ndarray:

@@ -15,12 +15,16 @@ from colorize.errors import ColorizeError
 
 _HD = 576  # lines; without word of it, more are taken for BT.709, as players do
 # Of luma, by the code of H.273: how much red and blue count.
-_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
+_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}
 _BT601, _BT709 = (0.299, 0.114), _WEIGHTS[1]
+_UNSPECIFIED = 2  # the code of a matrix, primaries and a transfer that are not said
 _FULL = 2  # the code of a range that uses all values
 # The codes of luma whose colours are no Y'CbCr: RGB itself, YCgCo, constant luminance.
 _OTHER_MATRICES = {0: "RGB", 8: "YCgCo", 10: "constant luminance", 14: "ICtCp"}
 _PIECES = 5  # of a preview
+# Seconds before a wanted frame where reading begins. MPEG and FLV seek by other times
+# than that of the key frame from which it can be decoded, and may come out after it.
+_BACK = (0, 1, 5, 30)
 _DAMAGED = 50  # packets in a row that cannot be decoded end a film
 
 
@@ -104,17 +108,12 @@ def look_at(path: Path) -> Film:
     """
     with opened(path) as container:
         stream = pictures_of(container)
-        first = next(_decoded(container, stream), None)
-        if first is None:
-            raise ColorizeError("no frame in it can be decoded")
-        if first.interlaced_frame:
-            raise ColorizeError(
-                "interlaced, which is not supported; make frames of its fields first: "
-                "ffmpeg -i FILM -vf bwdif -c:a copy PROGRESSIVE.mkv"
-            )
+        first = _first(container, stream)
         codes = _codes(first, stream.codec_context)
+        if first.format.is_rgb:  # it is read as Y'CbCr, of which it says nothing
+            codes = (codes[0], _UNSPECIFIED, *codes[2:])
         matrix = codes[1]
-        if matrix in _OTHER_MATRICES and not first.format.is_rgb:
+        if matrix in _OTHER_MATRICES:
             raise ColorizeError(f"{_OTHER_MATRICES[matrix]} is not supported")
         bits = _luma(first).dtype.itemsize * 8
         bits = 8 if bits == 8 else first.format.components[0].bits
@@ -124,9 +123,6 @@ def look_at(path: Path) -> Film:
         if turns % 2:
             height, width, aspect = width, height, 1 / aspect
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        length = stream.duration and float(stream.duration * stream.time_base)
-        if not length and container.duration:
-            length = container.duration / av.time_base
         return Film(
             path,
             height,
@@ -140,11 +136,34 @@ def look_at(path: Path) -> Film:
             stream.time_base,
             rate,
             stream.start_time or 0,
-            stream.frames or round((length or 0) * rate),
+            stream.frames or round(_seconds(container, stream) * rate),
             turns,
             _steps(first, turns),
             lost=_lost(first),
         )  # fmt: skip
+
+
+def _first(container: Any, stream: Any) -> Any:
+    """Return the first frame."""
+    first = next(_decoded(container, stream), None)
+    if first is None:
+        raise ColorizeError("no frame in it can be decoded")
+    if first.interlaced_frame:
+        raise ColorizeError(
+            "interlaced, which is not supported; make frames of its fields first: "
+            "ffmpeg -i FILM -vf bwdif -c:a copy PROGRESSIVE.mkv"
+        )
+    return first
+
+
+def _seconds(container: Any, stream: Any) -> float:
+    """Return how long a film is, about; 0 where nothing tells."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    length = (container.duration or 0) / av.time_base
+    begins = max(0, container.start_time or 0) / av.time_base
+    # FFmpeg's MKV says when it ends, that of others how long it is.
+    return length - begins if length > begins else length
 
 
 def _lost(frame: Any) -> str:
@@ -171,12 +190,9 @@ def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
     Raises:
         ColorizeError: the film cannot be read any further.
     """
-    with opened(film.path) as container:
-        stream = pictures_of(container)
-        if start is not None:
-            container.seek(start, stream=stream, backward=True)
+    with _begun(film, start) as decoded:
         last = None
-        for frame in _decoded(container, stream):
+        for frame in decoded:
             pts = frame.pts
             if pts is None:  # a stream without times: as fast as it says
                 step = round(1 / (film.rate * film.time_base))
@@ -190,6 +206,25 @@ def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
                     luma = luma.astype(np.uint16) << film.shift
                 seconds = float((pts - film.start) * film.time_base)
                 yield Frame(luma, pts, seconds)
+
+
+@contextlib.contextmanager
+def _begun(film: Film, start: int | None) -> Iterator[Iterator[Any]]:
+    """Open a film; give its decoded frames, from one at a time or before it on."""
+    if start is not None:
+        for seconds in _BACK:
+            with opened(film.path) as container:
+                stream = pictures_of(container)
+                target = max(film.start, start - round(seconds / film.time_base))
+                decoded, first = _decoded(container, stream), None
+                with contextlib.suppress(av.error.FFmpegError, ColorizeError):
+                    container.seek(target, stream=stream, backward=True)
+                    first = next(decoded, None)
+                if first is not None and first.pts is not None and first.pts <= start:
+                    yield itertools.chain([first], decoded)
+                    return
+    with opened(film.path) as container:
+        yield _decoded(container, pictures_of(container))
 
 
 def pieces_of(film: Film, seconds: float) -> Iterator[Frame]:
@@ -207,7 +242,8 @@ def pieces_of(film: Film, seconds: float) -> Iterator[Frame]:
     length = max(film.frames, wanted)
     number = 0
     for i in range(count):
-        start = round((length - each) * i / max(1, count - 1)) * step if i else None
+        before = round((length - each) * i / max(1, count - 1))  # frames
+        start = film.start + before * step if i else None
         for frame in itertools.islice(frames(film, start), each):
             yield replace(frame, pts=number * step)
             number += 1
@@ -250,9 +286,9 @@ def _codes(frame: Any, context: Any) -> tuple[int, int, int, int]:
     """Return the codes of H.273 that the frame has, or else its stream."""
     names = {
         "color_range": 0,  # what says nothing
-        "colorspace": 2,
-        "color_primaries": 2,
-        "color_trc": 2,
+        "colorspace": _UNSPECIFIED,
+        "color_primaries": _UNSPECIFIED,
+        "color_trc": _UNSPECIFIED,
     }
     codes = []
     for name, unspecified in names.items():

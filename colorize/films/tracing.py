@@ -7,8 +7,6 @@ of it.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from colorize.films.coherence import APART, Carried, Look
 from colorize.films.motion import Follower
 from colorize.films.telling import followed
@@ -47,24 +45,19 @@ def _shot(time: float, looks: Looks, follower: Follower) -> list[Look]:
 def _first_seen(point: Point, shot: Sequence[Look], follower: Follower) -> Point:
     if len(shot) < 2:
         return point
-    reach = _reach(shot[-1], follower)
+    reach = Carried(shot[-1].grey, follower)
     for back, (look, after) in enumerate(_backwards(shot), 1):
         motion = follower.motion(look.grey, after.grey)
-        reach = reach.on(look, motion.ahead, motion.trust_ahead)
+        reach = reach.on(look.grey, motion.ahead, motion.trust_ahead)
         if back % APART == 0 or look is shot[0]:
             places = followed((point,), reach.flow, reach.trust)
             if not places:
                 return point
             point = replace(places[0], time=look.time)
-            reach = _reach(look, follower)
+            reach = Carried(look.grey, follower)
     return point
 
 
 def _backwards(shot: Sequence[Look]) -> Iterator[tuple[Look, Look]]:
     """Yield each frame with the one after it, from the last to the first."""
     yield from zip(shot[-2::-1], shot[:0:-1], strict=True)
-
-
-def _reach(look: Look, follower: Follower) -> Carried:
-    look.ab = np.zeros((*look.grey.shape, 2), np.float32)  # colours are not looked at
-    return Carried(look, follower)
