@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from conftest import wait_until
 from PIL import Image
 
-from colorize import films
+from colorize import files, films
 from colorize.cli import cli
 from colorize.color import _WARM as WARM
 from colorize.color import into_gamut, lab_to_rgb, lightness_of
@@ -711,10 +711,11 @@ def test_what_a_film_says_of_itself_stays(source, target, made, draw_film, tmp_p
     about = Provenance("colorize 1", "model=x") if made else None
     how = coloring.FilmSettings()
     done = color(film, tmp_path / f"out{target}", how=how, provenance=about)
-    added = " / colorize 1: model=x" if made else ""
+    parameters = f"model=x original={files.fingerprint(film)}"
+    added = f" / colorize 1: {parameters}" if made else ""
     wanted = {**TEXTS, "comment": TEXTS["comment"] + added}
     assert texts_of(done.output).items() >= wanted.items(), done
-    assert joining.made_with(done.output) == ("model=x" if made else None)
+    assert joining.made_with(done.output) == (parameters if made else None)
 
 
 def test_what_a_container_says_of_itself_does_not_come_along(draw_film, tmp_path):

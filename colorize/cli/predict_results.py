@@ -109,8 +109,8 @@ class Results:
 
         self.counts[job.outcome] += 1
         self.counts["with warnings"] += bool(job.warnings)
-        told = job.outcome == "skipped" and str(job.output) in self._before
-        if self._report is not None and not told:
+        reported = job.outcome == "skipped" and str(job.output) in self._before
+        if self._report is not None and not reported:
             print(json.dumps(job.as_json()), file=self._report, flush=True)
         if self._flags.as_json:
             self._lines.append(job.as_json())

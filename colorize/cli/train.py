@@ -281,8 +281,8 @@ def _check_same_network(
                 f"{run} was begun with {name} {before or 'as by default'}; start "
                 f"another run from it with --init {run}"
             )
-    told = {name: flags[name] for name in ("hints", "loss") if flags[name] is not None}
-    settings = dataclasses.replace(begun, **told)
+    flagged = {n: flags[n] for n in ("hints", "loss") if flags[n] is not None}
+    settings = dataclasses.replace(begun, **flagged)
     for what, has in _PARTS.items():
         if has(settings) != has(begun):
             raise UsageError(

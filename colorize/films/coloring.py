@@ -23,7 +23,7 @@ from colorize.films.telling import Timeline
 from colorize.hints import Hints, Point
 from colorize.pictures.metadata import Provenance
 from colorize.prediction import steps
-from colorize.prediction.job import Job, Settings, differences
+from colorize.prediction.job import Job, Settings
 from colorize.references import Reference
 
 _LATE = 0.5  # seconds after its time that a hint may begin in a preview
@@ -81,10 +81,9 @@ def color(
         if job.output.exists() and job.output.samefile(job.input):
             return replace(job, outcome="failed", reason="its output is itself")
         if job.output.exists() and not settings.overwrite:
-            before = _made_otherwise(job, settings)
-            if not before:
-                return replace(job, outcome="skipped")
-            job = job.warned(f"made again: it was made with {before}")
+            job = _compared_with_output(job, settings)
+            if not job.planned:
+                return job
         return _colored(colorizer, job, settings, film_settings, codec, count, begun)
     except Exception as e:
         if isinstance(e, OSError) and files.is_full(e):
@@ -92,8 +91,8 @@ def color(
         return job.failed_by(e, begun)
 
 
-def _made_otherwise(job: Job, settings: Settings) -> str:
-    """Return with what the film there was made, where that is not what is asked for.
+def _compared_with_output(job: Job, settings: Settings) -> Job:
+    """Return the job: to be done again, or skipped for the film that is there.
 
     Raises:
         ColorizeError: it is no film.
@@ -104,9 +103,9 @@ def _made_otherwise(job: Job, settings: Settings) -> str:
         raise ColorizeError(
             f"{job.output} is there and not whole; --overwrite replaces it"
         ) from e
-    if before is None or settings.provenance is None:
-        return ""
-    return differences(before, steps.parameters_of(job, settings))
+    if settings.provenance is None:
+        before = None
+    return job.compared_with(before, steps.parameters_of(job, settings))
 
 
 def _named(job: Job, codec: str, film_settings: FilmSettings) -> Job:

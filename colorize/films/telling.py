@@ -7,6 +7,7 @@ from dataclasses import astuple, replace
 
 import numpy as np
 
+from colorize import files
 from colorize.colorizer import Colorizer
 from colorize.hints import Hints, Point
 from colorize.pictures.metadata import Provenance
@@ -42,7 +43,9 @@ def noted(
     job: Job, settings: Settings, hints: Hints | None, reference: Reference | None
 ) -> tuple[Job, Provenance | None]:
     """Return a job that says what the network is told, and what a copy says of it."""
-    made = settings.provenance and with_told(settings.provenance, hints, reference)
+    made = settings.provenance and with_told(
+        settings.provenance, files.fingerprint(job.input), hints, reference
+    )
     if settings.variants:
         job = job.warned("other colourings are for pictures; this is the usual one")
     if hints is not None:

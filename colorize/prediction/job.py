@@ -174,13 +174,13 @@ class Job:
             for text in (before, parameters)
         )
         changed = {name for name in was.keys() & _OTHERS if was[name] != now[name]}
-        told = [
+        changes = [
             f"{name} {was.get(name, 'none')}"
             for name in _TOLD
             if was.get(name) != now.get(name)
         ]
-        if told and "original" not in changed:
-            return self.warned(f"made again: it was made with {', '.join(told)}")
+        if changes and "original" not in changed:
+            return self.warned(f"made again: it was made with {', '.join(changes)}")
         others = [words for name, words in _OTHERS.items() if name in changed]
         reason = f"{THERE}, made {' and '.join(others)}" if others else ""
         return replace(self, outcome="skipped", reason=reason)
