@@ -25,7 +25,7 @@ LAYERS = [  # from the bottom; a room is a file or a folder here
         "variants",
         "suggestions",
     ],
-    ["things", "painting"],
+    ["asking", "things", "painting"],
     ["colorizer"],
     ["prediction", "training"],
     ["films"],
