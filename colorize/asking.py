@@ -103,10 +103,14 @@ class _Picture:
     Attributes:
         key: which picture it is.
         outputs: what the network says of it, by name, padded.
+        variants: how many colourings `shifts` are for, the usual one included.
+        shifts: (h, w, 2) each, what to add to the ab for all colourings but that.
     """
 
     key: tuple[tuple[int, ...], bytes] | None = None
     outputs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    variants: int = 0
+    shifts: Sequence[np.ndarray] = ()
 
 
 class Memory:
@@ -165,9 +169,14 @@ class Memory:
         Raises:
             ColorizeError: the network gives no likelihoods.
         """
-        logits, features = self.outputs(levels, LOGITS, FEATURES)
-        size = lightness_of(levels, self._network).shape
-        return other_colourings.shifts(logits, features, variants, size)
+        picture = self._of(levels)
+        if picture.variants != variants:
+            logits, features = self.outputs(levels, LOGITS, FEATURES)
+            size = lightness_of(levels, self._network).shape
+            shifts = other_colourings.shifts(logits, features, variants, size)
+            picture = replace(self._of(levels), variants=variants, shifts=shifts)
+            self._picture = picture
+        return picture.shifts
 
     def of_reference(self, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
         """Return a reference as the network sees it, (h, w, 3), and its features.
