@@ -3,18 +3,18 @@
 It knows pixels; of files it only opens those that Python code names.
 """
 
+import functools
 import math
 import warnings
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from colorize import (
+    asking,
     color,
     images,
     painting,
@@ -25,18 +25,16 @@ from colorize import (
 )
 from colorize import hints as hinting
 from colorize import suggestions as suggesting
-from colorize import variants as other_colourings
-from colorize.config import MOST_VARIANTS, SHORT_SIDE
+from colorize.asking import seen_at as seen_at
+from colorize.config import MOST_VARIANTS
 from colorize.hints import Hints, Point
+from colorize.outputs import FEATURES, LOGITS, LOGITS_CELL
 from colorize.pictures import reading
+from colorize.references import Reference
 from colorize.runtimes import Network
 
-_AB = "ab"  # among the outputs of a network
-_LONGEST = 8  # times `size`: beyond, a panorama is shown to the network smaller
-_CELL = 4  # pixels of a place that the network tells likelihoods of
 _SUGGESTED = 6
 _IMAGES = 16  # of several, that are held in memory together
-_AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
 
 
 def load(
@@ -78,6 +76,75 @@ class Wish:
     shift: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class _Request:
+    """A small picture, and what is wanted of its colours.
+
+    Attributes:
+        levels: (h, w) grey levels.
+        lightness: (h', w') L, as the network sees it.
+        hints: (h', w', 3) of what is known; None for nothing.
+        points: of what is known of single things.
+        likely: (h', w', 3) of what is likely; None for nothing.
+        shift: (h', w', 2), added to the ab; None for nothing.
+    """
+
+    levels: np.ndarray
+    lightness: np.ndarray
+    hints: np.ndarray | None
+    points: Sequence[Point]
+    likely: np.ndarray | None
+    shift: np.ndarray | None
+
+    @functools.cached_property
+    def heard(self) -> np.ndarray | None:
+        """What the network is told (h', w', 3): hints, over what is only likely."""
+        if self.hints is None or self.likely is None:
+            return self.likely if self.hints is None else self.hints
+        return np.where(self.hints[..., 2:] > 0, self.hints, self.likely)
+
+    def ab_of(self, answer: np.ndarray) -> np.ndarray:
+        """Return the ab (h', w', 2) of the network's answer, which is padded."""
+        rows, columns = self.lightness.shape
+        ab = self._own(answer[:rows, :columns])
+        if self.shift is None:
+            return ab
+        if self.hints is None:
+            return ab + self.shift
+        return ab + (1 - self.hints[..., 2:]) * self.shift
+
+    def _own(self, ab: np.ndarray) -> np.ndarray:
+        """Return the network's own ab, where it has mixed in what is only likely."""
+        if self.heard is None or self.likely is None:
+            return ab
+        only = (self.likely[..., 2] > 0) & (self.heard == self.likely).all(axis=-1)
+        sure = np.where(only, self.likely[..., 2], 0)[..., None]
+        mine: np.ndarray = (ab - sure * self.likely[..., :2]) / (1 - sure)
+        return mine.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How images are coloured, as `Colorizer.colorize` takes it."""
+
+    size: int | None = None
+    saturation: float = 1.0
+    warmth: float = 0.0
+    reference: Reference | None = None
+    variant: tuple[int, int] = (0, 1)  # its number, from 0, and of how many
+
+    def check(self) -> None:
+        """Raise ValueError for a value that cannot be."""
+        if self.size is not None and not self.size > 0:
+            raise ValueError(f"size must be positive, got {self.size}")
+        if not (math.isfinite(self.saturation) and self.saturation >= 0):
+            raise ValueError(
+                f"saturation must be from 0, and finite, got {self.saturation}"
+            )
+        if not -1 <= self.warmth <= 1:
+            raise ValueError(f"warmth must be from -1 to 1, got {self.warmth}")
+
+
 class Colorizer:
     """A network, ready to colour pictures of any size.
 
@@ -90,32 +157,7 @@ class Colorizer:
         self.network = network
         self.size = network.size
         self.stride = network.stride
-        # The last reference: as the network sees it, and its features.
-        self._referred: tuple[references.Reference, np.ndarray, np.ndarray] | None
-        self._referred = None
-        self._said: tuple[Any, Mapping[str, np.ndarray]] = (None, {})
-
-    def _fitted(self, lightness: np.ndarray) -> np.ndarray:
-        """L (H, W), made smaller where the network takes one size that it exceeds."""
-        if self.network.fixed is None:
-            return lightness
-        height, width = lightness.shape
-        scale = min(self.network.fixed[0] / height, self.network.fixed[1] / width)
-        if scale >= 1:
-            return lightness
-        smaller = (max(1, int(width * scale)), max(1, int(height * scale)))
-        resized = Image.fromarray(lightness).resize(smaller, Image.Resampling.BOX)
-        return np.asarray(resized)
-
-    def _padded(self, pixels: np.ndarray) -> np.ndarray:
-        """(H, W, C), its borders mirrored to what the network takes: (H', W', C)."""
-        height, width, _ = pixels.shape
-        if self.network.fixed is None:
-            below, right = -height % self.stride, -width % self.stride
-        else:
-            below = self.network.fixed[0] - height
-            right = self.network.fixed[1] - width
-        return np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="reflect")
+        self._memory = asking.Memory(network)
 
     def batch_ab(
         self,
@@ -139,99 +181,63 @@ class Colorizer:
         Raises:
             ColorizeError: there are hints, and the network takes none.
         """
-        fitted = [self._fitted(color.lightness_of(levels)) for levels in small]
-        arrays, points = self._divided(hints or [None] * len(small), small)
-        wished = [wish or Wish() for wish in wishes or [None] * len(small)]
-        hinted = list(map(_displayable, arrays, fitted))
-        likely = list(map(_displayable, [wish.likely for wish in wished], fitted))
-        heard = list(map(_over, hinted, likely))
-        if len(small) == 1 and heard[0] is None:
-            (remembered,) = self._seen(small[0], _AB)
-            answers = [remembered.copy()]  # whoever gets it may change it
-        else:
-            answers = self._answers(fitted, heard)
-        predicted = []
-        for i, (lightness, answer) in enumerate(zip(fitted, answers, strict=True)):
-            rows, columns = lightness.shape
-            ab = _own(answer[:rows, :columns], heard[i], likely[i])
-            if (shift := wished[i].shift) is not None:
-                hint = hinted[i]
-                ab = ab + (shift if hint is None else (1 - hint[..., 2:]) * shift)
-            if points[i]:
-                (features,) = self._seen(small[i], runtimes.FEATURES)
-                ab = things.colored(lightness, ab, features, points[i])
-            predicted.append(ab)
-        return predicted
+        none = [None] * len(small)
+        each = zip(small, hints or none, wishes or none, strict=True)
+        requests = [self._request(*one) for one in each]
+        answers = self._answers(requests)
+        return list(map(self._finished, requests, answers))
 
-    def _answers(
-        self, fitted: Sequence[np.ndarray], heard: Sequence[np.ndarray | None]
-    ) -> list[np.ndarray]:
-        """Return the network's ab for several L (h, w), each padded: (h', w', 2)."""
-        padded = [self._padded(lightness[..., None]) for lightness in fitted]
-        hints = [None if one is None else self._padded(one) for one in heard]
-        alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for i, picture in enumerate(padded):
-            alike[picture.shape].append(i)
-        answers: dict[int, np.ndarray] = {}
-        for (height, width, _), members in alike.items():
-            most = max(1, _AT_ONCE // (height * width))
-            for first in range(0, len(members), most):
-                batch = members[first : first + most]
-                ab = self.network(
-                    np.stack([padded[i] for i in batch]),
-                    _stacked([hints[i] for i in batch], height, width),
-                )
-                answers |= zip(batch, ab, strict=True)
-        return [answers[i] for i in range(len(fitted))]
+    def _request(
+        self,
+        levels: np.ndarray,
+        hints: np.ndarray | Hints | None,
+        wish: Wish | None,
+    ) -> _Request:
+        lightness = asking.lightness_of(levels, self.network)
+        points: Sequence[Point] = ()
+        if isinstance(hints, Hints):
+            if self._tells_things_apart(hints.points):
+                points, hints = hints.points, replace(hints, points=())
+            some = hints.points or hints.painted is not None
+            hints = hints.array(*levels.shape) if some else None
+        wish = wish or Wish()
+        return _Request(
+            levels,
+            lightness,
+            hints=_displayable(hints, lightness),
+            points=points,
+            likely=_displayable(wish.likely, lightness),
+            shift=wish.shift,
+        )
 
-    def _divided(
-        self, hints: Sequence[np.ndarray | Hints | None], small: Sequence[np.ndarray]
-    ) -> tuple[list[np.ndarray | None], list[Sequence[Point]]]:
-        """Return of each picture what the network is told, and points that mean things.
+    def _tells_things_apart(self, points: Sequence[Point]) -> bool:
+        """Return whether points can mean things: by features, and not too many."""
+        able = self.network.takes_hints and FEATURES in self.network.also
+        return able and len(things.grouped(points)) <= things.MOST
 
-        These are for networks that give features, and for not too many colours.
-        """
-        arrays: list[np.ndarray | None] = []
-        points: list[Sequence[Point]] = []
-        for one, levels in zip(hints, small, strict=True):
-            of_things: Sequence[Point] = ()
-            if isinstance(one, Hints):
-                able = (
-                    self.network.takes_hints and runtimes.FEATURES in self.network.also
-                )
-                if able and len(things.grouped(one.points)) <= things.MOST:
-                    of_things, one = one.points, replace(one, points=())
-                left = one.points or one.painted is not None
-                arrays.append(one.array(*levels.shape) if left else None)
-            else:
-                arrays.append(one)
-            points.append(of_things)
-        return arrays, points
+    def _answers(self, requests: Sequence[_Request]) -> list[np.ndarray]:
+        """Return the network's ab for each, padded, to be changed at will."""
+        if len(requests) == 1 and requests[0].heard is None:
+            (ab,) = self._memory.outputs(requests[0].levels, asking.AB)
+            return [ab.copy()]
+        return asking.answers(
+            self.network,
+            [request.lightness for request in requests],
+            [request.heard for request in requests],
+        )
 
-    def _seen(self, levels: np.ndarray, *names: str) -> list[np.ndarray]:
-        """Return what the network, told nothing, says of one small picture, padded.
-
-        What it said of the last one is remembered: who tells it colours one by one
-        need not wait for it again.
-        """
-        key = levels.shape, levels.tobytes()
-        before, said = self._said
-        said = said if before == key else {}
-        if lacking := [name for name in names if name not in said]:
-            padded = self._padded(self._fitted(color.lightness_of(levels))[..., None])
-            if lacking == [_AB]:
-                answers = [self.network(padded[None])]
-            else:
-                answers = self.network.outputs(lacking, padded[None])
-            new = {name: one[0] for name, one in zip(lacking, answers, strict=True)}
-            said = {**said, **new}
-            self._said = key, said
-        return [said[name] for name in names]
+    def _finished(self, request: _Request, answer: np.ndarray) -> np.ndarray:
+        """Return the ab of a picture, points on their things."""
+        ab = request.ab_of(answer)
+        if not request.points:
+            return ab
+        (features,) = self._memory.outputs(request.levels, FEATURES)
+        return things.colored(request.lightness, ab, features, request.points)
 
     def wish(
         self,
         levels: np.ndarray,
-        reference: references.Reference | None,
+        reference: Reference | None,
         number: int = 0,
         variants: int = 1,
     ) -> Wish | None:
@@ -248,50 +254,16 @@ class Colorizer:
         """
         if reference is None and not number:
             return None
-        return Wish(
-            likely=self.told_by(levels, reference) if reference else None,
-            shift=self.shifts(levels, variants)[number - 1] if number else None,
-        )
+        likely = None if reference is None else self._likely(levels, reference)
+        shift = self._memory.shifts(levels, variants)[number - 1] if number else None
+        return Wish(likely, shift)
 
-    def told_by(
-        self, levels: np.ndarray, reference: references.Reference
-    ) -> np.ndarray:
-        """Return what a reference picture tells of a small picture's colours.
-
-        Args:
-            levels: (h, w) grey levels, from `Page.shrunk`.
-            reference: the other picture.
-
-        Returns:
-            (h, w, 3) float32, as a `Wish` has what is `likely`.
-
-        Raises:
-            ColorizeError: the network gives no features.
-        """
-        if self._referred is None or self._referred[0] is not reference:
-            page = reference.page
-            small = page.shrunk(*seen_at(page, self.size))
-            (of_reference,) = self._seen(small, runtimes.FEATURES)
-            shown = references.shown(page, *small.shape)
-            self._referred = reference, shown, of_reference
-        _, shown, of_reference = self._referred
-        (features,) = self._seen(levels, runtimes.FEATURES)
+    def _likely(self, levels: np.ndarray, reference: Reference) -> np.ndarray:
+        """Return what a reference picture tells of a small picture's colours."""
+        shown, of_reference = self._memory.of_reference(reference)
+        (features,) = self._memory.outputs(levels, FEATURES)
         likely = references.hints(features, shown, of_reference)
         return likely[: levels.shape[0], : levels.shape[1]]
-
-    def shifts(self, levels: np.ndarray, variants: int) -> list[np.ndarray]:
-        """Return what to add to the ab for each colouring but the first.
-
-        Args:
-            levels: (h, w) grey levels, from `Page.shrunk`.
-            variants: how many colourings, the first included.
-
-        Raises:
-            ColorizeError: the network gives no likelihoods.
-        """
-        logits, features = self._seen(levels, runtimes.LOGITS, runtimes.FEATURES)
-        size = self._fitted(color.lightness_of(levels)).shape
-        return other_colourings.shifts(logits, features, variants, size)
 
     def suggested(self, levels: np.ndarray, x: float, y: float) -> np.ndarray:
         """Return colours that are likely at a place of a small picture.
@@ -307,11 +279,11 @@ class Colorizer:
         Raises:
             ColorizeError: the network gives no likelihoods.
         """
-        (logits,) = self._seen(levels, runtimes.LOGITS)
+        (logits,) = self._memory.outputs(levels, LOGITS)
         height, width = levels.shape
         row, column = min(int(y * height), height - 1), min(int(x * width), width - 1)
         lightness = float(color.lightness_of(levels[row : row + 1, column])[0])
-        place = (row / _CELL, column / _CELL)
+        place = (row / LOGITS_CELL, column / LOGITS_CELL)
         return suggesting.suggestions(logits, place, lightness, _SUGGESTED)
 
     def small_ab(
@@ -336,25 +308,20 @@ class Colorizer:
             ValueError: the array or the hints have another shape or values.
             ColorizeError: there are hints, and the network takes none.
         """
-        return self._pages_ab([reading.page_of(rgb)], size, [hints])[0]
+        return self._pages_ab([reading.page_of(rgb)], [hints], _Settings(size))[0]
 
     def _pages_ab(
         self,
         pages: Sequence[reading.Page],
-        size: int | None,
         hints: Sequence[Any],
-        reference: references.Reference | None = None,
-        variant: tuple[int, int] = (0, 1),
+        settings: _Settings,
     ) -> list[np.ndarray]:
-        small = [page.shrunk(*seen_at(page, size or self.size)) for page in pages]
-        asked = []
-        for page, hint in zip(pages, hints, strict=True):
-            if isinstance(hint, np.ndarray):
-                _check_hints(hint, page.height, page.width)
-            elif hint is not None:
-                hint = hinting.of(hint)
-            asked.append(hint)
-        wishes = [self.wish(levels, reference, *variant) for levels in small]
+        size = settings.size or self.size
+        small = [page.shrunk(*seen_at(page, size)) for page in pages]
+        asked = [_hints_of(*both) for both in zip(pages, hints, strict=True)]
+        wishes = [
+            self.wish(levels, settings.reference, *settings.variant) for levels in small
+        ]
         return self.batch_ab(small, asked, wishes)
 
     def colorize(
@@ -398,61 +365,55 @@ class Colorizer:
             ColorizeError: a file is not a picture, or there are hints and the network
                 takes none, or it gives no likelihoods or features and they are needed.
         """
-        if size is not None and not size > 0:
-            raise ValueError(f"size must be positive, got {size}")
-        if not (math.isfinite(saturation) and saturation >= 0):
-            raise ValueError(f"saturation must be from 0, and finite, got {saturation}")
-        if not -1 <= warmth <= 1:
-            raise ValueError(f"warmth must be from -1 to 1, got {warmth}")
-        tuning = (saturation, warmth)
-        if reference is not None and not isinstance(reference, references.Reference):
-            reference = references.Reference(images.page_of(reference)[0])
-        several = isinstance(image, list | tuple) or np.ndim(image) == 4
+        settings = _Settings(size, saturation, warmth)
+        settings.check()
+        if reference is not None and not isinstance(reference, Reference):
+            reference = Reference(images.page_of(reference)[0])
+        settings = replace(settings, reference=reference)
+        # Of a PIL image, np.ndim would convert the whole.
+        stacked = isinstance(image, np.ndarray) and image.ndim == 4
+        several = stacked or isinstance(image, list | tuple)
         if variants is not None:
             if several or not 1 <= variants <= MOST_VARIANTS:
                 raise ValueError(
                     f"variants must be from 1 to {MOST_VARIANTS}, of one image"
                 )
-            which = [(number, variants) for number in range(variants)]
-            return [
-                self._colored([image], size, tuning, [hints], reference, one)[0]
-                for one in which
-            ]
-        if several:
-            each_hints = [None] * len(image) if hints is None else list(hints)
-            if len(each_hints) != len(image):
-                raise ValueError(
-                    f"{len(image)} images, and hints for {len(each_hints)}"
-                )
-            coloured: list[Any] = []
-            for first in range(0, len(image), _IMAGES):
-                part = slice(first, first + _IMAGES)
-                coloured += self._colored(
-                    image[part], size, tuning, each_hints[part], reference
-                )
-            stacked = isinstance(image, np.ndarray) and len(image)
-            return np.stack(coloured) if stacked else coloured
-        return self._colored([image], size, tuning, [hints], reference)[0]
+            each = [replace(settings, variant=(i, variants)) for i in range(variants)]
+            return [self._colored([image], [hints], one)[0] for one in each]
+        if not several:
+            return self._colored([image], [hints], settings)[0]
+        coloured = self._several(image, hints, settings)
+        return np.stack(coloured) if stacked and coloured else coloured
+
+    def _several(self, several: Any, hints: Any, settings: _Settings) -> list[Any]:
+        each_hints = [None] * len(several) if hints is None else list(hints)
+        if len(each_hints) != len(several):
+            raise ValueError(f"{len(several)} images, and hints for {len(each_hints)}")
+        coloured: list[Any] = []
+        for first in range(0, len(several), _IMAGES):
+            part = slice(first, first + _IMAGES)
+            coloured += self._colored(several[part], each_hints[part], settings)
+        return coloured
 
     def _colored(
-        self,
-        several: Sequence[Any],
-        size: int | None,
-        tuning: tuple[float, float],
-        hints: Sequence[Any],
-        reference: references.Reference | None,
-        variant: tuple[int, int] = (0, 1),
+        self, several: Sequence[Any], hints: Sequence[Any], settings: _Settings
     ) -> list[Any]:
         opened = [images.page_of(image) for image in several]
-        pages = [page for page, *_ in opened]
-        predicted = self._pages_ab(pages, size, hints, reference, variant)
+        predicted = self._pages_ab([page for page, *_ in opened], hints, settings)
         coloured = []
         for (page, bits, back), ab in zip(opened, predicted, strict=True):
-            strips = painting.painted(
-                page, color.tuned(ab, *tuning), bits=bits, alpha=page.alpha
-            )
+            ab = color.tuned(ab, settings.saturation, settings.warmth)
+            strips = painting.painted(page, ab, bits=bits, alpha=page.alpha)
             coloured.append(back(np.concatenate(list(strips))))
         return coloured
+
+
+def _hints_of(page: reading.Page, hints: Any) -> np.ndarray | Hints | None:
+    """Return the hints of a page, checked."""
+    if isinstance(hints, np.ndarray):
+        _check_hints(hints, page.height, page.width)
+        return hints
+    return None if hints is None else hinting.of(hints)
 
 
 def _check_hints(hints: np.ndarray, height: int, width: int) -> None:
@@ -466,35 +427,6 @@ def _check_hints(hints: np.ndarray, height: int, width: int) -> None:
         raise ValueError("hints must be finite, and sure from 0 to 1")
 
 
-def _stacked(
-    hints: Sequence[np.ndarray | None], height: int, width: int
-) -> np.ndarray | None:
-    """Return hints as a batch (B, height, width, 3); None if no picture has any."""
-    if all(one is None for one in hints):
-        return None
-    none = np.zeros((height, width, runtimes.HINT_CHANNELS), np.float32)
-    return np.stack([none if one is None else one for one in hints])
-
-
-def _over(hints: np.ndarray | None, likely: np.ndarray | None) -> np.ndarray | None:
-    """Return hints (H, W, 3) that lie over what is only likely."""
-    if hints is None or likely is None:
-        return likely if hints is None else hints
-    return np.where(hints[..., 2:] > 0, hints, likely)
-
-
-def _own(
-    ab: np.ndarray, hints: np.ndarray | None, likely: np.ndarray | None
-) -> np.ndarray:
-    """Return the network's own ab, where it has mixed in what it was told."""
-    if hints is None or likely is None:
-        return ab
-    only = (likely[..., 2] > 0) & (hints == likely).all(axis=-1)
-    sure = np.where(only, likely[..., 2], 0)[..., None]
-    mine: np.ndarray = (ab - sure * likely[..., :2]) / (1 - sure)
-    return mine.astype(np.float32)
-
-
 def _displayable(hints: np.ndarray | None, lightness: np.ndarray) -> np.ndarray | None:
     """Return hints (H, W, 3), if any, as small as L (h, w), in gamut: (h, w, 3)."""
     if hints is None:
@@ -504,10 +436,3 @@ def _displayable(hints: np.ndarray | None, lightness: np.ndarray) -> np.ndarray 
     lab = np.concatenate([lightness[hinted][:, None], small[hinted][:, :2]], axis=-1)
     small[hinted, :2] = color.into_gamut(lab)[:, 1:]
     return small
-
-
-def seen_at(page: reading.Page, size: int) -> tuple[int, int]:
-    """The height and width that the network sees a page at, its short side `size`."""
-    height, width = page.height, page.width
-    scale = min(size / min(height, width), _LONGEST * size / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))

@@ -3,24 +3,23 @@
 | in | out |
 |---|---|
 | a path | a PIL image, upright |
-| a PIL image | a PIL image, upright, with what `info` held |
+| a PIL image | a PIL image, upright, sRGB, with what else `info` held |
 | an array of uint8, uint16, or float in [0, 1] | an array of the same type |
 
 Arrays are (H, W) or (H, W, 1) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB, or
 (H, W, 4) RGB and alpha; what comes back is (H, W, 3), with alpha (H, W, 4).
 """
 
-import io
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from colorize.errors import ColorizeError
-from colorize.pictures import reading
+from colorize.pictures import profiles, reading
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
 # How a painted page (H, W, 3 or 4) becomes what the caller is to get.
@@ -79,37 +78,34 @@ def _of_array(pixels: np.ndarray) -> tuple[reading.Page, int, Back]:
 
 def _of_pillow(image: Image.Image) -> tuple[reading.Page, int, Back]:
     upright = ImageOps.exif_transpose(image)
+    if upright.mode in ("I", "F"):
+        raise TypeError(
+            f"a PIL image of mode {upright.mode} does not say what is white; hand over "
+            "an array of uint16, or of floats in [0, 1]"
+        )
     info = dict(upright.info)
-    if profile := info.pop("icc_profile", None):
-        upright = _to_srgb(upright, profile)
-    info.pop("transparency", None)  # it is in the alpha of what is converted
+    # Both are in the pixels by now: what comes back is sRGB, with alpha.
+    profile = info.pop("icc_profile", None)
+    info.pop("transparency", None)
 
     def back(painted: np.ndarray) -> Image.Image:
         coloured = Image.fromarray(painted)
         coloured.info = info
         return coloured
 
-    if upright.mode in _DEEP:
-        return reading.page_of(np.asarray(upright).astype(np.uint16)), 8, back
-    if upright.mode in ("I", "F"):
-        raise TypeError(
-            f"a PIL image of mode {upright.mode} does not say what is white; hand over "
-            "an array of uint16, or of floats in [0, 1]"
-        )
-    if upright.mode not in _PLAIN:
-        alpha = upright.has_transparency_data
-        upright = upright.convert("RGBA" if alpha else "RGB")
-    return reading.page_of(np.asarray(upright)), 8, back
+    return reading.page_of(_pixels(upright, profile)), 8, back
 
 
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Return an image of 8 bits converted by its profile; as it is where that fails."""
-    if image.mode not in ("L", "RGB", "CMYK"):
-        return image
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    target = ImageCms.createProfile("sRGB")
-    try:
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except ImageCms.PyCMSError:  # a profile of another kind of pixels, or damaged
-        return image
-    return converted or image
+def _pixels(image: Image.Image, profile: bytes | None) -> np.ndarray:
+    """Return grey or sRGB, and alpha, (H, W, channels) by a profile, if that fits."""
+    if image.mode == "CMYK" and profile:
+        return profiles.pixels_to_srgb(np.asarray(image), profile, 4)
+    if image.mode in _DEEP:
+        pixels = np.atleast_3d(np.asarray(image).astype(np.uint16))
+    else:
+        if image.mode not in _PLAIN:
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        pixels = np.atleast_3d(np.asarray(image))
+    if not profile:
+        return pixels
+    return profiles.pixels_to_srgb(pixels, profile, 1 if pixels.shape[-1] < 3 else 3)

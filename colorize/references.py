@@ -15,12 +15,12 @@ from PIL import Image
 from colorize import color, metrics
 from colorize.config import NEARLY_GREY
 from colorize.errors import ColorizeError, UsageError
+from colorize.outputs import FEATURES_CELL as _CELL
 from colorize.pictures import formats, reading
 
 SURE = 0.5
 _ALIKE = 0.65  # cosine of features less their mean; below, they are other things
 _ENOUGH = 512  # pixels, about, of a reference's short side
-_CELL = 16  # pixels of the network's picture that one feature stands for
 
 
 @dataclass(frozen=True)

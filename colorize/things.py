@@ -22,6 +22,7 @@ from PIL import Image
 
 from colorize import color
 from colorize.hints import Hints, Point
+from colorize.outputs import FEATURES_CELL as _CELL
 
 MOST = 24  # colours that are told apart; more are for the network
 _ALIKE = 3.0  # Lab units of ab: within, two points say the same
@@ -37,7 +38,6 @@ _HEED = 2.0  # how much that counts
 _RIDGE = 0.01  # keeps the fit from heeding what hardly varies
 _SAMPLES = 2000  # places, about, that each side of the fit is made of
 _SHARPER = 0.1  # a share of a thing below counts as none, and above its rest as whole
-_CELL = 16  # pixels of what the network sees that a feature stands for
 
 
 def colored(

@@ -10,10 +10,9 @@ import numpy as np
 from PIL import Image
 
 from colorize import color
+from colorize.outputs import FEATURES_CELL, LOGITS_CELL
 
 _THINGS = 2
-_CELL = 16
-_FINE = 4  # pixels of a place that the network tells likelihoods of
 _PREFERRED = 12.0  # times as likely
 _FARTHEST = 9.0  # Lab units that a place may move: beyond, pictures look wrong
 _ROUNDS = 12  # of k-means
@@ -44,13 +43,13 @@ def shifts(
     for thing in np.unique(things):
         # One thing goes over into the next, as a feature is of sixteen pixels.
         whose = (things == thing).reshape(height, width).astype(np.float32)
-        share = _enlarged(whose[..., None], _CELL // _FINE)
+        share = _enlarged(whose[..., None], FEATURES_CELL // LOGITS_CELL)
         mass = (share * likelihoods).mean((0, 1), dtype=np.float64)
         groups, options = _options(mass / mass.sum(), bins, variants)
         for number in range(variants - 1):
             preferred = groups == options[number % len(options)]
             moved[number] += share * _moved(likelihoods, bins, preferred)
-    return [_enlarged(one, _FINE)[: size[0], : size[1]] for one in moved]
+    return [_enlarged(one, LOGITS_CELL)[: size[0], : size[1]] for one in moved]
 
 
 def _options(

@@ -109,6 +109,19 @@ def test_pillow_s_images_give_images(colorizer, draw, tmp_path):
         assert colorizer.colorize(turned, size=32).size == (40, 56)
 
 
+def test_a_pillow_image_is_converted_to_an_array_once(colorizer, draw, monkeypatch):
+    drawn, converted = Image.fromarray(draw(40, 56)), []
+    interface = Image.Image.__array_interface__.fget
+
+    def counted(image):
+        converted.append(image.mode)
+        return interface(image)
+
+    monkeypatch.setattr(Image.Image, "__array_interface__", property(counted))
+    colorizer.colorize(drawn, size=32)
+    assert converted.count("RGB") == 1
+
+
 def test_several_come_back_as_they_went_in(colorizer, draw):
     one, other = draw(24, 40), draw(40, 24)
     expected = [colorizer.colorize(image, size=32) for image in (one, other)]

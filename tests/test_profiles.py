@@ -1,4 +1,4 @@
-"""Grey ICC profiles mean what Little CMS makes of them."""
+"""ICC profiles mean what Little CMS makes of them, in files and in Pillow's images."""
 
 import io
 import struct
@@ -9,7 +9,8 @@ import pytest
 import pyvips
 from PIL import Image, ImageCms
 
-from colorize.pictures import reading
+from colorize import images
+from colorize.pictures import profiles, reading
 
 RAMP = np.arange(256, dtype=np.uint8)[None].repeat(4, 0)
 
@@ -121,3 +122,91 @@ def test_a_profile_in_which_nothing_is_light_is_ignored_and_said(tmp_path):
         page = reading.Document(tmp_path / "a.tif").page()
         np.testing.assert_array_equal(page.rgb()[..., 0], RAMP)
         assert page.lost == ("a colour profile that does not fit was ignored",)
+
+
+DISPLAY_P3 = pyvips.Operation.call("profile_load", "p3")
+RED = (200, 60, 60)  # in Display P3
+SRGB_RED = (217, 42, 53)
+
+
+def pixels_of(image, profile):
+    """The pixels (H, W, channels) of the page of a Pillow image with a profile."""
+    image.info["icc_profile"] = profile
+    return images.page_of(image)[0].load()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "PA", "RGBX"])
+def test_a_pillow_image_of_any_colour_mode_is_converted_by_its_profile(mode):
+    image = Image.new("RGB", (3, 2), RED)
+    if mode.startswith("P"):
+        image = image.quantize()
+    pixels = pixels_of(image.convert(mode), DISPLAY_P3)
+    assert np.abs(pixels[..., :3].astype(int) - SRGB_RED).max() <= 1
+
+
+def test_a_profile_leaves_transparency_as_it_is():
+    alpha = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    rgb = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
+    opaque = pixels_of(Image.fromarray(rgb), DISPLAY_P3)
+    clear = pixels_of(Image.fromarray(np.dstack([rgb, alpha])), DISPLAY_P3)
+    np.testing.assert_array_equal(clear, np.dstack([opaque, alpha]))
+    assert np.abs(opaque.astype(int) - rgb).max() > 5
+
+
+def test_a_grey_profile_of_a_pillow_image_is_honored_with_and_without_alpha():
+    profile = grey_profile(curv(*DOT_GAIN))
+    grey = Image.fromarray(RAMP)
+    converted = pixels_of(grey, profile)[..., 0]
+    off = converted.astype(int) - by_little_cms(profile)[..., 0]
+    assert np.abs(off)[:, 8:].max() < 3
+    clear = Image.merge("LA", (grey, Image.new("L", grey.size, 90)))
+    both = np.dstack([converted, np.full_like(converted, 90)])
+    np.testing.assert_array_equal(pixels_of(clear, profile), both)
+    deep = pixels_of(Image.fromarray(RAMP.astype(np.uint16) * 257), profile)[..., 0]
+    assert deep.dtype == np.uint16
+    np.testing.assert_allclose(deep / 257, converted, atol=0.51)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
+@pytest.mark.parametrize("length", [0, 3, 100, 200])
+def test_a_damaged_profile_leaves_a_pillow_image_as_it_is(mode, length):
+    image = Image.new("RGB", (3, 2), RED).convert(mode)
+    plain = images.page_of(image)[0].load()
+    for profile in (DISPLAY_P3[:length], b"none"[:length], DISPLAY_P3[length + 1 :]):
+        np.testing.assert_array_equal(pixels_of(image, profile), plain)
+
+
+def test_a_profile_of_other_channels_leaves_a_pillow_image_as_it_is():
+    grey, dot_gain = Image.fromarray(RAMP), grey_profile(curv(*DOT_GAIN))
+    for image, profile in ((grey, DISPLAY_P3), (grey.convert("RGB"), dot_gain)):
+        np.testing.assert_array_equal(pixels_of(image, profile)[..., 0], RAMP)
+
+
+@pytest.mark.parametrize("length", [None, 99, 0])
+def test_a_cmyk_image_of_pillow_s_is_converted_as_its_file_is(tmp_path, draw, length):
+    ink = Image.fromarray(draw(40, 50)).convert("CMYK")
+    profile = pyvips.Operation.call("profile_load", "cmyk")[:length] or b"nonsense"
+    ink.save(tmp_path / "a.tif", icc_profile=profile)
+    off = pixels_of(ink, profile).astype(int) - reading.read_rgb(tmp_path / "a.tif")
+    assert np.abs(off).max() <= 1
+
+
+def test_images_come_back_with_what_info_held_but_for_what_is_in_the_pixels():
+    image = Image.new("P", (3, 2))
+    held = {"dpi": (300, 300), "comment": b"of 1912"}
+    image.info = {**held, "icc_profile": DISPLAY_P3, "transparency": 0}
+    page, _, back = images.page_of(image)
+    assert page.alpha and back(np.zeros((2, 3, 4), np.uint8)).info == held
+
+
+def test_16_bits_are_converted_as_8_are():
+    shallow = np.full((2, 3, 4), (*RED, 90), np.uint8)
+    deep = profiles.pixels_to_srgb(shallow.astype(np.uint16) * 257, DISPLAY_P3, 3)
+    of_8_bits = profiles.pixels_to_srgb(shallow, DISPLAY_P3, 3)
+    assert deep.dtype == np.uint16
+    np.testing.assert_allclose(deep / 257, of_8_bits, atol=1)
+
+
+def test_pixels_without_a_profile_that_fits_are_the_same_array():
+    pixels = np.zeros((2, 3, 4), np.uint8)
+    assert profiles.pixels_to_srgb(pixels, b"nonsense", 3) is pixels

@@ -11,7 +11,7 @@ import colorize
 PACKAGE = Path(colorize.__file__).parent
 LAYERS = [  # from the bottom; a room is a file or a folder here
     ["errors"],
-    ["files", "color", "metrics", "quiet", "side_by_side", "signals"],
+    ["files", "color", "metrics", "outputs", "quiet", "side_by_side", "signals"],
     ["config", "run_folder"],
     ["pictures"],
     ["models", "datasets"],
@@ -25,7 +25,7 @@ LAYERS = [  # from the bottom; a room is a file or a folder here
         "variants",
         "suggestions",
     ],
-    ["things", "painting"],
+    ["asking", "things", "painting"],
     ["colorizer"],
     ["prediction", "training"],
     ["films"],

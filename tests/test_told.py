@@ -69,6 +69,41 @@ def test_other_colourings_are_the_likely_ones_and_the_same_every_time():
     np.testing.assert_array_equal(again, (first, second))
 
 
+class Choosing:
+    """A network of random likelihoods and features, by the picture's mean L."""
+
+    stride, size, fixed = 16, 64, None
+
+    def outputs(self, names, lightness, hints=None):
+        rng = np.random.default_rng(int(1000 * lightness.mean()))
+        height, width = (n // 16 for n in lightness.shape[1:3])
+        bins = len(color.ab_bins())
+        made = {
+            "logits": rng.normal(0, 3, (1, 4 * height, 4 * width, bins)),
+            "features": rng.normal(0, 1, (1, height, width, 8)),
+        }
+        return [made[name].astype(np.float32) for name in names]
+
+
+def test_all_colourings_of_a_picture_are_worked_out_once(monkeypatch):
+    asked, shifts = [], variants.shifts
+
+    def counted(logits, features, count, size):
+        asked.append(count)
+        return shifts(logits, features, count, size)
+
+    monkeypatch.setattr(variants, "shifts", counted)
+    colorizer = Colorizer(Choosing())
+    one, other = (np.full((32, 48), level, np.uint16) for level in (20000, 40000))
+    orders = [(one, 4), (other, 4), (other, 2), (one, 2)]
+    for levels, count in orders:
+        wishes = [colorizer.wish(levels, None, i, count) for i in range(count)]
+        assert wishes[0] is None
+        alone = Colorizer(Choosing()).wish(levels, None, count - 1, count)
+        np.testing.assert_array_equal(wishes[-1].shift, alone.shift)
+    assert asked == [4, 4, 4, 4, 2, 2, 2, 2]  # once here, and once alone
+
+
 def test_what_the_network_was_told_half_sure_is_not_pasted_in():
     class Pasting:
         """A network that answers 10, and mixes hints in as gamma does."""

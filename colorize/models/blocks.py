@@ -4,9 +4,10 @@ from typing import Any
 
 from keras import layers
 
+from colorize.outputs import FEATURES as FEATURES
+
 Tensor = Any  # keras.KerasTensor
 ENCODED = "encoded"  # the name of the last layer of every encoder
-FEATURES = "features"  # of the one that gives an encoder's features at 1/16
 BASE = "base"  # of the layer that is a whole other model, which does not learn
 DULL = "dull"  # of the layer whose output is the base's ab
 HINTS = "hints"  # of the second input: ab in Lab units, and how sure it is

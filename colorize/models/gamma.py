@@ -11,9 +11,10 @@ from keras import layers, ops
 
 from colorize import color
 from colorize.models.backbones import efficientnet_lite
-from colorize.models.blocks import ENCODED, FEATURES, HINTS, Tensor, conv, up
+from colorize.models.blocks import ENCODED, HINTS, Tensor, conv, up
+from colorize.outputs import FEATURES, LOGITS
+from colorize.outputs import LOGITS_CELL as _CELL
 
-_CELL = 4  # pixels that share one distribution, each way
 _HEADS = 4  # of attention
 
 
@@ -69,7 +70,7 @@ def gamma(
     x = hinted(layers.Concatenate()([up(_narrow(x, 3 * w // 4)), fourth, edges]), 4)
     x = conv(conv(x, 3 * w // 4), 3 * w // 4)  # (B, H/4, W/4, 96)
     bins = color.ab_bins()
-    logits = _float32(layers.Conv2D(len(bins), 1)(x), name="logits")
+    logits = _float32(layers.Conv2D(len(bins), 1)(x), name=LOGITS)
     likelihoods = layers.Softmax(dtype="float32")(logits / temperature)
     ab = _enlarge(ops.matmul(likelihoods, bins), x)  # (B, H, W, 2)
     if hint is None:

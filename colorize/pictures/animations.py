@@ -87,7 +87,9 @@ def frames(animation: Animation) -> Iterator[Shown]:
             image.load()  # WebP tells of times only then
             # A GIF may grow: what is beyond its canvas is not shown.
             part = image.convert("RGBA").crop((0, 0, width, height))
-            pixels = _as_srgb(np.asarray(part), profile)
+            pixels = np.asarray(part)
+            if profile:
+                pixels = profiles.pixels_to_srgb(pixels, profile, 3)
             milliseconds = Fraction(image.info.get("duration") or 0)
             yield Shown(pixels, (milliseconds / 1000).limit_denominator(1_000_000))
 
@@ -113,14 +115,3 @@ def _opened(path: Path, *, on_nothing: bool = False) -> Iterator[tuple[Format, A
 def _has_hidden(image: Any) -> bool:
     """Return whether a PNG begins with a picture that is not of its animation."""
     return bool(getattr(image, "default_image", False))
-
-
-def _as_srgb(pixels: np.ndarray, profile: bytes | None) -> np.ndarray:
-    if not profile:
-        return pixels
-    rgb = decoding.image_of(np.ascontiguousarray(pixels[..., :3]))
-    rgb.set_type(profiles.BLOB, "icc-profile-data", profile)
-    converted = profiles.to_srgb(rgb, profile, 3, 8, [])
-    shape = (*pixels.shape[:2], 3)
-    srgb = np.ndarray(shape, np.uint8, converted.write_to_memory())
-    return np.concatenate([srgb, pixels[..., 3:]], axis=-1)

@@ -15,6 +15,7 @@ from colorize import color
 BLOB = pyvips.GValue.blob_type
 _FIELD = "icc-profile-data"
 _SPACES = {1: b"GRAY", 3: b"RGB ", 4: b"CMYK"}  # in the header of a profile
+_DEVICES = {1: "b-w", 3: "srgb", 4: "cmyk"}  # libvips's names of the same
 _LIGHT = 128  # if no colour comes out so light, the profile is damaged: all is black
 _SRGB, _ANOTHER, _NOTHING = "sRGB", "another", "nothing"
 # Of parametric curves, by their kind: how many numbers they have.
@@ -64,6 +65,29 @@ def to_srgb(
     )
 
 
+def pixels_to_srgb(pixels: np.ndarray, profile: bytes, channels: int) -> np.ndarray:
+    """Convert pixels in memory by their profile, and leave their alpha as it is.
+
+    Args:
+        pixels: (H, W, channels, and perhaps one of alpha) uint8 or uint16.
+        profile: their profile.
+        channels: 1 of grey, 3 of RGB, 4 of CMYK.
+
+    Returns:
+        Grey or sRGB, and alpha, of as many bits. Where the profile does not fit, CMYK
+        is converted by a usual one, and all else is returned as it is.
+    """
+    if channels != 4 and _meaning(profile, channels) != _ANOTHER:
+        return pixels
+    image = _image_of(pixels[..., :channels], _DEVICES[channels], profile)
+    bits = 8 * pixels.itemsize
+    converted = to_srgb(image, profile, channels, bits, [])
+    srgb = np.ndarray(
+        (*pixels.shape[:2], converted.bands), pixels.dtype, converted.write_to_memory()
+    )
+    return np.concatenate([srgb, pixels[..., channels:]], axis=-1)
+
+
 @functools.lru_cache(maxsize=64)
 def _meaning(profile: bytes, channels: int) -> str:
     """Return whether a profile means `sRGB`, `another` space, or `nothing`.
@@ -87,7 +111,7 @@ def _meaning(profile: bytes, channels: int) -> str:
     if channels == 4:
         pixels = np.concatenate([pixels, pixels[..., :1]], -1)
     try:
-        converted = _converted(pixels, profile, "srgb" if channels == 3 else "cmyk")
+        converted = _converted(pixels, profile)
     except pyvips.Error:
         return _NOTHING
     if converted.max() < _LIGHT:
@@ -97,17 +121,22 @@ def _meaning(profile: bytes, channels: int) -> str:
     return _SRGB
 
 
-def _converted(pixels: np.ndarray, profile: bytes, space: str) -> np.ndarray:
+def _converted(pixels: np.ndarray, profile: bytes) -> np.ndarray:
     """Return pixels (1, N, channels) uint8 as sRGB (1, N, 3) uint8, by Little CMS."""
-    image = pyvips.Image.new_from_memory(
-        np.ascontiguousarray(pixels).data,
-        *pixels.shape[1::-1],
-        pixels.shape[2],
-        "uchar",
-    ).copy(interpretation=space)
-    image.set_type(BLOB, _FIELD, profile)
+    image = _image_of(pixels, _DEVICES[pixels.shape[2]], profile)
     image = image.icc_transform("srgb", embedded=True, depth=8, intent="perceptual")
     return np.ndarray((*pixels.shape[:2], 3), np.uint8, image.write_to_memory())
+
+
+def _image_of(pixels: np.ndarray, device: str, profile: bytes) -> pyvips.Image:
+    """Return an image of (H, W, channels) uint8 or uint16 that has a profile."""
+    height, width, channels = pixels.shape
+    kind = "uchar" if pixels.itemsize == 1 else "ushort"
+    image = pyvips.Image.new_from_memory(
+        np.ascontiguousarray(pixels).data, width, height, channels, kind
+    ).copy(interpretation=device)
+    image.set_type(BLOB, _FIELD, profile)
+    return image
 
 
 @functools.lru_cache(maxsize=4)

@@ -19,6 +19,8 @@ import numpy as np
 
 from colorize import run_folder
 from colorize.errors import ColorizeError, UsageError, shown
+from colorize.outputs import FEATURES as FEATURES
+from colorize.outputs import LOGITS as LOGITS
 
 # ONNX Runtime would report to its maker, and leave a file that names this machine. Both
 # are read as it is imported, by older and by newer releases.
@@ -31,7 +33,6 @@ KEY = "colorize"  # what our metadata is under, in an exported file
 MAX_BYTES = 1 << 30  # of an exported file
 MAX_SIDE = 8192
 HINT_CHANNELS = 3  # channels of hints: a, b and how sure they are
-LOGITS, FEATURES = "logits", "features"
 OTHER_OUTPUTS = (LOGITS, FEATURES)  # beside ab, of networks that have them
 
 
