@@ -16,8 +16,9 @@ A point means the thing that it is on (`things`); what is painted is for the net
 import hashlib
 import json
 import math
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,24 @@ def find(folder: Path, name: str) -> Hints | None:
         if path.is_file():
             hints = joined(hints, read(path))
     return hints
+
+
+def unused(folder: Path, names: Collection[str]) -> list[str]:
+    """Return the files of hints in a folder that are of none of some pictures.
+
+    Args:
+        folder: as `find` has it.
+        names: of all pictures, as `find` has them.
+    """
+    bases = {*names, *(os.path.splitext(name)[0] for name in names)}
+    files = sorted(
+        path.relative_to(folder).as_posix()
+        for ending in (JSON, PNG)
+        for path in folder.rglob(f"*{ending}")
+    )
+    return [
+        name for name in files if name.removesuffix(JSON).removesuffix(PNG) not in bases
+    ]
 
 
 def joined(below: Hints | None, above: Hints | None) -> Hints | None:

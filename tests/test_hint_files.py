@@ -118,6 +118,15 @@ def test_a_wrong_point_is_wrong_usage(text):
         hints.parse(text)
 
 
+def test_hints_for_no_picture_are_named(tmp_path):
+    for name in ("a.hints.json", "sub/b.jpg.hints.png", "sub/c.hints.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert hints.unused(tmp_path, {"a.tif", "sub/b.jpg", "c.jpg"}) == [
+        "sub/c.hints.json"
+    ]
+
+
 def test_painted_hints_are_no_photos(photos):
     Image.new("RGBA", (8, 8)).save(photos / "a.hints.png")
     assert list(finding.find_pictures(photos)) == ["a.png", "sub/b.png"]

@@ -16,7 +16,7 @@ from colorize.errors import ColorizeError
 from colorize.pictures import formats, reading, sheets, writing
 from colorize.pictures.metadata import Provenance
 from colorize.prediction import contact_sheets, dry_run, pipeline, steps
-from colorize.prediction.job import Settings
+from colorize.prediction.job import Job, Settings
 from colorize.prediction.places import plan
 from colorize.runtimes.keras import KerasNetwork
 
@@ -519,6 +519,17 @@ def test_a_survey_counts_and_writes_nothing(colorizer, grey_photos, tmp_path):
     assert page.seconds > 0 and page.bytes > 100 and page.tried == 3
     assert "bad.jpg" in page.describe()
     assert not (tmp_path / "out").exists()
+
+
+def test_an_error_of_the_disk_names_what_is_not_the_input(tmp_path):
+    job = Job("a.jpg", tmp_path / "a.jpg", tmp_path / "out" / "a.jpg")
+    for path, where in (
+        (job.input, ""),
+        (job.output, f": {job.output}"),
+        (tmp_path / "out" / ".a.1234.jpg", f": {tmp_path / 'out'}"),
+    ):
+        failed = job.failed_by(PermissionError(13, "Permission denied", str(path)), 0.0)
+        assert failed.reason == f"Permission denied{where}" and not failed.fault
 
 
 def test_of_few_pictures_a_survey_only_looks_at_the_headers(grey_photos, tmp_path):

@@ -190,7 +190,8 @@ def test_a_checkpoint_that_lacks_a_field_is_refused_in_one_line(photos, trained)
     assert "\n" not in str(e.value)
 
 
-def test_with_another_loss_the_best_model_is_found_anew(photos, trained):
+def test_with_another_loss_the_best_model_is_found_anew(trained):
+    photos = config.load(trained / run_folder.CONFIG, {}).data
     before = (trained / run_folder.MODEL).read_bytes()
     altered(trained, best=-1.0)
     list(events(photos, trained, epochs=3, resume=True))

@@ -107,6 +107,8 @@ def evaluate(
         sources = [model_path(one) for one in named or (None,)]
         labels = run_folder.labels(sources)
         out = out or run_folder.evaluation_folder(sources) / data.resolve().name
+        if out.resolve().is_relative_to(data.resolve()):
+            raise UsageError(f"{out}: its sheets would be pictures of {data}")
     with explained():
         quiet.import_tensorflow()
         from colorize.datasets import cache

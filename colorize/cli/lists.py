@@ -1,10 +1,15 @@
 """`colorize models` and `colorize cache`: what there is."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from colorize.cli.shared import cache_option, explained, json_option, print_json
+
+if TYPE_CHECKING:
+    from colorize.models import Architecture
 
 
 @click.command("models")
@@ -13,10 +18,15 @@ def list_models(as_json: bool) -> None:
     """List the architectures that `train --model` knows."""
     from colorize import models
 
+    with explained():
+        _list(models.ARCHITECTURES.values(), as_json=as_json)
+
+
+def _list(architectures: "Iterable[Architecture]", *, as_json: bool) -> None:
     columns = ("name", "parameters", "stride", "summary")
     rows = [
         {column: getattr(architecture, column) for column in columns}
-        for architecture in models.ARCHITECTURES.values()
+        for architecture in architectures
     ]
     if as_json:
         print_json({"models": rows})

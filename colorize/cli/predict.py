@@ -612,7 +612,21 @@ def _predict_files(
         results.collect(done, total * copies)
     if flags.sheet is not None and results.first:
         contact_sheets.write_sheet(results.first, flags.sheet)
+    if settings.hints_folder is not None and part == (1, 1):
+        _name_unused_hints(settings.hints_folder, places, settings)
     return results.counts["failed"]
+
+
+def _name_unused_hints(folder: Path, places: _Places, settings: "Settings") -> None:
+    """Say which files of hints belong to no picture: their names may be wrong."""
+    from colorize import hints
+    from colorize.prediction.places import plan
+
+    jobs = plan(places.sources, places.target, settings.format, (1, 1))
+    unused = hints.unused(folder, {job.name for job in jobs})
+    if unused:
+        more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
+        say(f"hints for no picture that is there: {', '.join(unused[:3])}{more}")
 
 
 def _is_moving(job: "Job", *, still: bool) -> bool:

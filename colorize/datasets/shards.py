@@ -369,13 +369,13 @@ def _check(config: TrainConfig) -> None:
             "tar shards are not counted beforehand: say how long an epoch is by "
             "--steps-per-epoch N"
         )
-    wrong = {
-        "--batch-size all": config.batch_size == "all",
-        f"--val {config.val}": config.val != "split",
-        "--cache-embeddings": config.cache_embeddings,
-    }
-    for flag in (flag for flag, is_set in wrong.items() if is_set):
-        raise UsageError(f"{flag} does not go with tar shards")
+    for flag, is_set, instead in (
+        ("--batch-size all", config.batch_size == "all", "--batch-size 16"),
+        (f"--val {config.val}", config.val != "split", "--val split"),
+        ("--cache-embeddings", config.cache_embeddings, "--no-cache-embeddings"),
+    ):
+        if is_set:
+            raise UsageError(f"{flag} does not go with tar shards; try {instead}")
 
 
 class Held:

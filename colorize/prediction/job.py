@@ -1,6 +1,7 @@
 """The data of predicting: settings, jobs and their outcomes, the origin of colours."""
 
 import dataclasses
+import os
 import time
 import traceback
 from dataclasses import dataclass, replace
@@ -190,6 +191,11 @@ class Job:
         reason, fault = str(error), ""
         if isinstance(error, OSError):
             reason = error.strerror or reason
+            if isinstance(error.filename, str | bytes | os.PathLike):
+                path = Path(os.fsdecode(error.filename))
+                # What is being written has a hidden name of its own.
+                path = path.parent if path.name.startswith(".") else path
+                reason += f": {path}" if path != self.input else ""
         elif isinstance(error, MemoryError):
             reason = "out of memory"
         elif not isinstance(error, ColorizeError):
