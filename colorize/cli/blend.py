@@ -6,7 +6,13 @@ from pathlib import Path
 import click
 
 from colorize import files, quiet, run_folder
-from colorize.cli.shared import check_finite, check_target, explained, model_path, say
+from colorize.cli.shared import (
+    check_finite,
+    check_target,
+    command_errors,
+    model_path,
+    say,
+)
 from colorize.errors import UsageError
 
 
@@ -61,7 +67,7 @@ def blend(
     """  # noqa: D301
     from colorize import runtimes
 
-    with explained():
+    with command_errors():
         check_finite({"saturation": saturation, "detail": detail})
         for share in shares:
             check_finite({"share": share})
@@ -84,7 +90,7 @@ def blend(
             if run_folder.model_file(source).resolve() == target.resolve():
                 raise UsageError(f"{target}: one of the models; name another FILE")
         run_folder.labels(sources)  # each once
-    with explained():
+    with command_errors():
         quiet.import_tensorflow()
         from colorize.models import blending, saved
 

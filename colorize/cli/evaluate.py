@@ -12,7 +12,7 @@ from colorize.cli.shared import (
     advance,
     cache_option,
     check_finite,
-    explained,
+    command_errors,
     json_option,
     model_path,
     print_json,
@@ -99,7 +99,7 @@ def evaluate(
     Ab at hinted places: the median distance between the colour there and the hint's
       nearest that can be shown at that lightness.
     """  # noqa: D301
-    with explained():
+    with command_errors():
         check_finite({"saturation": saturation, "colourfulness": colourfulness})
         if saturation is not None and colourfulness is not None:
             raise UsageError("--colourfulness finds the saturation; name one of both")
@@ -109,7 +109,7 @@ def evaluate(
         out = out or run_folder.evaluation_folder(sources) / data.resolve().name
         if out.resolve().is_relative_to(data.resolve()):
             raise UsageError(f"{out}: its sheets would be pictures of {data}")
-    with explained():
+    with command_errors():
         quiet.import_tensorflow()
         from colorize.datasets import cache
         from colorize.evaluation import evaluation

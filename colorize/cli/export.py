@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from colorize.cli.shared import check_target, explained, model_path, say
+from colorize.cli.shared import check_target, command_errors, model_path, say
 from colorize.errors import UsageError
 
 
@@ -61,7 +61,7 @@ def export(
     colorize export runs/beta beta.tflite --precision int8 --calibrate photos/
     colorize predict scans/ coloured/ --model gamma.onnx
     """  # noqa: D301
-    with explained():
+    with command_errors():
         fixed = _sides(fixed_size) if fixed_size else None
         source = model_path(source)
         from colorize import export as exporting

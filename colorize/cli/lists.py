@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colorize.cli.shared import cache_option, explained, json_option, print_json
+from colorize.cli.shared import cache_option, command_errors, json_option, print_json
 
 if TYPE_CHECKING:
     from colorize.models import Architecture
@@ -18,7 +18,7 @@ def list_models(as_json: bool) -> None:
     """List the architectures that `train --model` knows."""
     from colorize import models
 
-    with explained():
+    with command_errors():
         _list(models.ARCHITECTURES.values(), as_json=as_json)
 
 
@@ -46,7 +46,7 @@ def show_cache(clear: bool, cache_dir: Path | None) -> None:
     """
     from colorize.datasets import cache
 
-    with explained():
+    with command_errors():
         folder = cache_dir or cache.default_folder()
         used = cache.used_bytes(folder)
         if clear:

@@ -19,7 +19,7 @@ from colorize.cli.shared import (
     advancing,
     check_finite,
     check_target,
-    explained,
+    command_errors,
     json_option,
     max_megapixels_option,
     model_option,
@@ -238,7 +238,7 @@ def predict(
     """  # noqa: D301
     flags = Flags(**{name: options.pop(name) for name in Flags._fields})
     film_flags = FilmFlags(**{name: options.pop(name) for name in FilmFlags._fields})
-    with explained():
+    with command_errors():
         check_finite({**options, "max_memory": max_memory})
         part = shards.shard(shard, os.environ) if shard else (1, 1)
         places = _Places.named(paths, output)
@@ -257,7 +257,7 @@ def predict(
         _check_told(options, piped=places.piped)
         options |= _hints(points, options["hints_folder"], single=single)
         model = model_path(named)
-    with explained(lambda: "stopped; run the same command again for the rest"):
+    with command_errors(lambda: "stopped; run the same command again for the rest"):
         from colorize.colorizer import Colorizer
 
         if runtime == "auto" and model == run_folder.SHIPPED and not places.piped:

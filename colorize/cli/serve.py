@@ -15,7 +15,7 @@ import click
 from colorize import signals
 from colorize.cli.shared import (
     check_finite,
-    explained,
+    command_errors,
     max_megapixels_option,
     model_option,
     model_path,
@@ -112,7 +112,7 @@ def serve(
     colorize serve --no-keep       # delete the photos when the page is closed
     colorize serve --port 0 --no-open --model runs/beta
     """  # noqa: D301
-    with explained():
+    with command_errors():
         check_finite({**options, "max_upload_mb": max_upload_mb, "keep_gb": keep_gb})
         if forget:
             return _forget()
@@ -131,7 +131,7 @@ def serve(
             stays = guard.is_loopback(listening.getsockname()[0])
     signals.on_hang_up(lambda: signal.raise_signal(signal.SIGTERM))  # files go, too
     stay, go = "its photos are here when it is started again", "its files are deleted"
-    with explained(lambda: f"the page is closed, and {stay if stays else go}"):
+    with command_errors(lambda: f"the page is closed, and {stay if stays else go}"):
         most = keep_gb if stays else None
         limits = (max_uploads, max_upload_mb, most)
         _serve(model, listening, host, opening, limits, options)

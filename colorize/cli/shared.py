@@ -107,7 +107,7 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 @contextlib.contextmanager
-def explained(
+def command_errors(
     when_stopped: Callable[[], str] = lambda: "stopped",
 ) -> Iterator[None]:
     """End a command with one line for what the user can put right, or has stopped."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from colorize import config, models, quiet, run_folder
-from colorize.cli.shared import cache_option, explained, model_path, say
+from colorize.cli.shared import cache_option, command_errors, model_path, say
 from colorize.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def train(
     from colorize.datasets import shards
     from colorize.training import cluster
 
-    with explained():
+    with command_errors():
         flags["data"] = shards.all_named(data) or None
         workers = cluster.find(os.environ)
         if workers is not None and out is None:
@@ -124,7 +124,7 @@ def train(
         if cache_dir is not None and shards.are_shards(settings.data):
             say("--cache-dir: of tar shards nothing is kept on disk")
     display = Display(out, cache_dir, as_json=as_json)
-    with _ending_at_once(workers), explained(), contextlib.closing(display):
+    with _ending_at_once(workers), command_errors(), contextlib.closing(display):
         _train(settings, out, display, workers, cache_dir, init=init, resume=resume)
     if (workers is None or workers.index == 0) and not as_json:
         click.echo(out)
