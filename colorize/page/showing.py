@@ -72,7 +72,10 @@ class Views(Answers):
     async def hints_file(self, request: Request) -> Response:
         """Send the hints of a photo as the file that `predict --hints` finds."""
         _, photo = await self._photo(request)
-        content = {"version": hinting.VERSION, "points": list(photo.chosen.points)}
+        content = {
+            "version": hinting.VERSION,
+            "points": list(photo.chosen.shown_points),
+        }
         stem = os.path.splitext(naming.file_name(photo.name))[0]
         name = quote(f"{stem}{hinting.JSON}")
         return JSONResponse(
