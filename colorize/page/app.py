@@ -34,6 +34,7 @@ mimetypes.add_type("text/javascript", ".js")
 
 def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
     """Return the application, without its guard."""
+    sessions.say = worker.say
     visits = Visits(worker, sessions, limits)
     additions = Additions(worker, sessions, limits)
     choices = Choices(worker, sessions, limits)
