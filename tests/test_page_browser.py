@@ -43,6 +43,7 @@ ALONE = (  # as root, and asking nobody anything
     "--disable-background-networking --disable-component-update"
 ).split()
 FLAGS = ("--precision", "float32", "--size", "128")
+RGB = re.compile("^rgb[(]")  # of a dot that has a colour
 
 
 @pytest.fixture(scope="module")
@@ -781,3 +782,82 @@ def test_a_film_is_played_beside_what_it_was_and_downloaded(page, draw_film, tmp
     expect(again).to_be_hidden()
     expect(status(page)).to_have_text("1 of 1 ready.")
     expect(page.get_by_label("Saturation")).to_have_value("0.5")
+
+
+def test_undo_takes_back_turns_and_crops_with_the_hints_told_in_them(page, photos):
+    page.locator("#files").set_input_files([photos / "a.jpg"])
+    expect(status(page)).to_contain_text("1 of 1 ready")
+    expect(page.locator("#stage")).not_to_have_class("empty")
+    dot = page.locator(".dot")
+    facts = page.locator("#facts")
+    whole = "400 × 300 pixels"
+
+    def tell(x, y):
+        box = page.locator("#after").bounding_box()
+        page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        page.get_by_role("button", name="Likely colour").first.click()
+        expect(page.locator(".dot.chosen")).to_have_css("background-color", RGB)
+
+    def lie(*places):
+        expect(dot).to_have_count(len(places))
+        for number, (left, top) in enumerate(places):
+            name = re.compile(f"{left} % from the left, {top} % from the top")
+            expect(dot.nth(number)).to_have_accessible_name(name)
+
+    tell(0.25, 0.5)
+    page.get_by_role("button", name="Turn right").click()
+    expect(facts).to_have_text("300 × 400 pixels")
+    lie((50, 25))
+    page.get_by_role("button", name="Crop or cut up").click()
+    frame = page.get_by_role("group", name=re.compile("^Frame 1 of 1"))
+    expect(frame).to_be_focused()
+    box = page.locator("#view").bounding_box()
+    handle = frame.locator(".left-top").bounding_box()
+    page.mouse.move(
+        handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    )
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+    page.mouse.up()
+    page.get_by_role("button", name="Crop to the frame").click()
+    cropped = re.compile("^13[4-8] × 1[78]. pixels")
+    expect(facts).to_have_text(cropped)
+    lie()
+    tell(0.5, 0.5)
+    lie((50, 50))
+
+    undo = page.get_by_role("button", name="Undo")
+    redo = page.get_by_role("button", name="Redo")
+    undo.click()
+    lie()
+    expect(facts).to_have_text(cropped)
+    undo.click()
+    expect(facts).to_have_text("300 × 400 pixels")
+    lie((50, 25))
+    page.keyboard.press("Control+z")
+    expect(facts).to_have_text(whole)
+    lie((25, 50))
+    undo.click()
+    lie()
+    expect(undo).to_be_disabled()
+    for _ in range(4):
+        redo.click()
+    expect(facts).to_have_text(cropped)
+    lie((50, 50))
+    expect(redo).to_be_disabled()
+    page.get_by_role("button", name="Not cropped").click()
+    expect(facts).to_have_text("300 × 400 pixels")
+    expect(dot).to_have_count(2)
+    undo.click()
+    expect(facts).to_have_text(cropped)
+    lie((50, 50))
+    for _ in range(2):  # pressed before the answer to the first is there
+        page.get_by_role("button", name="Turn right").click(no_wait_after=True)
+    expect(facts).to_have_text(re.compile("^13[4-8] × 1[78]. pixels"))
+    page.get_by_role("button", name="Not cropped").click()
+    lie((50, 75), ("2[5-9]", "2[5-9]"))
+    for _ in range(3):
+        undo.click()
+    expect(facts).to_have_text(cropped)
+    lie((50, 50))
+    assert page.locator("#notice").text_content() == ""
