@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from test_page import answered, idle_worker
+from conftest import serving
+from test_page import Client, answered, idle_worker, returned
 
 from colorize.page import app, keeping, photos, sessions
 from colorize.page.answering import Limits
@@ -27,7 +28,7 @@ def added(running, session, name, **fields):
     return photo
 
 
-def found(folder, token, say=lambda message: None):
+def reopened(folder, token, say=lambda message: None):
     """The photos of a visit, as a command finds them that is started again."""
     with sessions.Sessions(folder) as running:
         running.say = say
@@ -46,7 +47,7 @@ def test_a_photo_and_its_reference_stay_whatever_their_suffixes(tmp_path, spelt)
             chosen = Chosen(reference=reference, reference_name=f"REF{suffix}")
             photo.chosen = chosen
             running.note(photo)
-    again = found(tmp_path, session.token)
+    again = reopened(tmp_path, session.token)
     assert [photo.name for photo in again] == [f"photo{s}" for s in suffixes]
     for photo, suffix in zip(again, suffixes, strict=True):
         assert photo.upload.read_bytes() == b"a picture"
@@ -59,7 +60,7 @@ def test_a_photo_stays_whose_format_another_version_has_read(tmp_path, monkeypat
         session = running.new()
         photo = added(running, session, "photo.avif")
     monkeypatch.setattr(photos, "safe_suffix", lambda name: "")
-    (again,) = found(tmp_path, session.token)
+    (again,) = reopened(tmp_path, session.token)
     assert again.upload == photo.upload and photo.upload.exists()
 
 
@@ -117,7 +118,7 @@ def test_what_a_note_that_cannot_be_read_is_about_stays(tmp_path, kind):
     good.file(".preview").write_bytes(b"can be made again")
     (session.folder / f".{good.id}.01234567.json").write_bytes(b"half a note")
     (session.folder / "0123456789abcdef.png").write_bytes(b"half an upload")
-    (again,) = found(tmp_path / "root", session.token, said.append)
+    (again,) = reopened(tmp_path / "root", session.token, said.append)
     assert again.name == "good.png"
     of_good = {good.upload, good.upload.with_suffix(".json")}
     assert set(session.folder.iterdir()) == of_bad | of_good
@@ -147,6 +148,23 @@ def test_a_visit_all_of_whose_notes_cannot_be_read_stays_and_that_is_said_once(
             running._end(running.find(session.token))  # and it returns
     assert set(session.folder.iterdir()) == before
     assert len(said) == 1 and "2 photos" in said[0]
+
+
+def test_the_command_says_once_which_photos_it_leaves(tmp_path):
+    folder = tmp_path / "temporary"
+    root = folder / "data" / "colorize" / "page"
+    with sessions.Sessions(root) as running:
+        session = running.new()
+        photo = added(running, session, "a.PNG")
+        photo.upload.with_suffix(".json").write_text('{"version": 2}')
+        session.photos.clear()
+    with serving(folder) as (url, _):
+        for _ in range(2):
+            client, is_there = returned(Client(url).host, session.token)
+            assert is_there and client.photos() == {}
+    said = (tmp_path / "temporary.stderr").read_text()
+    assert said.count("left 1 photo there whose notes cannot be read") == 1
+    assert photo.upload.exists()
 
 
 def test_a_visit_without_photos_leaves_nothing(tmp_path):
@@ -180,7 +198,7 @@ def test_hints_outside_a_crop_stay_over_a_restart(tmp_path, frame):
         session = running.new()
         chosen = Chosen(points=POINTS, frame=frame)
         added(running, session, "a.png", chosen=chosen)
-    (again,) = found(tmp_path, session.token)
+    (again,) = reopened(tmp_path, session.token)
     assert again.chosen == chosen
 
 
@@ -194,7 +212,7 @@ def test_notes_from_before_hold_hints_in_their_frame(tmp_path, frame):
     content = json.loads(note.read_text())
     content.pop("whole_points")
     note.write_text(json.dumps(content))  # and so does a version from before
-    (again,) = found(tmp_path, session.token)
+    (again,) = reopened(tmp_path, session.token)
     assert again.chosen.frame == frame
     assert list(again.chosen.shown_points) == list(chosen.shown_points)
 
@@ -204,5 +222,5 @@ def test_what_a_note_has_of_a_hint_that_is_not_known_is_left_out(tmp_path):
         session = running.new()
         odd = [{**point, "note": float("nan")} for point in POINTS]
         added(running, session, "a.png", chosen=Chosen(points=odd))
-    (again,) = found(tmp_path, session.token)
+    (again,) = reopened(tmp_path, session.token)
     assert list(again.chosen.points) == POINTS

@@ -50,7 +50,7 @@ def test_hints_outside_a_crop_come_back_when_it_is_undone(client, photo):
     (point,) = state["points"]
     assert point == {**RIGHT, "x": 0.4}
     state = frame(client, photo, turn=1, box=None)
-    state = frame(client, photo, turn=2, box=[0, 0, 0.5, 0.4])
+    state = frame(client, photo, turn=2, box=[0, 0, 0.4, 0.4])
     assert state["turned"] == 3 and state["points"] == []
     state = frame(client, photo, turn=1, box=None)
     assert (state["turned"], state["points"]) == (0, [LEFT, RIGHT])
@@ -60,9 +60,9 @@ def test_hints_told_in_a_crop_leave_those_outside_alone(client, photo):
     client.tell(photo, points=[LEFT, RIGHT])
     (right,) = frame(client, photo, turn=1, box=[0, 0.5, 1, 1])["points"]
     corner = {"x": 1, "y": 1, "color": "green"}
-    told = [{**right, "color": "red"}, {"x": 0.1234, "y": 0.4321, "color": "blue"}]
-    state = client.tell(photo, points=[*told, corner])
-    assert state["points"] == [*told, corner]
+    inside = [{**right, "color": "red"}, {"x": 0.1234, "y": 0.4321, "color": "blue"}]
+    state = client.tell(photo, points=[*inside, corner])
+    assert state["points"] == [*inside, corner]
     points = frame(client, photo, turn=3, box=None)["points"]
     assert points[:2] == [LEFT, {**RIGHT, "color": "red"}] and len(points) == 4
     frame(client, photo, box=[0.5, 0, 1, 1])
@@ -75,9 +75,9 @@ def test_hints_told_in_a_crop_leave_those_outside_alone(client, photo):
 def test_a_hint_stays_where_it_is_told_up_to_the_edge(turned, box):
     shares = [0, 0.0001, 0.1234, 0.5, 0.9999, 1]
     points = [{"x": x, "y": y, "color": "red"} for x in shares for y in shares]
-    chosen = Chosen(frame=Frame(turned, box)).told(points)
+    chosen = Chosen(frame=Frame(turned, box)).with_shown(points)
     assert list(chosen.shown_points) == points
-    assert chosen.told(points) is chosen
+    assert chosen.with_shown(points) is chosen
     turned_on = Frame(turned, box)
     for _ in range(4):
         turned_on = turned_on.turned_further()

@@ -65,7 +65,7 @@ class Choices(Answers):
             changes, "colouring", 0, COLOURINGS - 1, usual=chosen.colouring
         )
         if "points" in changes:
-            chosen = chosen.told(_points(changes["points"]))
+            chosen = chosen.with_shown(_points(changes["points"]))
         if len(chosen.points) > _MOST_POINTS:
             raise HTTPException(400, f"at most {_MOST_POINTS} colours at a time")
         if photo.state in ("failed", "left"):

@@ -80,7 +80,7 @@ class Chosen:
         """Return the points that lie in the frame, at places in it."""
         return self.frame.inside(self.points)
 
-    def told(self, shown: Points) -> "Chosen":
+    def with_shown(self, shown: Points) -> "Chosen":
         """Return the same with other points in the frame; those outside stay."""
         if list(shown) == list(self.shown_points):
             return self

@@ -94,7 +94,7 @@ class Sessions:
         self._on_return = on_return
         self._on_remove = on_remove
         self.say: Callable[[str], Any] = lambda message: None
-        self._told: set[Path] = set()  # folders with notes that cannot be read
+        self._reported: set[Path] = set()  # folders with notes that cannot be read
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()  # of who is there and who uses what
         self._returning = threading.Lock()
@@ -182,8 +182,8 @@ class Sessions:
             raise ColorizeError(
                 f"the photos of this visit cannot be read: {e.strerror}"
             ) from e
-        if unreadable and folder not in self._told:
-            self._told.add(folder)
+        if unreadable and folder not in self._reported:
+            self._reported.add(folder)
             number = f"{unreadable} photo{'' if unreadable == 1 else 's'}"
             self.say(
                 f"{folder}: left {number} there whose notes cannot be read, maybe of a "
