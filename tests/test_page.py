@@ -836,7 +836,7 @@ def test_a_restart_of_the_command_finds_photos_and_what_was_chosen(tmp_path, dra
         )
         colour = io.BytesIO()
         Image.fromarray(draw(60, 80, 9)).save(colour, "PNG")
-        path = f"/photos/{first['second.png']['id']}/reference?name=other.png"
+        path = f"/photos/{first['second.png']['id']}/reference?name=OTHER.PNG"
         client.own("POST", path, colour.getvalue())
         client.own("POST", f"/photos/{first['gone.png']['id']}/remove", status=204)
         before = client.settled()

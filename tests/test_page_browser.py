@@ -43,6 +43,9 @@ ALONE = (  # as root, and asking nobody anything
     "--disable-background-networking --disable-component-update"
 ).split()
 FLAGS = ("--precision", "float32", "--size", "128")
+RGB = re.compile("^rgb[(]")  # of a dot that has a colour
+TURNED = "300 × 400 pixels"  # is `a.jpg` then
+CROPPED = re.compile("^13[4-8] × 1[78]. pixels")  # is it then, to the lower right
 
 
 @pytest.fixture(scope="module")
@@ -571,18 +574,7 @@ def test_a_photo_is_turned_and_cropped(page, photos):
     page.keyboard.press("Escape")
     expect(frame).to_have_count(0)
     page.get_by_role("button", name="Crop or cut up").click()
-    box = page.locator("#view").bounding_box()
-    corner = frame.locator(".left-top")
-    handle = corner.bounding_box()
-    page.mouse.move(
-        handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
-    )
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
-    page.mouse.up()
-    page.get_by_role("button", name="Crop to the frame").click()
-    expect(page.locator("#facts")).to_have_text(re.compile("^13[4-8] × 1[78]. pixels"))
-    expect(frame).to_have_count(0)
+    crop_to_lower_right(page)
     page.get_by_role("button", name="Not cropped").click()
     expect(page.locator("#facts")).to_have_text("300 × 400 pixels")
     expect(page.get_by_role("button", name="Not cropped")).to_be_hidden()
@@ -781,3 +773,92 @@ def test_a_film_is_played_beside_what_it_was_and_downloaded(page, draw_film, tmp
     expect(again).to_be_hidden()
     expect(status(page)).to_have_text("1 of 1 ready.")
     expect(page.get_by_label("Saturation")).to_have_value("0.5")
+
+
+def tell(page, x, y):
+    """Tell the likeliest colour of a place, in shares of the photo's sides."""
+    box = page.locator("#after").bounding_box()
+    page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    page.get_by_role("button", name="Likely colour").first.click()
+    expect(page.locator(".dot.chosen")).to_have_css("background-color", RGB)
+
+
+def dots_lie(page, *places):
+    """Wait until there are dots at these places alone, in percent."""
+    dot = page.locator(".dot")
+    expect(dot).to_have_count(len(places))
+    for number, (left, top) in enumerate(places):
+        name = re.compile(f"{left} % from the left, {top} % from the top")
+        expect(dot.nth(number)).to_have_accessible_name(name)
+
+
+def crop_to_lower_right(page):
+    """Drag the upper left corner of the frame to the middle, and crop."""
+    frame = page.get_by_role("group", name=re.compile("^Frame 1 of 1"))
+    box = page.locator("#view").bounding_box()
+    handle = frame.locator(".left-top").bounding_box()
+    page.mouse.move(
+        handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    )
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+    page.mouse.up()
+    page.get_by_role("button", name="Crop to the frame").click()
+    expect(page.locator("#facts")).to_have_text(CROPPED)
+    expect(frame).to_have_count(0)
+
+
+@pytest.fixture
+def cropped_page(page, photos):
+    """A photo with a hint, turned, cropped to a part without it, and told another."""
+    page.locator("#files").set_input_files([photos / "a.jpg"])
+    expect(status(page)).to_contain_text("1 of 1 ready")
+    expect(page.locator("#stage")).not_to_have_class("empty")
+    tell(page, 0.25, 0.5)
+    page.get_by_role("button", name="Turn right").click()
+    expect(page.locator("#facts")).to_have_text(TURNED)
+    dots_lie(page, (50, 25))
+    page.get_by_role("button", name="Crop or cut up").click()
+    crop_to_lower_right(page)
+    dots_lie(page)
+    tell(page, 0.5, 0.5)
+    dots_lie(page, (50, 50))
+    return page
+
+
+def test_undo_takes_back_turns_and_crops_with_the_hints_told_in_them(cropped_page):
+    page, facts = cropped_page, cropped_page.locator("#facts")
+    undo = page.get_by_role("button", name="Undo")
+    redo = page.get_by_role("button", name="Redo")
+    undo.click()
+    dots_lie(page)
+    expect(facts).to_have_text(CROPPED)
+    undo.click()
+    expect(facts).to_have_text(TURNED)
+    dots_lie(page, (50, 25))
+    page.keyboard.press("Control+z")
+    expect(facts).to_have_text("400 × 300 pixels")
+    dots_lie(page, (25, 50))
+    undo.click()
+    dots_lie(page)
+    expect(undo).to_be_disabled()
+    for _ in range(4):
+        redo.click()
+    expect(facts).to_have_text(CROPPED)
+    dots_lie(page, (50, 50))
+    expect(redo).to_be_disabled()
+    assert page.locator("#notice").text_content() == ""
+
+
+def test_undo_takes_back_turns_that_were_pressed_fast(cropped_page):
+    page, facts = cropped_page, cropped_page.locator("#facts")
+    for _ in range(2):  # the second before the first is answered
+        page.get_by_role("button", name="Turn right").click()
+    page.get_by_role("button", name="Not cropped").click()
+    dots_lie(page, (50, 75), ("2[5-9]", "2[5-9]"))
+    expect(facts).to_have_text(TURNED)
+    for _ in range(3):
+        page.get_by_role("button", name="Undo").click()
+    expect(facts).to_have_text(CROPPED)
+    dots_lie(page, (50, 50))
+    assert page.locator("#notice").text_content() == ""

@@ -12,7 +12,7 @@ from colorize import files
 from colorize.errors import ColorizeError
 from colorize.page import parsing
 from colorize.page import photos as naming
-from colorize.page.answering import Answers, Limits
+from colorize.page.answering import Answers, Limits, unkept
 from colorize.page.photos import Photo
 from colorize.page.sessions import Session
 
@@ -77,14 +77,17 @@ class Additions(Answers):
         parts = [parsing.box(box) for box in boxes]
         if len(session.photos) + len(parts) > self.limits.photos:
             raise HTTPException(429, self._too_many())
-        size = await run_in_threadpool(lambda: photo.upload.stat().st_size)
+        size = await run_in_threadpool(_size_of, photo)
         reason, _ = await run_in_threadpool(self._room_for, size * len(parts))
         if reason:
             raise HTTPException(507, reason)
         made = []
         with self.sessions.using(session):
             for number, box in enumerate(parts, start=1):
-                part = await run_in_threadpool(naming.part_of, photo, box, number)
+                try:
+                    part = await run_in_threadpool(naming.part_of, photo, box, number)
+                except OSError as e:
+                    raise unkept(e) from e
                 session.photos[part.id] = part
                 await self._note(part)
                 self.worker.put(part)
@@ -133,6 +136,12 @@ async def receive(
     finally:
         if not whole:
             files.discard(photo.upload)
+
+
+def _size_of(photo: Photo) -> int:
+    """Return how much of disk a part of a photo takes, in bytes."""
+    paths = (photo.upload, photo.chosen.reference)
+    return sum(path.stat().st_size for path in paths if path and path.exists())
 
 
 def _declared_size(request: Request) -> int:

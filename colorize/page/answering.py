@@ -78,8 +78,7 @@ class Answers:
         try:
             await run_in_threadpool(self.sessions.note, photo)
         except OSError as e:
-            reason = "the disk is full" if files.is_full(e) else e.strerror
-            raise HTTPException(507, f"This cannot be kept: {reason}.") from e
+            raise unkept(e) from e
 
     def _state_of(self, photo: Photo) -> dict[str, Any]:
         chosen, result = photo.chosen, photo.result or photo.film
@@ -94,8 +93,9 @@ class Answers:
             "size": chosen.size or self.worker.size,
             "saturation": photo.saturation,
             "warmth": photo.warmth,
-            "points": chosen.points,
+            "points": chosen.shown_points,
             "colouring": chosen.colouring,
+            "turned": chosen.frame.turned,
             "box": chosen.frame.box,
             "reference": chosen.reference_name if chosen.reference else "",
             "version": result.version if result else 0,
@@ -116,3 +116,9 @@ class Answers:
             "saturation": film.saturation if film else photo.saturation,
             "warmth": film.warmth if film else photo.warmth,
         }
+
+
+def unkept(error: OSError) -> HTTPException:
+    """Return what is answered where something cannot be written."""
+    reason = "the disk is full" if files.is_full(error) else error.strerror
+    return HTTPException(507, f"This cannot be kept: {reason}.")

@@ -27,12 +27,14 @@ from colorize.page.visiting import Visits
 from colorize.page.worker import Worker
 
 _SWEEP = 5.0  # seconds between looks for pages that have gone
+_FAULT = "This is a fault of colorize: its terminal says more."
 # Browsers run a script by this type alone, and Windows may have another for it.
 mimetypes.add_type("text/javascript", ".js")
 
 
 def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
     """Return the application, without its guard."""
+    sessions.say = worker.say
     visits = Visits(worker, sessions, limits)
     additions = Additions(worker, sessions, limits)
     choices = Choices(worker, sessions, limits)
@@ -76,15 +78,16 @@ def build(worker: Worker, sessions: Sessions, limits: Limits) -> Starlette:
     return Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={HTTPException: _explain},
+        # What is no HTTPException is raised on, so the terminal has its traceback.
+        exception_handlers={HTTPException: _explain, Exception: _explain},
     )
 
 
 async def _explain(request: Request, error: Exception) -> Response:
     """Return an error as one sentence, which the page shows."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = error.detail if isinstance(error, HTTPException) else "a fault"
-    return JSONResponse({"error": detail}, status)
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code)
+    return JSONResponse({"error": _FAULT}, 500)
 
 
 async def _sweep(sessions: Sessions) -> None:

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from colorize import files, references
-from colorize import hints as hinting
 from colorize.errors import ColorizeError
 from colorize.page import adding, parsing
 from colorize.page import photos as naming
 from colorize.page.answering import Answers
+from colorize.page.framing import Points, checked_points
 from colorize.page.photos import Photo
 from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, WARMTHS
 
@@ -40,7 +40,7 @@ class Choices(Answers):
         warmth = parsing.number(changes, "warmth", *WARMTHS, usual=photo.warmth)
         before, usual = photo.chosen.size, self.worker.size
         size = changes.get("size", before)
-        if size not in (None, usual, before):
+        if size is not None and (type(size) is not int or size not in (usual, before)):
             parsing.whole_number(changes, "size", *SIZES, usual=0)
         photo.saturation, photo.warmth = saturation, warmth
         if changes.get("anyway") is True and not photo.anyway:
@@ -60,23 +60,21 @@ class Choices(Answers):
         """Set the hints of a photo and its colouring; answer once it is coloured."""
         _, photo = await self._still(request)
         changes = await parsing.short_json(request, parsing.LONG)
-        points = changes.get("points", photo.chosen.points)
+        chosen = photo.chosen
         colouring = parsing.whole_number(
-            changes, "colouring", 0, COLOURINGS - 1, usual=photo.chosen.colouring
+            changes, "colouring", 0, COLOURINGS - 1, usual=chosen.colouring
         )
-        try:
-            hints = hinting.of(points)
-        except (TypeError, ValueError) as e:
-            raise HTTPException(400, str(e)) from e
-        if len(hints.points) > _MOST_POINTS:
+        if "points" in changes:
+            chosen = chosen.with_shown(_points(changes["points"]))
+        if len(chosen.points) > _MOST_POINTS:
             raise HTTPException(400, f"at most {_MOST_POINTS} colours at a time")
         if photo.state in ("failed", "left"):
             raise HTTPException(409, "This photo is not coloured.")
-        if points and not self.worker.takes_hints:
+        if chosen.shown_points and not self.worker.takes_hints:
             raise HTTPException(409, "This network cannot be told colours.")
         if colouring and not self.worker.suggests:
             raise HTTPException(409, "This network has one colouring only.")
-        return await self._colour(photo, points=points, colouring=colouring)
+        return await self._colour(photo, points=chosen.points, colouring=colouring)
 
     async def reframe(self, request: Request) -> Response:
         """Turn a photo by quarters, clockwise, or choose the part of it that counts.
@@ -88,17 +86,16 @@ class Choices(Answers):
         changes = await parsing.short_json(request)
         if photo.result is None:
             raise HTTPException(409, "This photo is not coloured.")
-        frame, points = photo.chosen.frame, photo.chosen.points
-        turn = parsing.whole_number(changes, "turn", 0, 3, usual=0)
-        for _ in range(turn):
-            frame, points = frame.turned_further(), naming.turned_points(points)
+        frame = photo.chosen.frame
+        for _ in range(parsing.whole_number(changes, "turn", 0, 3, usual=0)):
+            frame = frame.turned_further()
         if "box" in changes:
-            box = changes["box"] and parsing.box(changes["box"])
+            value = changes["box"]
+            box = None if value is None else parsing.box(value)
             if box and photo.result.job.pages > 1:
                 raise HTTPException(409, "Of several pages no part can be taken.")
-            points = naming.moved_points(points, frame.box, box)
             frame = frame._replace(box=box)
-        return await self._colour(photo, frame=frame, points=points)
+        return await self._colour(photo, frame=frame)
 
     async def refer(self, request: Request) -> Response:
         """Take a colour picture whose colours a photo is to take: the body is its file.
@@ -137,3 +134,11 @@ class Choices(Answers):
         await self._note(photo)
         await run_in_threadpool(self.worker.wait_for, photo, _PATIENCE)
         return JSONResponse(self._state_of(photo))
+
+
+def _points(value: Any) -> Points:
+    """Return the hints that a request's body has."""
+    try:
+        return checked_points(value)
+    except (TypeError, ValueError) as e:
+        raise HTTPException(400, parsing.in_a_line(e)) from e

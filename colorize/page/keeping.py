@@ -2,11 +2,14 @@
 
 A visit's folder is called by a digest of the secret that its browser has: who reads the
 folder cannot become that browser. Of each photo there is the upload and `ID.json`,
-beside whatever else is made of it, which can be made again.
+beside whatever else is made of it, which can be made again. What belongs to a note that
+cannot be read, such as one of a later version, is left as it is.
 """
 
+import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import sys
@@ -16,15 +19,38 @@ from typing import Any
 
 from colorize import files
 from colorize.errors import ColorizeError
-from colorize.page.photos import Chosen, Frame, Photo, safe_suffix
+from colorize.page.framing import Frame, checked_points
+from colorize.page.photos import Chosen, Photo
+from colorize.pictures.reading import Box
 
 AWAY = 300.0  # seconds of silence after which a page is taken for closed; browsers let
 # one in the background speak once a minute only
 # Fields of a photo and of what is chosen for its colours, as they stand in a note.
-_OF_PHOTO = ("name", "folder", "saturation", "warmth", "anyway")
-_CHOSEN = ("size", "points", "colouring", "frame", "reference_name")
+_OF_PHOTO: dict[str, Any] = {
+    "name": str,
+    "folder": str,
+    "saturation": float,
+    "warmth": float,
+    "anyway": bool,
+}
+_CHOSEN: dict[str, Any] = {
+    "size": int | None,
+    "colouring": int,
+    "frame": list,
+    "reference_name": str,
+}
 _VERSION = 1
 _ID = re.compile(r"[0-9a-f]{16}")
+_OWNER = re.compile(r"\.?([0-9a-f]{16})(?![0-9a-f])")  # also of a file half written
+# What comes of notes that are damaged, or that another version wrote.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 def data_folder() -> Path:
@@ -67,58 +93,116 @@ def note(photo: Photo) -> None:
     chosen = photo.chosen
     content = {name: getattr(photo, name) for name in _OF_PHOTO}
     content |= {name: getattr(chosen, name) for name in _CHOSEN}
+    # The first are for versions that kept hints by their places in the frame.
+    content["points"] = list(chosen.shown_points)
+    content["whole_points"] = list(chosen.points)
     content["reference"] = chosen.reference and chosen.reference.name
     content |= {"version": _VERSION, "added": photo.added, "file": photo.upload.name}
     with files.atomic(photo.upload.with_name(f"{photo.id}.json")) as part:
         part.write_text(json.dumps(content), encoding="utf-8")
 
 
-def photos_in(folder: Path) -> list[Photo]:
-    """Return the photos of a visit in the order of their uploads, to be coloured anew.
+def photos_in(folder: Path) -> tuple[list[Photo], int]:
+    """Return the photos of a visit, and how many notes cannot be read.
 
-    All else that lies in its folder is deleted.
+    Photos come in the order of their uploads, to be coloured anew. All else that is of
+    photos is deleted, but for what belongs to notes that cannot be read.
     """
-    photos = []
+    photos, unreadable = [], set()
     for path in folder.glob("*.json"):
-        photo = _photo(path)
+        if not _ID.fullmatch(path.stem):
+            continue
+        try:
+            photo = _photo(path)
+        except _UNREADABLE:
+            unreadable.add(path.stem)
+            continue
         if photo is not None:
             photos.append(photo)
     staying = {path.name for photo in photos for path in _files(photo)}
+    _sweep(folder, unreadable, staying)
+    return sorted(photos, key=lambda photo: photo.added), len(unreadable)
+
+
+def vacate(folder: Path) -> None:
+    """Delete what no note is about, and the folder if nothing is left in it."""
+    noted = {path.stem for path in folder.glob("*.json")}
+    with contextlib.suppress(FileNotFoundError):  # another command was faster
+        _sweep(folder, noted)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _sweep(folder: Path, ids: set[str], names: set[str] | None = None) -> None:
+    """Delete all files of photos but those of some ids, and those of some names."""
     for path in list(folder.iterdir()):
-        if path.name not in staying:
+        owner = _OWNER.match(path.name)
+        if owner and owner[1] not in ids and path.name not in (names or ()):
             _discard(path)
-    return sorted(photos, key=lambda photo: photo.added)
 
 
 def _photo(path: Path) -> Photo | None:
-    """Return the photo that a note is about; None where it cannot be understood."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["version"] != _VERSION or not _ID.fullmatch(path.stem):
-            return None
-        upload = path.with_suffix(safe_suffix(content["file"]))
-        fields: dict[str, Any] = {name: content[name] for name in _CHOSEN}
-        turned, box = fields["frame"]
-        fields["frame"] = Frame(turned, box and tuple(box))
-        fields["reference"] = _reference(path, content["reference"])
-        photo = Photo(
-            id=path.stem,
-            upload=upload,
-            added=float(content["added"]),
-            chosen=Chosen(**fields),
-            **{name: content[name] for name in _OF_PHOTO},
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return photo if upload.is_file() else None
+    """Return the photo that a note is about; None where its upload is not there.
+
+    Raises:
+        OSError: the note cannot be read.
+        ValueError, LookupError, TypeError, ArithmeticError, RecursionError: it is not
+            one that this version writes.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content["version"] != _VERSION:
+        raise ValueError(f"version {content['version']}")
+    chosen = {name: _field(content, name, kind) for name, kind in _CHOSEN.items()}
+    turned, box = chosen["frame"]
+    frame = Frame(_whole(turned), box and _box(box))
+    if "whole_points" in content:
+        points = checked_points(content["whole_points"])
+    else:  # of a version that kept none outside the frame
+        points = frame.in_whole(checked_points(content["points"]))
+    name = content["reference"]
+    reference = _beside(path, name) if name else None
+    chosen |= {"frame": frame, "points": points}
+    chosen["reference"] = reference if reference and reference.is_file() else None
+    photo = Photo(
+        id=path.stem,
+        upload=_beside(path, content["file"]),
+        added=_field(content, "added", float),
+        chosen=Chosen(**chosen),
+        **{name: _field(content, name, kind) for name, kind in _OF_PHOTO.items()},
+    )
+    return photo if photo.upload.is_file() else None
 
 
-def _reference(note: Path, name: str | None) -> Path | None:
-    """Return the file of a photo's reference, which its note names."""
-    if not name or not re.fullmatch(rf"{note.stem}[0-9a-z.-]+", name):
-        return None
-    path = note.with_name(name)
-    return path if path.is_file() else None
+def _field(content: dict[str, Any], name: str, kind: Any) -> Any:
+    """Return a field of a note; raises where it is of another kind."""
+    value = content[name]
+    if kind is float and type(value) is int:
+        value = float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"{name} is {value!r}")
+    if kind is float and not math.isfinite(value):
+        raise ValueError(f"{name} is {value}")
+    return value
+
+
+def _whole(turned: Any) -> int:
+    if type(turned) is not int or turned not in range(4):
+        raise ValueError(f"turned is {turned!r}")
+    return turned
+
+
+def _box(value: Any) -> Box:
+    left, top, right, bottom = value
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise ValueError(f"box is {value}")
+    return left, top, right, bottom
+
+
+def _beside(note: Path, name: str) -> Path:
+    """Return the path of a photo's file that its note names, whatever its suffix."""
+    if not re.fullmatch(rf"{note.stem}[^/\\:\0]*", name):
+        raise ValueError(f"{name} is no file of this photo")
+    return note.with_name(name)
 
 
 def _files(photo: Photo) -> set[Path]:

@@ -2,16 +2,18 @@
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from colorize.pictures.reading import Box
 
 _SHORT = 1000  # bytes of most requests
 LONG = 100_000  # bytes of those that tell of many places
+_LINE = 200  # characters of what is answered, as a request may be quoted in it
 
 
 def number(
@@ -45,6 +47,15 @@ def shares(request: Request, *names: str) -> list[float]:
     return values
 
 
+def digits(request: Request, name: str, least: int, most: int) -> int:
+    """Return a whole number that a request's query has."""
+    text = request.query_params.get(name, "")
+    short = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    if not (short and least <= int(text) <= most):
+        raise HTTPException(400, f"{name} must be from {least} to {most}")
+    return int(text)
+
+
 def box(value: Any) -> Box:
     """Return the box that a request's body has."""
     numbers = isinstance(value, list) and len(value) == 4
@@ -59,16 +70,32 @@ def box(value: Any) -> Box:
 async def short_json(request: Request, most: int = _SHORT) -> dict[str, Any]:
     """Return the object that a request's body holds, of at most so many bytes."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise HTTPException(413, "too long")
     try:
-        value = json.loads(body)
-    except ValueError as e:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > most:
+                raise HTTPException(413, "too long")
+    except ClientDisconnect as e:
+        raise HTTPException(400, "broken off") from e
+    try:
+        value = json.loads(body, parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as e:
         raise HTTPException(400, "not JSON") from e
     if not isinstance(value, dict):
         raise HTTPException(400, "not an object")
+    return value
+
+
+def in_a_line(error: Exception) -> str:
+    """Return what an error says, short enough to be shown."""
+    return textwrap.shorten(str(error), _LINE, placeholder=" …")
+
+
+def _finite(text: str) -> float:
+    """Return a number of JSON; raises ValueError for what JSON has no numbers for."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no number of JSON")
     return value
 
 
@@ -76,6 +103,5 @@ def _is_number(value: Any, least: float, most: float) -> bool:
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
-        and math.isfinite(value)
-        and least <= value <= most
+        and least <= value <= most  # which no NaN is, and no infinity
     )

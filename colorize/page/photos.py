@@ -5,14 +5,15 @@ import secrets
 import shutil
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from colorize import files
 from colorize import hints as hinting
 from colorize.hints import Hints
+from colorize.page.framing import WHOLE, Frame, Points
 from colorize.pictures import finding, formats
 from colorize.pictures.reading import Box
 from colorize.prediction.job import Job
@@ -24,8 +25,6 @@ _FORBIDDEN = '<>:"/\\|?*'  # by one system or another, in names of files
 _RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
     f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10)
 }
-
-Points = Sequence[Mapping[str, Any]]
 
 
 def shown_name(name: str) -> str:
@@ -49,49 +48,10 @@ def file_name(name: str) -> str:
 def safe_suffix(name: str) -> str:
     """Return the suffix of a name if it is one of a format that is read, or else ""."""
     suffix = os.path.splitext(name)[1]
-    return suffix if formats.by_suffix(suffix) or formats.is_film(name) else ""
-
-
-class Frame(NamedTuple):
-    """How a photo is turned, and which part of it is wanted.
-
-    Attributes:
-        turned: by how many quarters, clockwise.
-        box: of the part, of the photo as turned; None for all of it.
-    """
-
-    turned: int = 0
-    box: Box | None = None
-
-    def turned_further(self) -> "Frame":
-        """Return the same part, turned by a quarter, clockwise."""
-        box = self.box
-        if box is not None:
-            left, top, right, bottom = box
-            box = (1 - bottom, left, 1 - top, right)
-        return Frame((self.turned + 1) % 4, box)
-
-
-WHOLE = Frame()
-
-
-def turned_points(points: Points) -> Points:
-    """Return hints of a photo that is turned by a quarter, clockwise."""
-    return [{**point, "x": 1 - point["y"], "y": point["x"]} for point in points]
-
-
-def moved_points(points: Points, before: Box | None, after: Box | None) -> Points:
-    """Return those hints of one part of a photo that lie in another, moved to it."""
-    from_left, from_top, from_right, from_bottom = before or (0, 0, 1, 1)
-    left, top, right, bottom = after or (0, 0, 1, 1)
-    moved = []
-    for point in points:
-        x = from_left + point["x"] * (from_right - from_left)
-        y = from_top + point["y"] * (from_bottom - from_top)
-        if left <= x <= right and top <= y <= bottom:
-            x, y = (x - left) / (right - left), (y - top) / (bottom - top)
-            moved.append({**point, "x": min(x, 1.0), "y": min(y, 1.0)})
-    return moved
+    # Others than ASCII may be of a format, too, as some have small letters in it; but
+    # not every file system gives them back as they were.
+    is_read = formats.by_suffix(suffix) or formats.is_film(name)
+    return suffix if is_read and suffix.isascii() else ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +60,8 @@ class Chosen:
 
     Attributes:
         size: short side shown to the network, in pixels; None for the network's usual.
-        points: hints as the page has them, fields of `hints.Point`, in the frame.
+        points: hints as the page has them, by their places in the whole, upright and
+            not turned; those outside the frame wait for another.
         colouring: which of several is wanted, from 0, the usual one.
         frame: how the photo is turned, and which part is wanted.
         reference: file of a colour picture whose colours it is to take.
@@ -115,11 +76,23 @@ class Chosen:
     reference_name: str = ""
 
     @property
+    def shown_points(self) -> Points:
+        """Return the points that lie in the frame, at places in it."""
+        return self.frame.inside(self.points)
+
+    def with_shown(self, shown: Points) -> "Chosen":
+        """Return the same with other points in the frame; those outside stay."""
+        if list(shown) == list(self.shown_points):
+            return self
+        points = [*self.frame.outside(self.points), *self.frame.in_whole(shown)]
+        return replace(self, points=points)
+
+    @property
     def hints(self) -> Hints | None:
-        """Return the points as the network is told of them."""
-        if not self.points:
+        """Return the points in the frame as the network is told of them."""
+        if not (points := self.shown_points):
             return None
-        return replace(hinting.of(list(self.points)), sources=("the page",))
+        return replace(hinting.of(list(points)), sources=("the page",))
 
 
 @dataclass(frozen=True)
@@ -304,19 +277,27 @@ def new_photo(name: str, folder: Path, dropped_with: str = "") -> Photo:
 
 
 def part_of(photo: Photo, box: Box, number: int) -> Photo:
-    """Return a part of a photo as a photo of its own, with a file of its own."""
+    """Return a part of a photo as a photo of its own, with files of its own.
+
+    Raises:
+        OSError: they cannot be written; none is left.
+    """
     stem, suffix = os.path.splitext(photo.name)
     part = new_photo(f"{stem} {number}{suffix}", photo.upload.parent)
     part.folder, part.anyway = photo.folder, photo.anyway
     part.saturation, part.warmth = photo.saturation, photo.warmth
-    whole = photo.chosen
-    part.chosen = Chosen(
-        size=whole.size,
-        points=moved_points(whole.points, whole.frame.box, box),
-        frame=Frame(whole.frame.turned, box),
-    )
+    chosen = photo.chosen
+    part.chosen = replace(chosen, frame=Frame(chosen.frame.turned, box))
     part.upload = part.upload.with_suffix(photo.upload.suffix)
-    shutil.copyfile(photo.upload, part.upload)
+    try:
+        shutil.copyfile(photo.upload, part.upload)
+        if chosen.reference is not None:
+            reference = part.file(f"{REFERENCE}{chosen.reference.suffix}")
+            part.chosen = replace(part.chosen, reference=reference)
+            shutil.copyfile(chosen.reference, reference)
+    except OSError:
+        part.delete()
+        raise
     return part
 
 

@@ -74,6 +74,7 @@ class Sessions:
     Attributes:
         folder: theirs.
         stay: whether photos outlive their page and this command.
+        say: called with what its user should know.
     """
 
     def __init__(
@@ -92,6 +93,8 @@ class Sessions:
         self.most_bytes = most_bytes
         self._on_return = on_return
         self._on_remove = on_remove
+        self.say: Callable[[str], Any] = lambda message: None
+        self._reported: set[Path] = set()  # folders with notes that cannot be read
         self._open: dict[str, Session] = {}
         self._lock = threading.Lock()  # of who is there and who uses what
         self._returning = threading.Lock()
@@ -164,12 +167,29 @@ class Sessions:
                 return self._open[token]
             self._make_place()
             session = Session(token, folder)
-            session.photos = {photo.id: photo for photo in keeping.photos_in(folder)}
+            session.photos = self._photos_in(folder)
             with self._lock:
                 self._open[token] = session
         for photo in session.photos.values():
             self._on_return(photo)
         return session
+
+    def _photos_in(self, folder: Path) -> dict[str, Photo]:
+        """Return the photos of an earlier visit; say once if some cannot be had."""
+        try:
+            photos, unreadable = keeping.photos_in(folder)
+        except OSError as e:
+            raise ColorizeError(
+                f"the photos of this visit cannot be read: {e.strerror}"
+            ) from e
+        if unreadable and folder not in self._reported:
+            self._reported.add(folder)
+            number = f"{unreadable} photo{'' if unreadable == 1 else 's'}"
+            self.say(
+                f"{folder}: left {number} there whose notes cannot be read, maybe of a "
+                "later version; they are not shown"
+            )
+        return {photo.id: photo for photo in photos}
 
     @contextlib.contextmanager
     def using(self, session: Session) -> Iterator[None]:
@@ -248,8 +268,10 @@ class Sessions:
                 keeping.clean(photo)
             else:
                 photo.removed = True
-        if not (self.stay and session.photos):
+        if not self.stay:
             files.discard_folder(session.folder)
+        elif not session.photos:
+            keeping.vacate(session.folder)
 
     def close_silent(self, away: float = AWAY) -> None:
         """End those that nothing has been heard of for so many seconds."""

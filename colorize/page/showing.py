@@ -39,13 +39,11 @@ class Views(Answers):
         box = parsing.shares(request, "left", "top", "right", "bottom")
         if not (box[0] < box[2] and box[1] < box[3]):
             raise HTTPException(400, "the box is empty")
-        width = request.query_params.get("width", "")
-        if not (width.isascii() and width.isdigit() and 0 < int(width[:9]) <= 10_000):
-            raise HTTPException(400, "width must be from 1 to 10000")
+        width = parsing.digits(request, "width", 1, 10_000)
         try:
             left, top, right, bottom = box
             body, exact = await run_in_threadpool(
-                self.worker.part, photo, (left, top, right, bottom), int(width)
+                self.worker.part, photo, (left, top, right, bottom), width
             )
         except ColorizeError as e:
             raise HTTPException(409, str(e)) from e
@@ -74,7 +72,10 @@ class Views(Answers):
     async def hints_file(self, request: Request) -> Response:
         """Send the hints of a photo as the file that `predict --hints` finds."""
         _, photo = await self._photo(request)
-        content = {"version": hinting.VERSION, "points": list(photo.chosen.points)}
+        content = {
+            "version": hinting.VERSION,
+            "points": list(photo.chosen.shown_points),
+        }
         stem = os.path.splitext(naming.file_name(photo.name))[0]
         name = quote(f"{stem}{hinting.JSON}")
         return JSONResponse(

@@ -20,7 +20,8 @@ from colorize import color, config, files, things
 from colorize.errors import ColorizeError
 from colorize.page import preview
 from colorize.page.films import FilmWorker
-from colorize.page.photos import Chosen, Frame, Photo, Result, failed_by
+from colorize.page.framing import Frame
+from colorize.page.photos import Chosen, Photo, Result, failed_by
 from colorize.page.queueing import Queue
 from colorize.pictures import frames, reading
 from colorize.pictures.reading import Box
@@ -60,6 +61,7 @@ class Worker:
         takes_hints: whether it can be told colours.
         suggests: whether it tells which colours are likely, and other colourings.
         films: what colours films.
+        say: called with faults of this program.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class Worker:
         self._size = size
         self._max_megapixels = max_megapixels
         self._provenance = provenance
-        self._say = say
+        self.say = say
         self._queue = Queue()
         self.films = FilmWorker(self._film_settings, self._queue.wait_for_rest, say)
         self._pace = 0.0  # seconds that a photo takes, of late
@@ -170,7 +172,7 @@ class Worker:
                 if not photo.removed:
                     fault = f"a fault of colorize: {type(e).__name__}"
                     self._fail(photo, chosen, fault)
-                    self._say("".join(traceback.format_exception(e)))
+                    self.say("".join(traceback.format_exception(e)))
             took = time.monotonic() - begun
             self._pace = 0.7 * self._pace + 0.3 * took if self._pace else took
             if photo.removed:  # meanwhile, before some files were written
@@ -242,7 +244,7 @@ class Worker:
         except Exception as e:
             job = job.failed_by(e, begun)
             if job.fault and not photo.removed:
-                self._say(job.fault)
+                self.say(job.fault)
             self._fail(photo, chosen, job.reason, job)
             return
         job = dataclasses.replace(
@@ -347,7 +349,7 @@ class Worker:
             photo.delete()
             return dataclasses.replace(job, outcome="failed", reason="removed")
         if job.fault:
-            self._say(job.fault)
+            self.say(job.fault)
         return job
 
     def _paint(self, photo: Photo, job: Job, result: Result) -> tuple[str, ...]:

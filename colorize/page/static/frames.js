@@ -1,21 +1,23 @@
 // Which part of the photo counts: turned by quarters, cropped, or, of an album's page, cut
 // into one photo each. Frames are found by the server and mended by hand.
 
+import { reframe } from "/hints.js";
+
 const element = (id) => document.getElementById(id);
 const LEAST = 0.02; // of a side of the photo, of a frame
 const STEP = 0.01; // of a side, by an arrow key
 const CORNERS = [["left", "top"], ["right", "top"], ["right", "bottom"], ["left", "bottom"]];
 const SIDES = ["left", "top", "right", "bottom"];
 
-let post, ask, current, told, added, complain; // of page.js
+let post, ask, current, added, complain; // of page.js
 let framing = null; // id of the photo whose frames are being chosen
 let frames = []; // [left, top, right, bottom] each
 
 export function wireFrames(page) {
-  ({ post, ask, current, told, added, complain } = page);
-  element("turn-left").addEventListener("click", () => reframe({ turn: 3 }));
-  element("turn-right").addEventListener("click", () => reframe({ turn: 1 }));
-  element("whole").addEventListener("click", () => reframe({ box: null }));
+  ({ post, ask, current, added, complain } = page);
+  element("turn-left").addEventListener("click", () => change({ turn: 3 }));
+  element("turn-right").addEventListener("click", () => change({ turn: 1 }));
+  element("whole").addEventListener("click", () => change({ box: null }));
   element("crop").addEventListener("click", begin);
   element("add-frame").addEventListener("click", () => {
     frames.push([0.3, 0.3, 0.7, 0.7]);
@@ -32,11 +34,11 @@ export function showFrames(photo) {
   element("crop").disabled = photo.pages > 1;
 }
 
-async function reframe(changes) {
+async function change(changes) {
   const photo = current();
   end();
   try {
-    told(await (await post(`/photos/${photo.id}/frame`, changes)).json());
+    await reframe(photo, changes);
   } catch (error) {
     complain(error.message);
   }
@@ -45,7 +47,7 @@ async function reframe(changes) {
 async function begin() {
   const photo = current();
   try {
-    if (photo.box) await reframe({ box: null });
+    if (photo.box) await change({ box: null });
     const { boxes } = await (await ask(`/photos/${photo.id}/album`)).json();
     if (current()?.id !== photo.id) return;
     framing = photo.id;
@@ -66,7 +68,7 @@ function end() {
 async function use() {
   const photo = current();
   const boxes = frames;
-  if (boxes.length === 1) return reframe({ box: boxes[0] });
+  if (boxes.length === 1) return change({ box: boxes[0] });
   end();
   try {
     const { photos } = await (await post(`/photos/${photo.id}/split`, { boxes })).json();

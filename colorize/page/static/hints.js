@@ -13,7 +13,8 @@ let selected = -1; // the dot whose colour is chosen
 let place = null; // a place without a colour yet: {x, y}
 const past = new Map(), future = new Map(); // what was told before, by photo
 const unsent = new Map(); // points and colourings that the server does not know yet
-let sending = false;
+let sending = null; // promised: that the server knows all of them
+let travels = Promise.resolve(); // turns, crops, undo and redo, one after the other
 let asking = 0; // a timer
 let questions = 0; // about likely colours: only the last one's answer counts
 
@@ -35,7 +36,10 @@ export function wireHints(page) {
   });
 }
 
-const state = (photo) => ({ points: photo.points, colouring: photo.colouring });
+// Places of points are those in the frame, so it is remembered with them.
+const state = ({ points, colouring, turned, box }) => ({ points, colouring, turned, box });
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+const sameFrame = (one, other) => same([one.turned, one.box], [other.turned, other.box]);
 const stack = (stacks, photo) => {
   if (!stacks.has(photo.id)) stacks.set(photo.id, []);
   return stacks.get(photo.id);
@@ -50,27 +54,69 @@ function tell(changes) {
   change(photo, changes);
 }
 
+/** Turns or crops a photo, which is undone like colours. */
+export function reframe(photo, changes) {
+  const reframed = travels.then(() => frame(photo, changes));
+  travels = reframed.catch(() => {}); // whoever asked for it is told
+  return reframed;
+}
+
+async function frame(pressed, changes) {
+  const photo = current()?.id === pressed.id ? current() : pressed; // as it is by now
+  const before = state(photo);
+  await send(); // what was told before is meant for the frame from before
+  const answer = await (await post(`/photos/${photo.id}/frame`, changes)).json();
+  stack(past, photo).push(before);
+  future.delete(photo.id);
+  told(answer);
+}
+
 function travel(from, to) {
+  travels = travels.then(() => step(from, to)).catch((error) => complain(error.message));
+}
+
+/** Goes one step back or forth, to the frame of then and what was told in it. */
+async function step(from, to) {
   const photo = current();
   const before = photo && stack(from, photo).pop();
   if (!before) return;
-  stack(to, photo).push(state(photo));
+  const now = state(photo);
+  stack(to, photo).push(now);
   selected = -1;
   place = null;
-  change(photo, before);
+  if (sameFrame(now, before)) return change(photo, before);
+  if (element("stage").classList.contains("framing")) element("cancel-frames").click();
+  const turn = (4 + before.turned - now.turned) % 4;
+  let answer;
+  try {
+    await send();
+    answer = await (await post(`/photos/${photo.id}/frame`, { turn, box: before.box })).json();
+  } catch (error) {
+    stack(to, photo).pop();
+    stack(from, photo).push(before);
+    showHints();
+    throw error;
+  }
+  told(answer);
+  // Its hints came with it, unless others were told or the frame could not be had.
+  if (!sameFrame(answer, before) || same(state(answer), before)) return;
+  change(answer, before);
 }
 
-function change(photo, changes) {
-  Object.assign(photo, changes);
-  unsent.set(photo.id, state(photo));
+function change(photo, { points = photo.points, colouring = photo.colouring }) {
+  Object.assign(photo, { points, colouring });
+  unsent.set(photo.id, { points, colouring });
   showHints();
   send();
 }
 
 /** Sends the latest of each photo; what changes meanwhile is sent next. */
-async function send() {
-  if (sending) return;
-  sending = true;
+function send() {
+  sending ??= sendAll().finally(() => { sending = null; });
+  return sending;
+}
+
+async function sendAll() {
   while (unsent.size) {
     const [[id, body]] = unsent;
     try {
@@ -83,7 +129,6 @@ async function send() {
       complain(error.message);
     }
   }
-  sending = false;
 }
 
 /** What the server does not know yet is not taken back. */

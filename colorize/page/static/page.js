@@ -606,7 +606,7 @@ function wireSettings() {
   });
   wireReference({ ask, current, complain, told, picked: pickColour });
   wireFrames({
-    ask, post, current, complain, told,
+    ask, post, current, complain,
     added: (parts) => {
       for (const part of parts) merge(part);
       chosen = parts[0].id;
