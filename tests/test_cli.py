@@ -507,7 +507,10 @@ def test_a_training_stopped_by_ctrl_c_can_be_used(photos, tmp_path):
 
 @pytest.mark.parametrize("number", signals.ENDING)
 def test_a_command_that_a_signal_ends_exits_with_its_number(number, capsys):
-    with pytest.raises(SystemExit) as ended, shared.command_errors(lambda: "stopped here"):
+    with (
+        pytest.raises(SystemExit) as ended,
+        shared.command_errors(lambda: "stopped here"),
+    ):
         shared.interrupt(number, None)
     assert ended.value.code == 128 + number
     assert capsys.readouterr().err == "stopped here\n"
