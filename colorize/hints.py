@@ -37,7 +37,7 @@ _MOST_POINTS = 10_000
 _LONGEST = 1_000_000  # seconds of a film: eleven days
 _RADIUS = 0.01  # of a point that names none, as a share of the short side
 _LEAST = 3.0  # pixels that the network sees: smaller ones it was not taught
-_FIELDS = ("x", "y", "color", "radius", "sure", "time")
+FIELDS = ("x", "y", "color", "radius", "sure", "time")  # of a point
 _ASPECT = 0.02  # a painted file's aspect may differ by so much, as sizes are rounded
 
 
@@ -277,8 +277,8 @@ def _point(fields: Any) -> Point:
     """Return a point; raises ValueError for what is none."""
     if not isinstance(fields, Mapping):
         raise ValueError(f"a point must be an object with x, y and color, got {fields}")
-    for name in fields.keys() - _FIELDS:
-        raise ValueError(f"a point has no {name!r}: {nearest(str(name), _FIELDS)}")
+    for name in fields.keys() - FIELDS:
+        raise ValueError(f"a point has no {name!r}: {nearest(str(name), FIELDS)}")
     values = {"radius": _RADIUS, "sure": 1.0, "time": 0.0, **fields}
     for name in ("x", "y", "radius", "sure", "time"):
         value = values.get(name)

@@ -12,7 +12,6 @@ from colorize.pictures.reading import Box
 
 Points = Sequence[Mapping[str, Any]]
 
-_FIELDS = ("x", "y", "color", "radius", "sure", "time")  # of a point in JSON
 _SLACK = 1e-9  # of a side: rounding pushes no point over the edge of the frame
 _DIGITS = 9  # of a place in the frame, which comes out as it was told
 
@@ -81,6 +80,14 @@ def checked_points(points: Any) -> Points:
         TypeError: they are no list.
         ValueError: a point makes no sense.
     """
+    if not isinstance(points, Sequence):
+        raise TypeError("points must be a list")
+    points = [
+        {key: point[key] for key in hinting.FIELDS if key in point}
+        if isinstance(point, Mapping)
+        else point
+        for point in points
+    ]
     try:
         hints = hinting.of(points)
     except (OverflowError, RecursionError) as e:
@@ -88,7 +95,7 @@ def checked_points(points: Any) -> Points:
     for point in hints.points:
         if not all(0 <= level <= 255 for level in point.rgb):
             raise ValueError("a colour has levels from 0 to 255")
-    return [{key: point[key] for key in _FIELDS if key in point} for point in points]
+    return points
 
 
 def _turned(x: float, y: float, quarters: int) -> tuple[float, float]:
