@@ -546,6 +546,21 @@ def test_any_size_and_length(size, count, draw_film, tmp_path):
     assert frames(tmp_path / "out.mp4")[0].shape == (count, *size)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_few_frames_of_hevc_are_decoded_when_they_are_shown(count, draw_film, tmp_path):
+    film = draw_film(frames=count, size=(64, 64))
+    how = coloring.FilmSettings(codec="hevc")
+    for i in range(4):  # by chance it may go well
+        done = color(film, tmp_path / f"{i}.mkv", how=how)
+        assert (done.outcome, done.reason) == ("coloured", "")
+        with av.open(str(done.output)) as container:
+            packets = [one for one in container.demux(video=0) if one.size]
+        times = [packet.dts for packet in packets if packet.dts is not None]
+        assert times == sorted(times) and len(packets) == count
+        assert all(p.dts is None or -200 < p.dts <= p.pts for p in packets)
+        assert len(frames(done.output)[1]) == count
+
+
 def test_what_is_no_film_fails_in_one_line(draw_film, tmp_path):
     text = tmp_path / "text.mp4"
     text.write_text("no film")

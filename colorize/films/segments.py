@@ -23,6 +23,9 @@ from colorize.films.coherence import Colored
 from colorize.hints import Point
 
 _FRAMES = 240  # of a piece, at least: it ends before a key frame
+# Frames, at most, of which x265 does not work out when they are decoded, but returns
+# what was in memory. They come in order, at once.
+_NO_DELAY = 2
 
 
 class Pieces:
@@ -99,7 +102,11 @@ class Pieces:
                         written += 1
                         count()
                         waiting = next(colored, None)
-                    times += _mux(container, stream.encode(None))
+                    rest = stream.encode(None)
+                    if codec == "hevc" and written <= _NO_DELAY:
+                        for packet in rest:
+                            packet.dts = packet.pts
+                    times += _mux(container, rest)
             _save_state(path.with_suffix(".npz"), waiting, written, times)
             number += 1
 
