@@ -158,7 +158,8 @@ def test_the_light_the_clock_and_the_sound_stay(format, full, draw_film, tmp_pat
     assert packets(film, "audio") == packets(tmp_path / "out.mkv", "audio")
     with av.open(str(film)) as one, av.open(str(tmp_path / "out.mkv")) as other:
         ours, theirs = (c.streams.video[0].codec_context for c in (other, one))
-        assert ours.color_range == theirs.color_range
+        grey = format == "gray"  # which is full always
+        assert ours.color_range == (2 if grey else theirs.color_range)
         assert ours.pix_fmt == ("yuv420p" if format == "gray" else format)
     assert np.abs(new_ab).mean() > 5
 
@@ -524,6 +525,144 @@ def test_a_copy_of_a_film_in_rgb_does_not_say_that_it_is_rgb(
     with av.open(str(done.output)) as container:
         frame = next(container.decode(video=0))
     assert not frame.format.is_rgb and frame.colorspace != 0
+
+
+RAMP = [8, 32, 64, 128, 192, 224, 247]  # levels of grey
+
+
+def ramp(path, codec, format, said=0, height=48):
+    """A film whose columns are all levels of grey; `said` is the code of its range."""
+    levels = np.tile(np.arange(256, dtype=np.uint8), (height, 1))
+    picture = av.VideoFrame.from_ndarray(np.repeat(levels[..., None], 3, -1))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 256, height, format
+        stream.codec_context.color_range = said
+        if codec == "libx264rgb":
+            stream.options = {"crf": "0"}
+        for i in range(2):
+            if format == "pal8":
+                palette = np.arange(256, dtype=np.uint8)[:, None].repeat(4, -1)
+                palette[:, 0] = 255  # of alpha
+                frame = av.VideoFrame.from_ndarray((levels, palette), "pal8")
+            else:
+                frame = picture.reformat(format=format)
+            frame.pts, frame.color_range = i, said
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def shown(path):
+    """The levels of grey of a ramp as a player shows it, and what the file says."""
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    rgb = frame.to_ndarray(format="rgb24")[frame.height // 2].astype(int)
+    assert np.abs(rgb - rgb[:, 1:2]).max() <= 1
+    names = ("color_range", "colorspace", "color_primaries", "color_trc")
+    return rgb[RAMP, 1], tuple(int(getattr(frame, name)) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "format"),
+    [
+        (".mkv", "ffv1", "gray"),
+        (".mkv", "ffv1", "gray9le"),
+        (".mkv", "ffv1", "gray10le"),
+        (".mkv", "ffv1", "gray16le"),
+        (".mkv", "jpeg2000", "gray"),
+        (".avi", "rawvideo", "gray"),
+        (".mov", "png", "gray"),
+        (".mov", "png", "gray16be"),
+        (".mov", "png", "ya8"),
+        (".mov", "png", "ya16be"),
+    ],
+)
+def test_the_light_of_a_grey_film_looks_the_same(suffix, codec, format, tmp_path):
+    film = ramp(tmp_path / f"film{suffix}", codec, format)
+    np.testing.assert_allclose(shown(film)[0], RAMP, atol=1)
+    how = coloring.FilmSettings()
+    done = color(film, tmp_path / "out.mp4", how=how, saturation=0.0)
+    assert (done.outcome, done.reason) == ("coloured", "")
+    levels, tags = shown(done.output)
+    np.testing.assert_allclose(levels, RAMP, atol=1)
+    # Full, and the matrix of small films. Chromium heeds that if all four are said.
+    assert tags == (2, 6, 1, 1)
+
+
+@pytest.mark.parametrize("said", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        (".mp4", "h264"),
+        (".mov", "h264"),
+        (".mkv", "h264"),
+        (".mp4", "hevc"),
+        (".mp4", "av1"),
+        (".webm", "vp9"),
+        (".mkv", "ffv1"),
+        (".mov", "prores"),
+    ],
+)
+def test_all_that_is_written_says_the_range_of_a_grey_film(
+    suffix, codec, said, tmp_path
+):
+    film = ramp(tmp_path / "film.mkv", "ffv1", "gray", said)
+    how = coloring.FilmSettings(codec=codec)
+    done = color(film, tmp_path / f"out{suffix}", how=how, saturation=0.0)
+    assert (done.outcome, done.reason) == ("coloured", "")
+    levels, (range_, *_) = shown(done.output)
+    np.testing.assert_allclose(levels, RAMP, atol=1)
+    assert range_ == (1 if codec == "prores" else 2)  # which has no other
+    warning = "full range became limited"
+    assert done.warnings == ((warning,) if codec == "prores" else ())
+
+
+@pytest.mark.parametrize("height", [48, 640])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "format", "said"),
+    [
+        (".mov", "png", "rgb24", 0),
+        (".mov", "png", "rgb48be", 0),
+        (".mov", "png", "pal8", 0),
+        (".mkv", "libx264rgb", "rgb24", 0),
+        (".mkv", "ffv1", "bgr0", 0),
+        (".mkv", "ffv1", "gbrp10le", 0),
+        (".avi", "rawvideo", "bgr24", 0),
+        (".mov", "qtrle", "rgb24", 2),
+    ],
+)
+def test_the_light_of_a_film_in_rgb_looks_the_same(
+    suffix, codec, format, said, height, tmp_path
+):
+    film = ramp(tmp_path / f"film{suffix}", codec, format, said, height)
+    before, (range_, *_) = shown(film)
+    np.testing.assert_allclose(before, RAMP, atol=1)
+    how = coloring.FilmSettings()
+    done = color(film, tmp_path / "out.mp4", how=how, saturation=0.0)
+    assert (done.outcome, done.reason) == ("coloured", "")
+    levels, tags = shown(done.output)
+    np.testing.assert_allclose(levels, before, atol=2)
+    assert tags[:2] == (range_ or 1, 1 if height > 576 else 6)
+    assert 2 not in tags[2:]  # unspecified
+
+
+def test_luma_of_rgb_is_that_of_the_matrix_the_copy_names(tmp_path):
+    for height, weights in (
+        (48, (0.299, 0.587, 0.114)),
+        (640, (0.2126, 0.7152, 0.0722)),
+    ):
+        path = tmp_path / f"{height}.mkv"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, height, "bgr0"
+            rgb = np.full((height, 64, 3), (200, 100, 20), np.uint8)
+            frame = av.VideoFrame.from_ndarray(rgb).reformat(format="bgr0")
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        (frame,) = sources.frames(sources.look_at(path))
+        luma = 16 + 219 / 255 * np.dot(weights, (200, 100, 20))
+        assert abs(frame.luma.mean() - luma) < 1
 
 
 def test_other_settings_begin_anew(draw_film, tmp_path):

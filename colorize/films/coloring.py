@@ -307,7 +307,7 @@ def _made_by(
     stat = job.input.stat()
     made = settings.provenance
     return {
-        "version": 5,
+        "version": 6,
         "bytes": stat.st_size,
         "changed": stat.st_mtime_ns,
         "size": settings.size,
