@@ -1,5 +1,6 @@
 """Films: light, sound and clock stay, colours hold still, what is stopped goes on."""
 
+import errno
 import json
 import os
 import signal
@@ -717,6 +718,28 @@ def test_what_is_no_film_fails_in_one_line(draw_film, tmp_path):
         assert done.outcome == "failed" and reason in done.reason
         assert "\n" not in done.reason and not done.fault, done.fault
         assert not list(tmp_path.glob("out-*"))
+
+
+@pytest.mark.parametrize("module", [segments, joining])
+def test_a_full_disk_ends_the_command_in_one_line(
+    module, draw_film, tmp_path, monkeypatch, tiny_run
+):
+    def full(*args):
+        raise av.error.OSError(errno.ENOSPC, "No space left on device")
+
+    name = {segments: "_mux", joining: "_rest"}[module]
+    monkeypatch.setattr(module, name, full)
+    film = draw_film(frames=3, sound=True)
+    out = tmp_path / "out"
+    with pytest.raises(OSError) as caught:
+        color(film, out / "film.mkv")
+    assert files.is_full(caught.value)
+    command = ["predict", str(film), str(out), "--model", str(tiny_run("alpha"))]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 1
+    error = f"Error: {out / 'film.mkv'}: No space left on device"
+    assert error in result.stderr.splitlines()
+    assert "fault" not in result.stderr and not (out / "film.mkv").exists()
 
 
 def test_of_a_film_cut_short_there_is_what_there_is(draw_film, tmp_path):

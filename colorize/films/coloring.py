@@ -86,8 +86,8 @@ def color(
                 return job
         return _colored(colorizer, job, settings, film_settings, codec, count, begun)
     except Exception as e:
-        if isinstance(e, OSError) and files.is_full(e):
-            raise
+        if isinstance(e, OSError) and files.is_full(e):  # of the film, not of a piece
+            raise OSError(e.errno, e.strerror, str(job.output)) from e
         return job.failed_by(e, begun)
 
 

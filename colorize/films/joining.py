@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 
+from colorize import files
 from colorize.errors import ColorizeError
 from colorize.films import codecs, segments
 from colorize.films.sources import opened, pictures_of
@@ -39,6 +40,7 @@ def join(
 
     Raises:
         ColorizeError: it cannot be written.
+        OSError: the disk is full.
     """
     format = codecs.CONTAINERS[target.suffix.lower()].format
     lost: list[str] = []
@@ -62,6 +64,8 @@ def join(
                 for _, packet in packets:
                     container.mux(packet)
             except av.error.FFmpegError as e:
+                if isinstance(e, OSError) and files.is_full(e):
+                    raise
                 raise ColorizeError(f"cannot be written ({e.strerror})") from e
     return lost
 

@@ -58,6 +58,8 @@ def write(source: Path, target: Path, count: Callable[[], None]) -> None:
                         container.mux(sound.encode(piece))
                     container.mux(sound.encode(None))
         except av.error.FFmpegError as e:
+            if isinstance(e, OSError) and files.is_full(e):
+                raise
             raise ColorizeError(f"cannot be written ({e.strerror})") from e
 
 

@@ -12,6 +12,7 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace
 
+from colorize import files
 from colorize.errors import ColorizeError
 
 _HD = 576  # lines; without word of it, more are taken for BT.709, as players do
@@ -96,6 +97,7 @@ def opened(path: Path) -> Iterator[Any]:
 
     Raises:
         ColorizeError: it cannot be read, or is none.
+        OSError: the disk is full, to which what is read may be copied.
     """
     try:
         with av.open(str(path)) as container:
@@ -103,6 +105,8 @@ def opened(path: Path) -> Iterator[Any]:
     except av.error.InvalidDataError as e:
         raise ColorizeError(f"not a film, or damaged ({e.strerror})") from e
     except av.error.FFmpegError as e:
+        if isinstance(e, OSError) and files.is_full(e):
+            raise
         raise ColorizeError(f"cannot be read ({e.strerror})") from e
 
 
