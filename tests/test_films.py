@@ -1,6 +1,7 @@
 """Films: light, sound and clock stay, colours hold still, what is stopped goes on."""
 
 import errno
+import itertools
 import json
 import os
 import signal
@@ -749,6 +750,104 @@ def test_of_a_film_cut_short_there_is_what_there_is(draw_film, tmp_path):
     assert done.outcome == "coloured" and 5 < done.frames < 40
 
 
+def spoiled(film, path, numbers):
+    """The same film, of which some packets cannot be decoded."""
+    with av.open(str(film)) as one, av.open(str(path), "w") as other:
+        stream = other.add_stream_from_template(one.streams.video[0])
+        for number, packet in enumerate(one.demux(video=0)):
+            if packet.dts is None:
+                continue
+            junk = av.Packet(b"junk" * 4) if number in numbers else packet
+            junk.pts, junk.dts, junk.time_base = (
+                packet.pts,
+                packet.dts,
+                packet.time_base,
+            )
+            junk.stream = stream
+            other.mux(junk)
+    return path
+
+
+def test_packets_that_are_damaged_are_counted(draw_film, tmp_path):
+    film = draw_film(frames=30)
+    one = color(spoiled(film, tmp_path / "one.mkv", {7}), tmp_path / "a.mkv")
+    assert (one.frames, one.warnings) == (29, ("1 damaged packet left out",))
+    two = color(spoiled(film, tmp_path / "two.mkv", {7, 20}), tmp_path / "b.mkv")
+    assert (two.frames, two.warnings) == (28, ("2 damaged packets left out",))
+
+
+@pytest.mark.parametrize("after", [3, 25, 45, 60, None])
+def test_damage_is_counted_once_where_a_film_goes_on_after_a_stop(
+    after, draw_film, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(segments, "_FRAMES", 20)
+    film = draw_film(frames=80)
+    film = spoiled(film, tmp_path / "bad.mkv", {5, 30, 31, 70})
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(*args):
+        raise Stopped
+
+    numbers = itertools.count(1)
+    job = Job(film.name, film, tmp_path / "out.mkv")
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        if after is None:  # all is there but the whole
+            patch.setattr(coloring, "_joined", stop)
+        coloring.color(
+            Colorizer(ByLight()),
+            job,
+            Settings(size=32),
+            STILL,
+            lambda total: stop() if next(numbers) == after else None,
+        )
+    done = color(film, job.output)
+    assert done.frames == 76 and "4 damaged packets left out" in done.warnings
+
+
+def test_frames_that_are_damaged_are_counted(draw_film, tmp_path):
+    film = draw_film("film.mp4", frames=60, size=(96, 128), codec="libx264")
+    data = bytearray(film.read_bytes())
+    for place in range(len(data) // 3, len(data) // 2, 97):
+        data[place] ^= 0x5A
+    film.write_bytes(data)
+    done = color(film, tmp_path / "out.mkv")
+    assert done.outcome == "coloured"
+    assert any("coloured as decoded" in warning for warning in done.warnings)
+
+
+def test_a_film_that_ends_before_it_says_is_told_of(draw_film, tmp_path):
+    film = draw_film(frames=100, size=(128, 128))
+    assert not color(film, tmp_path / "whole.mkv").warnings
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    done = color(film, tmp_path / "out.mkv")
+    assert 40 < done.frames < 60
+    assert done.warnings == (f"ends at {done.frames / 25:.1f} of 4.0 s",)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_film_that_shows_its_last_frame_for_long_is_whole(
+    suffix, draw_film, tmp_path
+):
+    times = [*range(0, 2000, 40), 9000]
+    film = draw_film(f"a{suffix}", len(times), times=times, codec="libx264")
+    assert not color(film, tmp_path / "a.mkv").warnings
+    film = draw_film("b.mkv", frames=10, sound=True)  # of a second
+    long = tmp_path / "long.mkv"
+    with av.open(str(film)) as one, av.open(str(long), "w") as other:
+        streams = [other.add_stream_from_template(stream) for stream in one.streams]
+        for packet in one.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                if packet.stream.type == "audio":
+                    packet.pts = packet.dts = packet.pts + int(5 / packet.time_base)
+                other.mux(packet)
+    with av.open(str(long)) as container:
+        assert container.duration > 5 * av.time_base
+    assert not color(long, tmp_path / "b.mkv").warnings
+
+
 CODEC_OF = {
     ".ts": "libx264",
     ".mpg": "mpeg2video",
@@ -816,6 +915,15 @@ def test_from_any_frame_on_a_film_is_the_same(suffix, begins, brighten):
         assert [frame.pts for frame in rest] == [frame.pts for frame in whole[i:]]
         for one, other in zip(rest, whole[i:], strict=True):
             np.testing.assert_array_equal(one.luma, other.luma)
+
+
+@pytest.mark.parametrize("begins", [0, 600])
+@pytest.mark.parametrize("suffix", CODEC_OF)
+def test_a_film_that_is_whole_is_not_said_to_be_cut_short(
+    suffix, begins, brighten, tmp_path
+):
+    done = color(brighten(suffix, begins).path, tmp_path / "out.mkv")
+    assert not done.warnings and done.frames > 97
 
 
 def test_a_preview_is_short_pieces_of_all_of_it(draw_film, tmp_path):

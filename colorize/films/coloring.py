@@ -15,9 +15,18 @@ import numpy as np
 from colorize import files
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.films import codecs, joining, segments, sources, telling, tracing
+from colorize.films import (
+    codecs,
+    ending,
+    joining,
+    segments,
+    sources,
+    telling,
+    tracing,
+)
 from colorize.films.chroma import Chroma
 from colorize.films.coherence import SHORT_SIDE, Coherence, Look
+from colorize.films.damage import Damage
 from colorize.films.sources import Film, Frame
 from colorize.films.telling import Timeline
 from colorize.hints import Hints, Point
@@ -160,7 +169,7 @@ def _colored(
     job = job.warned(*_write_pieces(colorizer, plan, count))
     if not plan.pieces.done:
         raise ColorizeError("no frame in it can be decoded")
-    job = job.warned(*_joined(job, plan))
+    job = job.warned(*_damage(job, plan), *_joined(job, plan))
     number = plan.pieces.frames
     plan.pieces.delete()
     return replace(
@@ -214,7 +223,7 @@ def _write_pieces(
     colorizer: Colorizer, plan: _Plan, count: Callable[[int], None]
 ) -> list[str]:
     """Write all pieces that are not there yet; return what is to be said, in words."""
-    first = plan.pieces.next_frame()
+    first, damage = plan.pieces.next_frame(), plan.pieces.damage()
     if first.over:
         return []
     look = _looker(plan.film, plan.chroma, plan.settings.size)
@@ -227,12 +236,14 @@ def _write_pieces(
         timeline,
         alone=plan.film_settings.alone,
     )
-    frames, total = _frames(plan.film, plan.film_settings, first.pts)
+    frames, total = _frames(plan.film, plan.film_settings, first.pts, damage)
     # Decoding, colouring and encoding go on at once.
     decoded = _ahead(frames, _DECODED)
     running = coherence.run(decoded, first.ab, first.points)
     with contextlib.closing(_ahead(running, _COLORED)) as colored:
-        plan.pieces.write(colored, plan.chroma, plan.codec, lambda: count(total))
+        plan.pieces.write(
+            colored, plan.chroma, plan.codec, damage, lambda: count(total)
+        )
     return timeline.warnings()
 
 
@@ -259,14 +270,25 @@ def _points(
 
 
 def _frames(
-    film: Film, film_settings: FilmSettings, start: int | None
+    film: Film, film_settings: FilmSettings, start: int | None, damage: Damage
 ) -> tuple[Iterator[Frame], int]:
     """Return the frames from a time on, and how many the whole has, about."""
     if film_settings.preview is None:
-        return sources.frames(film, start), film.frames
-    pieced = sources.pieces_of(film, film_settings.preview)
+        return sources.frames(film, start, damage), film.frames
+    pieced = sources.pieces_of(film, film_settings.preview, damage)
     total = round(min(film.frames, film_settings.preview * film.rate))
     return (frame for frame in pieced if start is None or frame.pts >= start), total
+
+
+def _damage(job: Job, plan: _Plan) -> list[str]:
+    """Return what there is not of the film, in words."""
+    words = plan.pieces.damage().warnings()
+    if plan.film_settings.preview is None:
+        film = plan.film
+        last = int(segments.times(plan.pieces.done[-1])[:, 0].max())
+        end = (last - film.start) * film.time_base + 1 / film.rate
+        words += ending.warnings(job.input, float(end))
+    return words
 
 
 def _joined(job: Job, plan: _Plan) -> list[str]:

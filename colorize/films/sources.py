@@ -14,6 +14,7 @@ from av.video.reformatter import Colorspace
 
 from colorize import files
 from colorize.errors import ColorizeError
+from colorize.films.damage import Damage
 
 _HD = 576  # lines; without word of it, more are taken for BT.709, as players do
 # Of luma, by the code of H.273: how much red and blue count.
@@ -141,7 +142,7 @@ def look_at(path: Path) -> Film:
             stream.time_base,
             rate,
             stream.start_time or 0,
-            stream.frames or round(_seconds(container, stream) * rate),
+            stream.frames or round(seconds_of(container, stream) * rate),
             turns,
             _steps(first, turns),
             shift=int(depth == 9),
@@ -151,7 +152,7 @@ def look_at(path: Path) -> Film:
 
 def _first(container: Any, stream: Any) -> Any:
     """Return the first frame."""
-    first = next(_decoded(container, stream), None)
+    first = next(_decoded(container, stream, Damage()), None)
     if first is None:
         raise ColorizeError("no frame in it can be decoded")
     if first.interlaced_frame:
@@ -162,8 +163,8 @@ def _first(container: Any, stream: Any) -> Any:
     return first
 
 
-def _seconds(container: Any, stream: Any) -> float:
-    """Return how long a film is, about; 0 where nothing tells."""
+def seconds_of(container: Any, stream: Any) -> float:
+    """Return how many seconds long a film is, about; 0 where nothing tells."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
     length = (container.duration or 0) / av.time_base
@@ -202,17 +203,31 @@ def _deepened(luma: np.ndarray, film: Film) -> np.ndarray:
     return luma.astype(np.uint16) << film.shift if film.shift else luma
 
 
-def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
+def frames(
+    film: Film, start: int | None = None, damage: Damage | None = None
+) -> Iterator[Frame]:
     """Yield the frames of a film, in the order that they are shown.
 
     Args:
         film: from `look_at`.
         start: the time of the first that is wanted; None for the first of all.
+        damage: counts what cannot be decoded; None not to.
 
     Raises:
         ColorizeError: the film cannot be read any further.
     """
-    with _begun(film, start) as decoded:
+    damage = damage or Damage()
+    for frame, pts in _shown(film, start, damage):
+        if frame.is_corrupt:
+            damage.frames.add(pts)
+        luma = _luma(frame, film.bits - film.shift, film.codes)
+        luma = _deepened(_upright(luma, film.turns), film)
+        yield Frame(luma, pts, float((pts - film.start) * film.time_base))
+
+
+def _shown(film: Film, start: int | None, damage: Damage) -> Iterator[tuple[Any, int]]:
+    """Yield decoded frames from a time on, and when each is shown."""
+    with _begun(film, start, damage) as decoded:
         last = None
         for frame in decoded:
             pts = frame.pts
@@ -223,21 +238,18 @@ def frames(film: Film, start: int | None = None) -> Iterator[Frame]:
                 continue  # shown twice at one time, it could not be written
             last = pts
             if start is None or pts >= start:
-                luma = _luma(frame, film.bits - film.shift, film.codes)
-                luma = _deepened(_upright(luma, film.turns), film)
-                seconds = float((pts - film.start) * film.time_base)
-                yield Frame(luma, pts, seconds)
+                yield frame, pts
 
 
 @contextlib.contextmanager
-def _begun(film: Film, start: int | None) -> Iterator[Iterator[Any]]:
+def _begun(film: Film, start: int | None, damage: Damage) -> Iterator[Iterator[Any]]:
     """Open a film; give its decoded frames, from one at a time or before it on."""
     if start is not None:
         for seconds in _BACK:
             with opened(film.path) as container:
                 stream = pictures_of(container)
                 target = max(film.start, start - round(seconds / film.time_base))
-                decoded, first = _decoded(container, stream), None
+                decoded, first = _decoded(container, stream, damage, start), None
                 with contextlib.suppress(av.error.FFmpegError, ColorizeError):
                     container.seek(target, stream=stream, backward=True)
                     first = next(decoded, None)
@@ -245,15 +257,18 @@ def _begun(film: Film, start: int | None) -> Iterator[Iterator[Any]]:
                     yield itertools.chain([first], decoded)
                     return
     with opened(film.path) as container:
-        yield _decoded(container, pictures_of(container))
+        yield _decoded(container, pictures_of(container), damage, start)
 
 
-def pieces_of(film: Film, seconds: float) -> Iterator[Frame]:
+def pieces_of(
+    film: Film, seconds: float, damage: Damage | None = None
+) -> Iterator[Frame]:
     """Yield the frames of short pieces, spread over a film, as one film.
 
     Args:
         film: from `look_at`.
         seconds: of all pieces together.
+        damage: counts what cannot be decoded; None not to.
     """
     rate = float(film.rate)
     wanted = max(1, round(seconds * rate))
@@ -265,7 +280,7 @@ def pieces_of(film: Film, seconds: float) -> Iterator[Frame]:
     for i in range(count):
         before = round((length - each) * i / max(1, count - 1))  # frames
         start = film.start + before * step if i else None
-        for frame in itertools.islice(frames(film, start), each):
+        for frame in itertools.islice(frames(film, start, damage), each):
             yield replace(frame, pts=number * step)
             number += 1
             if number == wanted:
@@ -288,8 +303,10 @@ def pictures_of(container: Any) -> Any:
     return stream
 
 
-def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield decoded frames; packets that are damaged are left out."""
+def _decoded(
+    container: Any, stream: Any, damage: Damage, start: int | None = None
+) -> Iterator[Any]:
+    """Yield decoded frames; packets that are damaged are left out and counted."""
     damaged = 0
     for packet in container.demux(stream):
         try:
@@ -297,6 +314,7 @@ def _decoded(container: Any, stream: Any) -> Iterator[Any]:
             damaged = 0
         except av.error.FFmpegError as e:
             damaged += 1
+            damage.note_packet(packet, start)
             if damaged > _DAMAGED:
                 raise ColorizeError(f"damaged ({e.strerror})") from e
             continue
