@@ -926,6 +926,60 @@ def test_a_film_that_is_whole_is_not_said_to_be_cut_short(
     assert not done.warnings and done.frames > 97
 
 
+@pytest.fixture
+def draw_colours(tmp_path):
+    """`draw_colours(name, where)`: 90 frames of sepia; in colour are those `where`."""
+
+    def draw_colours(name, where, format="yuv420p"):
+        rng = np.random.default_rng(0)
+        patches = rng.integers(0, 255, (6, 8, 3), np.uint8)
+        colours = np.kron(patches, np.ones((8, 8, 1), np.uint8))
+        grey = colours.mean(axis=-1, keepdims=True)
+        sepia = np.clip(grey * (1.1, 0.95, 0.8), 0, 255).astype(np.uint8)
+        path = tmp_path / name
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, format
+            for i in range(90):
+                picture = colours if where(i) else sepia
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture))
+                container.mux(stream.encode(frame.reformat(format=format)))
+            container.mux(stream.encode(None))
+        return path
+
+    return draw_colours
+
+
+@pytest.mark.parametrize("skip", [True, False])
+@pytest.mark.parametrize(
+    ("in_colour", "where"),
+    [
+        (True, lambda i: True),
+        (True, lambda i: i > 40),
+        (False, lambda i: False),
+        (False, lambda i: i < 15 or i > 85),  # titles
+    ],
+)
+def test_a_film_in_colour_is_noted_and_left_if_asked(
+    in_colour, where, skip, draw_colours, tmp_path
+):
+    film = draw_colours("film.mkv", where)
+    done = color(film, tmp_path / "out.mkv", skip_colour=skip)
+    left = in_colour and skip
+    assert done.in_colour == in_colour
+    assert done.outcome == ("skipped" if left else "coloured")
+    assert done.reason == ("in colour already" if left else "")
+    assert done.output.exists() != left
+    assert not list(tmp_path.glob(".*.parts"))
+
+
+@pytest.mark.parametrize("format", ["bgr0", "yuv422p10le", "gray"])
+def test_a_film_of_any_format_is_known_to_be_in_colour(format, draw_colours, tmp_path):
+    film = draw_colours("film.mkv", lambda i: True, format)
+    done = color(film, tmp_path / "out.mkv", skip_colour=True)
+    assert done.outcome == ("coloured" if format == "gray" else "skipped")
+
+
 def test_a_preview_is_short_pieces_of_all_of_it(draw_film, tmp_path):
     film = draw_film(frames=100)
     how = coloring.FilmSettings(preview=0.8)

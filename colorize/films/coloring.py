@@ -30,6 +30,7 @@ from colorize.films.damage import Damage
 from colorize.films.sources import Film, Frame
 from colorize.films.telling import Timeline
 from colorize.hints import Hints, Point
+from colorize.pictures import hues
 from colorize.pictures.metadata import Provenance
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings
@@ -72,8 +73,8 @@ def color(
     Args:
         colorizer: the model.
         job: which film, and where to.
-        settings: `size`, `saturation`, `overwrite`, `provenance` and what the network
-            is told matter here.
+        settings: `size`, `saturation`, `overwrite`, `skip_colour`, `provenance` and
+            what the network is told matter here.
         film_settings: how it is written.
         count: called after each frame with how many there are, about.
 
@@ -165,7 +166,12 @@ def _colored(
     count: Callable[[int], None],
     begun: float,
 ) -> Job:
-    job, plan = _prepared(job, settings, film_settings, codec)
+    film = sources.look_at(job.input)
+    glances = [hues.is_in_colour(rgb) for rgb in sources.glances(film)]
+    job = telling.judged(job, settings, glances)
+    if not job.planned:
+        return job
+    job, plan = _prepared(job, film, settings, film_settings, codec)
     job = job.warned(*_write_pieces(colorizer, plan, count))
     if not plan.pieces.done:
         raise ColorizeError("no frame in it can be decoded")
@@ -185,10 +191,9 @@ def _colored(
 
 
 def _prepared(
-    job: Job, settings: Settings, film_settings: FilmSettings, codec: str
+    job: Job, film: Film, settings: Settings, film_settings: FilmSettings, codec: str
 ) -> tuple[Job, _Plan]:
     """Return a job with what is to be said of its film, and how that is coloured."""
-    film = sources.look_at(job.input)
     if codec == "prores":
         film = sources.deepened(film)
     steps_of_chroma = _steps(film, film_settings, codec)

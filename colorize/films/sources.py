@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +10,12 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, Interpolation
 
 from colorize import files
 from colorize.errors import ColorizeError
 from colorize.films.damage import Damage
+from colorize.films.telling import GLANCES
 
 _HD = 576  # lines; without word of it, more are taken for BT.709, as players do
 # Of luma, by the code of H.273: how much red and blue count.
@@ -27,6 +28,7 @@ _OF_601 = (4, 5, 6)  # all codes whose weights are BT.601's
 # The codes of luma whose colours are no Y'CbCr: RGB itself, YCgCo, constant luminance.
 _OTHER_MATRICES = {0: "RGB", 8: "YCgCo", 10: "constant luminance", 14: "ICtCp"}
 _PIECES = 5  # of a preview
+_GLANCE = 96  # pixels of the short side that tell whether a frame is in colour
 # Seconds before a wanted frame where reading begins. MPEG and FLV seek by other times
 # than that of the key frame from which it can be decoded, and may come out after it.
 _BACK = (0, 1, 5, 30)
@@ -225,7 +227,7 @@ def frames(
         yield Frame(luma, pts, float((pts - film.start) * film.time_base))
 
 
-def _shown(film: Film, start: int | None, damage: Damage) -> Iterator[tuple[Any, int]]:
+def _shown(film: Film, start: int | None, damage: Damage) -> Generator[tuple[Any, int]]:
     """Yield decoded frames from a time on, and when each is shown."""
     with _begun(film, start, damage) as decoded:
         last = None
@@ -285,6 +287,28 @@ def pieces_of(
             number += 1
             if number == wanted:
                 return
+
+
+def glances(film: Film) -> Iterator[np.ndarray]:
+    """Yield small frames (h, w, 3) uint8 RGB, spread over a film.
+
+    None of a film in grey. Those of the very beginning and end, which are often black
+    or of titles, are not among them.
+    """
+    length = film.frames or GLANCES * film.rate  # frames
+    step = 1 / (film.rate * film.time_base)
+    for i in range(GLANCES):
+        start = film.start + round((i + 0.5) / GLANCES * length * step)
+        with contextlib.closing(_shown(film, start, Damage())) as shown:
+            frame, _ = next(shown, (None, 0))
+        if frame is None or _is_grey(frame.format):  # it ends before, or is grey
+            return
+        scale = min(1, _GLANCE / min(frame.height, frame.width))
+        width, height = (
+            max(1, round(scale * side)) for side in (frame.width, frame.height)
+        )
+        small = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA)
+        yield small.to_ndarray()
 
 
 def pictures_of(container: Any) -> Any:
