@@ -4,6 +4,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -1018,6 +1019,38 @@ def test_a_container_that_does_not_hold_the_codec_becomes_mkv(
         usual = "vp9" if suffix == ".webm" else "h264"
         assert stream.codec.canonical_name == (codec or usual)
         assert len(list(container.decode(video=0))) == 2
+
+
+@pytest.mark.parametrize("again", [[], ["--overwrite"]])
+def test_no_two_films_of_a_folder_become_one(again, draw_film, tmp_path, tiny_run):
+    box = tmp_path / "box"
+    box.mkdir()
+    lengths = {"c.avi": 2, "c.avi.mkv": 3, "C.AVI.mkv.MKV": 4, "d.avi": 5}
+    for name, count in lengths.items():
+        codec = "mpeg4" if name.endswith("avi") else "ffv1"
+        draw_film(f"box/{name}", frames=count, size=(64, 64), codec=codec)
+    out = tmp_path / "out"
+    command = ["predict", str(box), str(out), "--model", str(tiny_run("alpha"))]
+    result = CliRunner().invoke(cli, [*command, *again])
+    assert result.exit_code == 0, result.output
+    copies = {p.name: len(frames(p)[1]) for p in out.iterdir() if p.suffix != ""}
+    assert copies == {
+        "c.avi.mkv": 3,
+        "C.AVI.mkv.MKV": 4,
+        "c.avi.mkv.mkv.mkv": 2,
+        "d.avi.mkv": 5,
+    }
+    assert "c.avi.mkv is to be the copy of another film" in result.stderr
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0 and re.search("skipped +4\n", result.stderr)
+
+
+def test_a_copy_beside_its_original_is_no_other_film(draw_film, tmp_path):
+    film = draw_film("c.avi", frames=2, size=(64, 64), codec="mpeg4")
+    how = coloring.FilmSettings()
+    for outcome in ("coloured", "skipped"):
+        done = color(film, tmp_path / "c.avi", how=how)
+        assert (done.outcome, done.output.name) == (outcome, "c.avi.mkv")
 
 
 TEXTS = {"title": "At sea", "comment": "Found in an attic", "artist": "A. Nobody"}

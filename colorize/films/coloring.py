@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -86,8 +87,8 @@ def color(
     """
     begun = time.monotonic()
     codec = film_settings.codec or codecs.usual(job.output)
-    job = _named(job, codec, film_settings)
     try:
+        job = _named(job, codec, film_settings)
         if job.output.exists() and job.output.samefile(job.input):
             return replace(job, outcome="failed", reason="its output is itself")
         if job.output.exists() and not settings.overwrite:
@@ -127,7 +128,23 @@ def _named(job: Job, codec: str, film_settings: FilmSettings) -> Job:
     if suffix != output.suffix.lower():
         job = job.warned(f"{suffix}: {output.suffix} does not hold what is written")
         output = output.with_name(output.name + suffix)
+        while _of_another(output, job):
+            job = job.warned(f"{output.name} is to be the copy of another film")
+            output = output.with_name(output.name + suffix)
     return replace(job, output=output)
+
+
+def _of_another(output: Path, job: Job) -> bool:
+    """Return whether a film beside the input has a name that a copy is to have.
+
+    Copies in another folder have the names of their originals, but for those whose
+    containers do not hold what is written.
+    """
+    folder, name = job.input.parent, job.input.name.casefold()
+    mirrored = output.name.casefold().startswith(name)
+    if not mirrored or output.parent.resolve() == folder.resolve():
+        return False
+    return output.name.casefold() in {one.name.casefold() for one in folder.iterdir()}
 
 
 @dataclass(frozen=True)
