@@ -151,12 +151,12 @@ def _glances(animation: Animation, first: reading.Page) -> list[bool]:
         int((i + 0.5) / telling.GLANCES * animation.frames)
         for i in range(telling.GLANCES)
     }
-    seen = []
+    judged = []
     for number, frame in enumerate(_frames(animation, first)):
         if number in wanted:
             frame.page.shrunk(frame.page.height, frame.page.width)  # which looks at it
-            seen.append(frame.page.in_colour)
-    return seen
+            judged.append(frame.page.in_colour)
+    return judged
 
 
 def _alone(
