@@ -102,15 +102,28 @@ def opened(path: Path) -> Iterator[Any]:
         ColorizeError: it cannot be read, or is none.
         OSError: the disk is full, to which what is read may be copied.
     """
+    with in_a_line("read"):
+        try:
+            with av.open(str(path)) as container:
+                yield container
+        except av.error.InvalidDataError as e:
+            raise ColorizeError(f"not a film, or damaged ({e.strerror})") from e
+
+
+@contextlib.contextmanager
+def in_a_line(done: str) -> Iterator[None]:
+    """Have errors of FFmpeg say that something cannot be `done`; a full disk stays one.
+
+    Raises:
+        ColorizeError: FFmpeg has failed.
+        OSError: the disk is full.
+    """
     try:
-        with av.open(str(path)) as container:
-            yield container
-    except av.error.InvalidDataError as e:
-        raise ColorizeError(f"not a film, or damaged ({e.strerror})") from e
+        yield
     except av.error.FFmpegError as e:
         if isinstance(e, OSError) and files.is_full(e):
             raise
-        raise ColorizeError(f"cannot be read ({e.strerror})") from e
+        raise ColorizeError(f"cannot be {done} ({e.strerror})") from e
 
 
 def look_at(path: Path) -> Film:
@@ -327,12 +340,22 @@ def pictures_of(container: Any) -> Any:
     return stream
 
 
+def packets_of(container: Any, *streams: Any) -> Iterator[Any]:
+    """Yield the packets of streams as they lie in a file; of none, those of all."""
+    while True:
+        try:
+            yield from container.demux(*streams)
+            return
+        except IndexError:  # of a stream that comes up in between, by damage
+            continue
+
+
 def _decoded(
     container: Any, stream: Any, damage: Damage, start: int | None = None
 ) -> Iterator[Any]:
     """Yield decoded frames; packets that are damaged are left out and counted."""
     damaged = 0
-    for packet in container.demux(stream):
+    for packet in packets_of(container, stream):
         try:
             decoded = packet.decode()
             damaged = 0
