@@ -103,7 +103,10 @@ def atomic(path: Path) -> Iterator[Path]:
         try:
             yield part
         except OSError as e:
-            e.filename = e.filename or str(path)  # libraries do not always say
+            try:
+                e.filename = e.filename or str(path)  # libraries do not always say
+            except AttributeError:  # PyAV's does not let itself be told
+                raise OSError(e.errno, e.strerror, str(path)) from e
             raise
         with open(part, "r+b") as file:  # Windows flushes what may be written to
             os.fsync(file.fileno())

@@ -325,6 +325,30 @@ def test_any_size(size, tmp_path):
         assert shown(tmp_path / name)[0].shape == (3, *size, 4)
 
 
+@pytest.mark.parametrize("skip", [True, False])
+@pytest.mark.parametrize(
+    ("in_colour", "count"), [(True, 7), (True, 3), (False, 0), (False, 1)]
+)
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
+def test_an_animation_in_colour_is_noted_and_left_if_asked(
+    name, in_colour, count, skip, tmp_path, draw
+):
+    colours, grey = draw(40, 60), np.zeros((40, 60, 3), np.uint8)
+    pixels = [grey, *[colours] * count, *[grey] * (7 - count)]
+    pixels = [np.roll(one, i, axis=1) for i, one in enumerate(pixels)]
+    for i, one in enumerate(pixels):
+        one[:4, 4 * i : 4 * i + 4] = 200  # or grey frames would be one
+    path = save(tmp_path / name, [Image.fromarray(one) for one in pixels], [40] * 8)
+    done = color_file(path, tmp_path / "out.webp", skip_colour=skip)
+    left = in_colour and skip
+    assert (done.in_colour, done.reason) == (
+        in_colour,
+        "in colour already" if left else "",
+    )
+    assert done.outcome == ("skipped" if left else "coloured")
+    assert done.output.exists() != left
+
+
 def test_a_damaged_animation_fails_in_one_line(tmp_path):
     film = save(tmp_path / "a.webp", pictures(5, (200, 200)), lossless=True)
     film.write_bytes(film.read_bytes()[:-300])
@@ -348,6 +372,8 @@ def test_no_more_than_a_few_frames_are_in_memory(tmp_path, monkeypatch):
     frames = animations.frames
 
     def reading(animation):
+        read.clear()  # it is looked at first, frame by frame
+        held.clear()
         for frame in frames(animation):
             read.append(1)
             held.append(len(read) - len(counted))

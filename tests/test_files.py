@@ -36,6 +36,20 @@ def test_an_error_keeps_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["a.png"]
 
 
+def test_an_error_that_does_not_let_its_file_be_named_names_it(tmp_path):
+    class Foreign(OSError):  # as PyAV's are
+        @property
+        def filename(self):
+            return None
+
+    target = tmp_path / "film.mkv"
+    with pytest.raises(OSError) as caught, files.atomic(target):
+        raise Foreign(errno.ENOSPC, "No space left on device")
+    assert files.is_full(caught.value)
+    assert caught.value.filename == str(target)
+    assert caught.value.strerror == "No space left on device"
+
+
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path):
     files.make_folder(tmp_path / "new/er")
     assert os.listdir(tmp_path / "new/er") == []

@@ -1,11 +1,15 @@
 """Films: light, sound and clock stay, colours hold still, what is stopped goes on."""
 
+import errno
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -158,7 +162,8 @@ def test_the_light_the_clock_and_the_sound_stay(format, full, draw_film, tmp_pat
     assert packets(film, "audio") == packets(tmp_path / "out.mkv", "audio")
     with av.open(str(film)) as one, av.open(str(tmp_path / "out.mkv")) as other:
         ours, theirs = (c.streams.video[0].codec_context for c in (other, one))
-        assert ours.color_range == theirs.color_range
+        grey = format == "gray"  # which is full always
+        assert ours.color_range == (2 if grey else theirs.color_range)
         assert ours.pix_fmt == ("yuv420p" if format == "gray" else format)
     assert np.abs(new_ab).mean() > 5
 
@@ -526,6 +531,144 @@ def test_a_copy_of_a_film_in_rgb_does_not_say_that_it_is_rgb(
     assert not frame.format.is_rgb and frame.colorspace != 0
 
 
+RAMP = [8, 32, 64, 128, 192, 224, 247]  # levels of grey
+
+
+def ramp(path, codec, format, said=0, height=48):
+    """A film whose columns are all levels of grey; `said` is the code of its range."""
+    levels = np.tile(np.arange(256, dtype=np.uint8), (height, 1))
+    picture = av.VideoFrame.from_ndarray(np.repeat(levels[..., None], 3, -1))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 256, height, format
+        stream.codec_context.color_range = said
+        if codec == "libx264rgb":
+            stream.options = {"crf": "0"}
+        for i in range(2):
+            if format == "pal8":
+                palette = np.arange(256, dtype=np.uint8)[:, None].repeat(4, -1)
+                palette[:, 0] = 255  # of alpha
+                frame = av.VideoFrame.from_ndarray((levels, palette), "pal8")
+            else:
+                frame = picture.reformat(format=format)
+            frame.pts, frame.color_range = i, said
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def shown(path):
+    """The levels of grey of a ramp as a player shows it, and what the file says."""
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    rgb = frame.to_ndarray(format="rgb24")[frame.height // 2].astype(int)
+    assert np.abs(rgb - rgb[:, 1:2]).max() <= 1
+    names = ("color_range", "colorspace", "color_primaries", "color_trc")
+    return rgb[RAMP, 1], tuple(int(getattr(frame, name)) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "format"),
+    [
+        (".mkv", "ffv1", "gray"),
+        (".mkv", "ffv1", "gray9le"),
+        (".mkv", "ffv1", "gray10le"),
+        (".mkv", "ffv1", "gray16le"),
+        (".mkv", "jpeg2000", "gray"),
+        (".avi", "rawvideo", "gray"),
+        (".mov", "png", "gray"),
+        (".mov", "png", "gray16be"),
+        (".mov", "png", "ya8"),
+        (".mov", "png", "ya16be"),
+    ],
+)
+def test_the_light_of_a_grey_film_looks_the_same(suffix, codec, format, tmp_path):
+    film = ramp(tmp_path / f"film{suffix}", codec, format)
+    np.testing.assert_allclose(shown(film)[0], RAMP, atol=1)
+    how = coloring.FilmSettings()
+    done = color(film, tmp_path / "out.mp4", how=how, saturation=0.0)
+    assert (done.outcome, done.reason) == ("coloured", "")
+    levels, tags = shown(done.output)
+    np.testing.assert_allclose(levels, RAMP, atol=1)
+    # Full, and the matrix of small films. Chromium heeds that if all four are said.
+    assert tags == (2, 6, 1, 1)
+
+
+@pytest.mark.parametrize("said", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        (".mp4", "h264"),
+        (".mov", "h264"),
+        (".mkv", "h264"),
+        (".mp4", "hevc"),
+        (".mp4", "av1"),
+        (".webm", "vp9"),
+        (".mkv", "ffv1"),
+        (".mov", "prores"),
+    ],
+)
+def test_all_that_is_written_says_the_range_of_a_grey_film(
+    suffix, codec, said, tmp_path
+):
+    film = ramp(tmp_path / "film.mkv", "ffv1", "gray", said)
+    how = coloring.FilmSettings(codec=codec)
+    done = color(film, tmp_path / f"out{suffix}", how=how, saturation=0.0)
+    assert (done.outcome, done.reason) == ("coloured", "")
+    levels, (range_, *_) = shown(done.output)
+    np.testing.assert_allclose(levels, RAMP, atol=1)
+    assert range_ == (1 if codec == "prores" else 2)  # which has no other
+    warning = "full range became limited"
+    assert done.warnings == ((warning,) if codec == "prores" else ())
+
+
+@pytest.mark.parametrize("height", [48, 640])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "format", "said"),
+    [
+        (".mov", "png", "rgb24", 0),
+        (".mov", "png", "rgb48be", 0),
+        (".mov", "png", "pal8", 0),
+        (".mkv", "libx264rgb", "rgb24", 0),
+        (".mkv", "ffv1", "bgr0", 0),
+        (".mkv", "ffv1", "gbrp10le", 0),
+        (".avi", "rawvideo", "bgr24", 0),
+        (".mov", "qtrle", "rgb24", 2),
+    ],
+)
+def test_the_light_of_a_film_in_rgb_looks_the_same(
+    suffix, codec, format, said, height, tmp_path
+):
+    film = ramp(tmp_path / f"film{suffix}", codec, format, said, height)
+    before, (range_, *_) = shown(film)
+    np.testing.assert_allclose(before, RAMP, atol=1)
+    how = coloring.FilmSettings()
+    done = color(film, tmp_path / "out.mp4", how=how, saturation=0.0)
+    assert (done.outcome, done.reason) == ("coloured", "")
+    levels, tags = shown(done.output)
+    np.testing.assert_allclose(levels, before, atol=2)
+    assert tags[:2] == (range_ or 1, 1 if height > 576 else 6)
+    assert 2 not in tags[2:]  # unspecified
+
+
+def test_luma_of_rgb_is_that_of_the_matrix_the_copy_names(tmp_path):
+    for height, weights in (
+        (48, (0.299, 0.587, 0.114)),
+        (640, (0.2126, 0.7152, 0.0722)),
+    ):
+        path = tmp_path / f"{height}.mkv"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, height, "bgr0"
+            rgb = np.full((height, 64, 3), (200, 100, 20), np.uint8)
+            frame = av.VideoFrame.from_ndarray(rgb).reformat(format="bgr0")
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        (frame,) = sources.frames(sources.look_at(path))
+        luma = 16 + 219 / 255 * np.dot(weights, (200, 100, 20))
+        assert abs(frame.luma.mean() - luma) < 1
+
+
 def test_other_settings_begin_anew(draw_film, tmp_path):
     film = draw_film()
     folder = tmp_path / ".out.mkv.parts"
@@ -544,6 +687,21 @@ def test_any_size_and_length(size, count, draw_film, tmp_path):
     done = color(film, tmp_path / "out.mp4", how=coloring.FilmSettings())
     assert (done.outcome, done.reason) == ("coloured", "")
     assert frames(tmp_path / "out.mp4")[0].shape == (count, *size)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_few_frames_of_hevc_are_decoded_when_they_are_shown(count, draw_film, tmp_path):
+    film = draw_film(frames=count, size=(64, 64))
+    how = coloring.FilmSettings(codec="hevc")
+    for i in range(4):  # by chance it may go well
+        done = color(film, tmp_path / f"{i}.mkv", how=how)
+        assert (done.outcome, done.reason) == ("coloured", "")
+        with av.open(str(done.output)) as container:
+            packets = [one for one in container.demux(video=0) if one.size]
+        times = [packet.dts for packet in packets if packet.dts is not None]
+        assert times == sorted(times) and len(packets) == count
+        assert all(p.dts is None or -200 < p.dts <= p.pts for p in packets)
+        assert len(frames(done.output)[1]) == count
 
 
 def test_what_is_no_film_fails_in_one_line(draw_film, tmp_path):
@@ -565,11 +723,178 @@ def test_what_is_no_film_fails_in_one_line(draw_film, tmp_path):
         assert not list(tmp_path.glob("out-*"))
 
 
+@pytest.mark.parametrize("module", [segments, joining])
+def test_a_full_disk_ends_the_command_in_one_line(
+    module, draw_film, tmp_path, monkeypatch, tiny_run
+):
+    def full(*args):
+        raise av.error.OSError(errno.ENOSPC, "No space left on device")
+
+    name = {segments: "_mux", joining: "_rest"}[module]
+    monkeypatch.setattr(module, name, full)
+    film = draw_film(frames=3, sound=True)
+    out = tmp_path / "out"
+    with pytest.raises(OSError) as caught:
+        color(film, out / "film.mkv")
+    assert files.is_full(caught.value)
+    command = ["predict", str(film), str(out), "--model", str(tiny_run("alpha"))]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 1
+    error = f"Error: {out / 'film.mkv'}: No space left on device"
+    assert error in result.stderr.splitlines()
+    assert "fault" not in result.stderr and not (out / "film.mkv").exists()
+
+
 def test_of_a_film_cut_short_there_is_what_there_is(draw_film, tmp_path):
     film = draw_film(frames=40, size=(128, 128))
     film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
     done = color(film, tmp_path / "out.mkv")
     assert done.outcome == "coloured" and 5 < done.frames < 40
+
+
+def spoiled(film, path, numbers):
+    """The same film, of which some packets cannot be decoded."""
+    with av.open(str(film)) as one, av.open(str(path), "w") as other:
+        stream = other.add_stream_from_template(one.streams.video[0])
+        for number, packet in enumerate(one.demux(video=0)):
+            if packet.dts is None:
+                continue
+            junk = av.Packet(b"junk" * 4) if number in numbers else packet
+            junk.pts, junk.dts, junk.time_base = (
+                packet.pts,
+                packet.dts,
+                packet.time_base,
+            )
+            junk.stream = stream
+            other.mux(junk)
+    return path
+
+
+def test_packets_that_are_damaged_are_counted(draw_film, tmp_path):
+    film = draw_film(frames=30)
+    one = color(spoiled(film, tmp_path / "one.mkv", {7}), tmp_path / "a.mkv")
+    assert (one.frames, one.warnings) == (29, ("1 damaged packet left out",))
+    two = color(spoiled(film, tmp_path / "two.mkv", {7, 20}), tmp_path / "b.mkv")
+    assert (two.frames, two.warnings) == (28, ("2 damaged packets left out",))
+
+
+@pytest.mark.parametrize("after", [3, 25, 45, 60, None])
+def test_damage_is_counted_once_where_a_film_goes_on_after_a_stop(
+    after, draw_film, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(segments, "_FRAMES", 20)
+    film = draw_film(frames=80)
+    film = spoiled(film, tmp_path / "bad.mkv", {5, 30, 31, 70})
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(*args):
+        raise Stopped
+
+    numbers = itertools.count(1)
+    job = Job(film.name, film, tmp_path / "out.mkv")
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        if after is None:  # all is there but the whole
+            patch.setattr(coloring, "_joined", stop)
+        coloring.color(
+            Colorizer(ByLight()),
+            job,
+            Settings(size=32),
+            STILL,
+            lambda total: stop() if next(numbers) == after else None,
+        )
+    done = color(film, job.output)
+    assert done.frames == 76 and "4 damaged packets left out" in done.warnings
+
+
+def test_frames_that_are_damaged_are_counted(draw_film, tmp_path):
+    film = draw_film("film.mp4", frames=60, size=(96, 128), codec="libx264")
+    data = bytearray(film.read_bytes())
+    for place in range(len(data) // 3, len(data) // 2, 97):
+        data[place] ^= 0x5A
+    film.write_bytes(data)
+    done = color(film, tmp_path / "out.mkv")
+    assert done.outcome == "coloured"
+    assert any("coloured as decoded" in warning for warning in done.warnings)
+
+
+def test_a_film_that_ends_before_it_says_is_told_of(draw_film, tmp_path):
+    film = draw_film(frames=100, size=(128, 128))
+    assert not color(film, tmp_path / "whole.mkv").warnings
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    done = color(film, tmp_path / "out.mkv")
+    assert 40 < done.frames < 60
+    assert done.warnings == (f"ends at {done.frames / 25:.1f} of 4.0 s",)
+
+
+def test_an_avi_that_is_cut_short_is_told_of(draw_film, tmp_path):
+    film = draw_film("a.avi", frames=100, size=(128, 128), codec="mpeg4")
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 5])  # much is its index
+    (warning,) = color(film, tmp_path / "out.mkv").warnings
+    assert re.fullmatch(r"ends at [0-2]\.\d of 4\.0 s", warning)
+
+
+def test_sound_that_is_damaged_is_left_out_and_counted():
+    class Container:
+        def __init__(self):
+            self.muxed = []
+
+        def mux(self, packet):
+            if packet.bad:
+                raise av.error.ArgumentError(22, "Invalid argument")
+            self.muxed.append(packet)
+
+    pictures, sound = (SimpleNamespace(type=kind) for kind in ("video", "audio"))
+    packets = [
+        SimpleNamespace(stream=stream, bad=bad)
+        for stream, bad in [(pictures, 0), (sound, 1), (sound, 0), (sound, 1)]
+    ]
+    container = Container()
+    lost = joining._muxed(container, iter(packets), pictures)
+    assert lost == ["2 damaged packets of audio left out"]
+    assert container.muxed == [packets[0], packets[2]]
+    with pytest.raises(av.error.ArgumentError):
+        joining._muxed(container, iter(packets), sound)
+
+
+def test_a_stream_that_comes_up_by_damage_is_passed_over():
+    class Container:
+        """PyAV's, in a film whose damage looks like a stream of its own."""
+
+        def __init__(self):
+            self.left = [1, 2, None, 3]
+
+        def demux(self, *streams):
+            while self.left:
+                if (packet := self.left.pop(0)) is None:
+                    raise IndexError
+                yield packet
+
+    assert list(sources.packets_of(Container())) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_film_that_shows_its_last_frame_for_long_is_whole(
+    suffix, draw_film, tmp_path
+):
+    times = [*range(0, 2000, 40), 9000]
+    film = draw_film(f"a{suffix}", len(times), times=times, codec="libx264")
+    assert not color(film, tmp_path / "a.mkv").warnings
+    film = draw_film("b.mkv", frames=10, sound=True)  # of a second
+    long = tmp_path / "long.mkv"
+    with av.open(str(film)) as one, av.open(str(long), "w") as other:
+        streams = [other.add_stream_from_template(stream) for stream in one.streams]
+        for packet in one.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                other.mux(packet)
+                while packet.stream.type == "audio" and packet.pts < 4000:
+                    packet.pts = packet.dts = packet.pts + 1000
+                    other.mux(packet)
+    with av.open(str(long)) as container:
+        assert container.duration == 5 * av.time_base
+    assert not color(long, tmp_path / "b.mkv").warnings
 
 
 CODEC_OF = {
@@ -641,6 +966,69 @@ def test_from_any_frame_on_a_film_is_the_same(suffix, begins, brighten):
             np.testing.assert_array_equal(one.luma, other.luma)
 
 
+@pytest.mark.parametrize("begins", [0, 600])
+@pytest.mark.parametrize("suffix", CODEC_OF)
+def test_a_film_that_is_whole_is_not_said_to_be_cut_short(
+    suffix, begins, brighten, tmp_path
+):
+    done = color(brighten(suffix, begins).path, tmp_path / "out.mkv")
+    assert not done.warnings and done.frames > 97
+
+
+@pytest.fixture
+def draw_colours(tmp_path):
+    """`draw_colours(name, where)`: 90 frames of sepia; in colour are those `where`."""
+
+    def draw_colours(name, where, format="yuv420p"):
+        rng = np.random.default_rng(0)
+        patches = rng.integers(0, 255, (6, 8, 3), np.uint8)
+        colours = np.kron(patches, np.ones((8, 8, 1), np.uint8))
+        grey = colours.mean(axis=-1, keepdims=True)
+        sepia = np.clip(grey * (1.1, 0.95, 0.8), 0, 255).astype(np.uint8)
+        path = tmp_path / name
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, format
+            for i in range(90):
+                picture = colours if where(i) else sepia
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture))
+                container.mux(stream.encode(frame.reformat(format=format)))
+            container.mux(stream.encode(None))
+        return path
+
+    return draw_colours
+
+
+@pytest.mark.parametrize("skip", [True, False])
+@pytest.mark.parametrize(
+    ("in_colour", "where"),
+    [
+        (True, lambda i: True),
+        (True, lambda i: i > 40),
+        (False, lambda i: False),
+        (False, lambda i: i < 15 or i > 85),  # titles
+    ],
+)
+def test_a_film_in_colour_is_noted_and_left_if_asked(
+    in_colour, where, skip, draw_colours, tmp_path
+):
+    film = draw_colours("film.mkv", where)
+    done = color(film, tmp_path / "out.mkv", skip_colour=skip)
+    left = in_colour and skip
+    assert done.in_colour == in_colour
+    assert done.outcome == ("skipped" if left else "coloured")
+    assert done.reason == ("in colour already" if left else "")
+    assert done.output.exists() != left
+    assert not list(tmp_path.glob(".*.parts"))
+
+
+@pytest.mark.parametrize("format", ["bgr0", "yuv422p10le", "gray"])
+def test_a_film_of_any_format_is_known_to_be_in_colour(format, draw_colours, tmp_path):
+    film = draw_colours("film.mkv", lambda i: True, format)
+    done = color(film, tmp_path / "out.mkv", skip_colour=True)
+    assert done.outcome == ("coloured" if format == "gray" else "skipped")
+
+
 def test_a_preview_is_short_pieces_of_all_of_it(draw_film, tmp_path):
     film = draw_film(frames=100)
     how = coloring.FilmSettings(preview=0.8)
@@ -679,6 +1067,38 @@ def test_a_container_that_does_not_hold_the_codec_becomes_mkv(
         usual = "vp9" if suffix == ".webm" else "h264"
         assert stream.codec.canonical_name == (codec or usual)
         assert len(list(container.decode(video=0))) == 2
+
+
+@pytest.mark.parametrize("again", [[], ["--overwrite"]])
+def test_no_two_films_of_a_folder_become_one(again, draw_film, tmp_path, tiny_run):
+    box = tmp_path / "box"
+    box.mkdir()
+    lengths = {"c.avi": 2, "c.avi.mkv": 3, "C.AVI.mkv.MKV": 4, "d.avi": 5}
+    for name, count in lengths.items():
+        codec = "mpeg4" if name.endswith("avi") else "ffv1"
+        draw_film(f"box/{name}", frames=count, size=(64, 64), codec=codec)
+    out = tmp_path / "out"
+    command = ["predict", str(box), str(out), "--model", str(tiny_run("alpha"))]
+    result = CliRunner().invoke(cli, [*command, *again])
+    assert result.exit_code == 0, result.output
+    copies = {p.name: len(frames(p)[1]) for p in out.iterdir() if p.suffix != ""}
+    assert copies == {
+        "c.avi.mkv": 3,
+        "C.AVI.mkv.MKV": 4,
+        "c.avi.mkv.mkv.mkv": 2,
+        "d.avi.mkv": 5,
+    }
+    assert "c.avi.mkv is to be the copy of another film" in result.stderr
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0 and re.search("skipped +4\n", result.stderr)
+
+
+def test_a_copy_beside_its_original_is_no_other_film(draw_film, tmp_path):
+    film = draw_film("c.avi", frames=2, size=(64, 64), codec="mpeg4")
+    how = coloring.FilmSettings()
+    for outcome in ("coloured", "skipped"):
+        done = color(film, tmp_path / "c.avi", how=how)
+        assert (done.outcome, done.output.name) == (outcome, "c.avi.mkv")
 
 
 TEXTS = {"title": "At sea", "comment": "Found in an attic", "artist": "A. Nobody"}

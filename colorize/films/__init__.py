@@ -3,10 +3,10 @@
 The luma of a film is handed on as it is, value for value; only its chroma is made. The
 network sees key frames, and what it says is carried along motion to those between.
 
-Files import in this order: codecs, scheduling, telling, sources, chroma, motion,
-coherence, tracing, segments, joining, coloring, players, animations.
-May import: prediction and what is below it. All but codecs, scheduling, telling and
-animations need PyAV, OpenCV or both, the extra `film`.
+Files import in this order: codecs, scheduling, telling, damage, sources, ending,
+chroma, motion, coherence, tracing, segments, joining, coloring, players, animations.
+May import: prediction and what is below it. All but codecs, scheduling, telling, damage
+and animations need PyAV, OpenCV or both, the extra `film`.
 """
 
 import importlib.util

@@ -80,8 +80,7 @@ def color(
             return job
         job, picture = steps.open_input(job, settings)
         animation = animations.look_at(job.input)
-        steps.read(picture, settings.size)  # for its colours, and to fail at once
-        job = steps.judge_colour(job, picture, settings)
+        job = telling.judged(job, settings, _glances(animation, picture.pages[0]))
         if not job.planned:
             return job
         job = _colored(colorizer, job, picture, animation, settings, count)
@@ -144,6 +143,20 @@ def _frames(animation: Animation, first: reading.Page) -> Iterator[_Frame]:
         page.load()
         yield _Frame(page, shown.seconds, clock)
         clock += shown.seconds
+
+
+def _glances(animation: Animation, first: reading.Page) -> list[bool]:
+    """Return whether frames are in colour that are spread over an animation."""
+    wanted = {
+        int((i + 0.5) / telling.GLANCES * animation.frames)
+        for i in range(telling.GLANCES)
+    }
+    judged = []
+    for number, frame in enumerate(_frames(animation, first)):
+        if number in wanted:
+            frame.page.shrunk(frame.page.height, frame.page.width)  # which looks at it
+            judged.append(frame.page.in_colour)
+    return judged
 
 
 def _alone(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -15,12 +16,22 @@ import numpy as np
 from colorize import files
 from colorize.colorizer import Colorizer
 from colorize.errors import ColorizeError
-from colorize.films import codecs, joining, segments, sources, telling, tracing
+from colorize.films import (
+    codecs,
+    ending,
+    joining,
+    segments,
+    sources,
+    telling,
+    tracing,
+)
 from colorize.films.chroma import Chroma
 from colorize.films.coherence import SHORT_SIDE, Coherence, Look
+from colorize.films.damage import Damage
 from colorize.films.sources import Film, Frame
 from colorize.films.telling import Timeline
 from colorize.hints import Hints, Point
+from colorize.pictures import hues
 from colorize.pictures.metadata import Provenance
 from colorize.prediction import steps
 from colorize.prediction.job import Job, Settings
@@ -63,8 +74,8 @@ def color(
     Args:
         colorizer: the model.
         job: which film, and where to.
-        settings: `size`, `saturation`, `overwrite`, `provenance` and what the network
-            is told matter here.
+        settings: `size`, `saturation`, `overwrite`, `skip_colour`, `provenance` and
+            what the network is told matter here.
         film_settings: how it is written.
         count: called after each frame with how many there are, about.
 
@@ -76,8 +87,8 @@ def color(
     """
     begun = time.monotonic()
     codec = film_settings.codec or codecs.usual(job.output)
-    job = _named(job, codec, film_settings)
     try:
+        job = _named(job, codec, film_settings)
         if job.output.exists() and job.output.samefile(job.input):
             return replace(job, outcome="failed", reason="its output is itself")
         if job.output.exists() and not settings.overwrite:
@@ -86,8 +97,8 @@ def color(
                 return job
         return _colored(colorizer, job, settings, film_settings, codec, count, begun)
     except Exception as e:
-        if isinstance(e, OSError) and files.is_full(e):
-            raise
+        if isinstance(e, OSError) and files.is_full(e):  # of the film, not of a piece
+            raise OSError(e.errno, e.strerror, str(job.output)) from e
         return job.failed_by(e, begun)
 
 
@@ -117,7 +128,23 @@ def _named(job: Job, codec: str, film_settings: FilmSettings) -> Job:
     if suffix != output.suffix.lower():
         job = job.warned(f"{suffix}: {output.suffix} does not hold what is written")
         output = output.with_name(output.name + suffix)
+        while _of_another(output, job):
+            job = job.warned(f"{output.name} is to be the copy of another film")
+            output = output.with_name(output.name + suffix)
     return replace(job, output=output)
+
+
+def _of_another(output: Path, job: Job) -> bool:
+    """Return whether a film beside the input has a name that a copy is to have.
+
+    Copies in another folder have the names of their originals, but for those whose
+    containers do not hold what is written.
+    """
+    folder, name = job.input.parent, job.input.name.casefold()
+    mirrored = output.name.casefold().startswith(name)
+    if not mirrored or output.parent.resolve() == folder.resolve():
+        return False
+    return output.name.casefold() in {one.name.casefold() for one in folder.iterdir()}
 
 
 @dataclass(frozen=True)
@@ -156,11 +183,16 @@ def _colored(
     count: Callable[[int], None],
     begun: float,
 ) -> Job:
-    job, plan = _prepared(job, settings, film_settings, codec)
+    film = sources.look_at(job.input)
+    glances = [hues.is_in_colour(rgb) for rgb in sources.glances(film)]
+    job = telling.judged(job, settings, glances)
+    if not job.planned:
+        return job
+    job, plan = _prepared(job, film, settings, film_settings, codec)
     job = job.warned(*_write_pieces(colorizer, plan, count))
     if not plan.pieces.done:
         raise ColorizeError("no frame in it can be decoded")
-    job = job.warned(*_joined(job, plan))
+    job = job.warned(*_damage(job, plan), *_joined(job, plan))
     number = plan.pieces.frames
     plan.pieces.delete()
     return replace(
@@ -176,10 +208,9 @@ def _colored(
 
 
 def _prepared(
-    job: Job, settings: Settings, film_settings: FilmSettings, codec: str
+    job: Job, film: Film, settings: Settings, film_settings: FilmSettings, codec: str
 ) -> tuple[Job, _Plan]:
     """Return a job with what is to be said of its film, and how that is coloured."""
-    film = sources.look_at(job.input)
     if codec == "prores":
         film = sources.deepened(film)
     steps_of_chroma = _steps(film, film_settings, codec)
@@ -214,7 +245,7 @@ def _write_pieces(
     colorizer: Colorizer, plan: _Plan, count: Callable[[int], None]
 ) -> list[str]:
     """Write all pieces that are not there yet; return what is to be said, in words."""
-    first = plan.pieces.next_frame()
+    first, damage = plan.pieces.next_frame(), plan.pieces.damage()
     if first.over:
         return []
     look = _looker(plan.film, plan.chroma, plan.settings.size)
@@ -227,12 +258,14 @@ def _write_pieces(
         timeline,
         alone=plan.film_settings.alone,
     )
-    frames, total = _frames(plan.film, plan.film_settings, first.pts)
+    frames, total = _frames(plan.film, plan.film_settings, first.pts, damage)
     # Decoding, colouring and encoding go on at once.
     decoded = _ahead(frames, _DECODED)
     running = coherence.run(decoded, first.ab, first.points)
     with contextlib.closing(_ahead(running, _COLORED)) as colored:
-        plan.pieces.write(colored, plan.chroma, plan.codec, lambda: count(total))
+        plan.pieces.write(
+            colored, plan.chroma, plan.codec, damage, lambda: count(total)
+        )
     return timeline.warnings()
 
 
@@ -259,14 +292,25 @@ def _points(
 
 
 def _frames(
-    film: Film, film_settings: FilmSettings, start: int | None
+    film: Film, film_settings: FilmSettings, start: int | None, damage: Damage
 ) -> tuple[Iterator[Frame], int]:
     """Return the frames from a time on, and how many the whole has, about."""
     if film_settings.preview is None:
-        return sources.frames(film, start), film.frames
-    pieced = sources.pieces_of(film, film_settings.preview)
+        return sources.frames(film, start, damage), film.frames
+    pieced = sources.pieces_of(film, film_settings.preview, damage)
     total = round(min(film.frames, film_settings.preview * film.rate))
     return (frame for frame in pieced if start is None or frame.pts >= start), total
+
+
+def _damage(job: Job, plan: _Plan) -> list[str]:
+    """Return what there is not of the film, in words."""
+    words = plan.pieces.damage().warnings()
+    if plan.film_settings.preview is None:
+        film = plan.film
+        last = int(segments.times(plan.pieces.done[-1])[:, 0].max())
+        end = (last - film.start) * film.time_base + 1 / film.rate
+        words += ending.warnings(job.input, float(end))
+    return words
 
 
 def _joined(job: Job, plan: _Plan) -> list[str]:
@@ -307,7 +351,7 @@ def _made_by(
     stat = job.input.stat()
     made = settings.provenance
     return {
-        "version": 5,
+        "version": 6,
         "bytes": stat.st_size,
         "changed": stat.st_mtime_ns,
         "size": settings.size,

@@ -2,6 +2,7 @@
 
 import contextlib
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -9,9 +10,8 @@ from typing import Any
 
 import av
 
-from colorize.errors import ColorizeError
 from colorize.films import codecs, segments
-from colorize.films.sources import opened, pictures_of
+from colorize.films.sources import in_a_line, opened, packets_of, pictures_of
 
 _BETWEEN = " / "  # what the original says, and what the copy adds
 
@@ -39,6 +39,7 @@ def join(
 
     Raises:
         ColorizeError: it cannot be written.
+        OSError: the disk is full.
     """
     format = codecs.CONTAINERS[target.suffix.lower()].format
     lost: list[str] = []
@@ -58,12 +59,26 @@ def join(
                     container.set_chapters(chapters)
                 rest = _rest(original, others)
                 packets = heapq.merge(packets, rest, key=lambda packet: packet[0])
-            try:
-                for _, packet in packets:
-                    container.mux(packet)
-            except av.error.FFmpegError as e:
-                raise ColorizeError(f"cannot be written ({e.strerror})") from e
+            with in_a_line("written"):
+                lost += _muxed(container, (packet for _, packet in packets), video)
     return lost
+
+
+def _muxed(container: Any, packets: Iterator[Any], pictures: Any) -> list[str]:
+    """Write packets; return what could not be, of other streams than the pictures."""
+    damaged: Counter[str] = Counter()
+    for packet in packets:
+        kind, shown = packet.stream.type, packet.stream is pictures
+        try:
+            container.mux(packet)
+        except ValueError as e:  # its time or its data make no sense
+            if shown or not isinstance(e, av.error.FFmpegError):
+                raise
+            damaged[kind] += 1
+    return [
+        f"{number:,} damaged packet{'s' if number > 1 else ''} of {kind} left out"
+        for kind, number in damaged.items()
+    ]
 
 
 def _copied(container: Any, original: Any, lost: list[str]) -> dict[int, Any]:
@@ -124,7 +139,7 @@ def _rest(original: Any, streams: dict[int, Any]) -> Iterator[tuple[Fraction, An
     wanted = [original.streams[index] for index in streams]
     if not wanted:
         return
-    for packet in original.demux(wanted):
+    for packet in packets_of(original, *wanted):
         if packet.dts is None:
             continue
         when = packet.dts * packet.time_base

@@ -8,8 +8,7 @@ from typing import Any
 import av
 
 from colorize import files
-from colorize.errors import ColorizeError
-from colorize.films.sources import opened, pictures_of
+from colorize.films.sources import in_a_line, opened, pictures_of
 
 _SIDE = 480  # pixels of the short side, at most
 _RATE = 48_000  # of the sound, the only one that Opus has
@@ -31,34 +30,34 @@ def write(source: Path, target: Path, count: Callable[[], None]) -> None:
     with files.atomic(target) as part, opened(source) as film:
         pictures = pictures_of(film)
         sounds = [one for one in film.streams.audio if one.codec_context is not None]
-        try:
-            with av.open(str(part), "w", format="webm") as container:
-                small = _pictures(container, pictures)
-                sound = container.add_stream("libopus", rate=_RATE) if sounds else None
-                resampler = av.AudioResampler("flt", "stereo", _RATE)
-                for packet in film.demux(pictures, *sounds[:1]):
-                    for frame in _decoded(packet):
-                        if packet.stream is pictures:
-                            frame = frame.reformat(
-                                small.width,
-                                small.height,
-                                "yuv420p",
-                                dst_colorspace=_BT709,
-                                dst_color_range=_LIMITED,
-                            )
-                            frame.pict_type = 0
-                            container.mux(small.encode(frame))
-                            count()
-                        elif sound is not None:
-                            for piece in resampler.resample(frame):
-                                container.mux(sound.encode(piece))
-                container.mux(small.encode(None))
-                if sound is not None:
-                    for piece in resampler.resample(None):
-                        container.mux(sound.encode(piece))
-                    container.mux(sound.encode(None))
-        except av.error.FFmpegError as e:
-            raise ColorizeError(f"cannot be written ({e.strerror})") from e
+        with (
+            in_a_line("written"),
+            av.open(str(part), "w", format="webm") as container,
+        ):
+            small = _pictures(container, pictures)
+            sound = container.add_stream("libopus", rate=_RATE) if sounds else None
+            resampler = av.AudioResampler("flt", "stereo", _RATE)
+            for packet in film.demux(pictures, *sounds[:1]):
+                for frame in _decoded(packet):
+                    if packet.stream is pictures:
+                        frame = frame.reformat(
+                            small.width,
+                            small.height,
+                            "yuv420p",
+                            dst_colorspace=_BT709,
+                            dst_color_range=_LIMITED,
+                        )
+                        frame.pict_type = 0
+                        container.mux(small.encode(frame))
+                        count()
+                    elif sound is not None:
+                        for piece in resampler.resample(frame):
+                            container.mux(sound.encode(piece))
+            container.mux(small.encode(None))
+            if sound is not None:
+                for piece in resampler.resample(None):
+                    container.mux(sound.encode(piece))
+                container.mux(sound.encode(None))
 
 
 def has_sound(player: Path) -> bool:

@@ -20,9 +20,13 @@ from colorize import files
 from colorize.films import codecs, scheduling, telling
 from colorize.films.chroma import Chroma
 from colorize.films.coherence import Colored
+from colorize.films.damage import Damage
 from colorize.hints import Point
 
 _FRAMES = 240  # of a piece, at least: it ends before a key frame
+# Frames, at most, of which x265 does not work out when they are decoded, but returns
+# what was in memory. They come in order, at once.
+_NO_DELAY = 2
 
 
 class Pieces:
@@ -70,6 +74,7 @@ class Pieces:
         colored: Iterator[Colored],
         chroma: Chroma,
         codec: str,
+        damage: Damage,
         count: Callable[[], None],
     ) -> None:
         """Write all that is to come, piece by piece.
@@ -78,6 +83,7 @@ class Pieces:
             colored: frames with their colours.
             chroma: how these are written.
             codec: a key of `codecs.CODECS`.
+            damage: of the film, as far as it was met so far.
             count: called after each frame.
         """
         number = len(self.done)
@@ -99,9 +105,20 @@ class Pieces:
                         written += 1
                         count()
                         waiting = next(colored, None)
-                    times += _mux(container, stream.encode(None))
-            _save_state(path.with_suffix(".npz"), waiting, written, times)
+                    rest = stream.encode(None)
+                    if codec == "hevc" and written <= _NO_DELAY:
+                        for packet in rest:
+                            packet.dts = packet.pts
+                    times += _mux(container, rest)
+            _save_state(path.with_suffix(".npz"), waiting, written, times, damage)
             number += 1
+
+    def damage(self) -> Damage:
+        """Return what of the film was met that cannot be decoded."""
+        if not (done := self.done):
+            return Damage()
+        with np.load(done[-1].with_suffix(".npz"), allow_pickle=False) as state:
+            return Damage.from_arrays(state)
 
     @property
     def frames(self) -> int:
@@ -148,12 +165,17 @@ def _mux(container: Any, packets: list[Any]) -> list[tuple[int, int]]:
 
 
 def _save_state(
-    path: Path, waiting: Colored | None, written: int, times: list[tuple[int, int]]
+    path: Path,
+    waiting: Colored | None,
+    written: int,
+    times: list[tuple[int, int]],
+    damage: Damage,
 ) -> None:
     pts = np.array([] if waiting is None else [waiting.frame.pts], np.int64)
     ab = np.zeros((0, 0, 2), np.float32) if waiting is None else waiting.key
     points = telling.as_text(() if waiting is None else waiting.points)
     state: dict[str, Any] = {"pts": pts, "ab": ab, "points": points, "frames": written}
+    state |= damage.arrays()
     with files.atomic(path) as part, open(part, "wb") as file:
         # Matroska rounds times to milliseconds, and does not tell all of them.
         np.savez(file, times=np.array(times, np.int64), **state)

@@ -17,6 +17,11 @@ from colorize.references import Reference
 _ASTRAY = 1.5  # pixels by which flow may miss a point that is followed
 _TRUSTED = 0.5  # of [0, 1]: how far that flow must be trusted
 
+GLANCES = 9  # frames, spread over all, that tell whether something is in colour
+# Of them, those that make it so: some of a colour film are dark or pale, and some of a
+# grey one are titles.
+_IN_COLOUR = 1 / 3
+
 Predict = Callable[[np.ndarray, Sequence[Point]], np.ndarray]
 
 
@@ -55,6 +60,24 @@ def noted(
     if reference is not None:
         job = replace(job, reference=reference.source)
     return job, made
+
+
+def judged(job: Job, settings: Settings, glances: Sequence[bool]) -> Job:
+    """Return a job that says whether its film is in colour already.
+
+    It is skipped then, where that is asked for.
+
+    Args:
+        job: of the film.
+        settings: `skip_colour` matters here.
+        glances: whether frames are in colour that are spread over it.
+    """
+    if sum(glances) < max(1, _IN_COLOUR * len(glances)):
+        return job
+    job = replace(job, in_colour=True)
+    if settings.skip_colour:
+        job = replace(job, outcome="skipped", reason="in colour already")
+    return job
 
 
 class Timeline:
