@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import logging
 import math
 import socket
 import threading
@@ -237,6 +238,8 @@ def test_a_fault_is_one_line_for_the_browser_and_a_traceback_in_the_terminal(
         raise RuntimeError("cannot be\nfor a secret reason")
 
     monkeypatch.setattr(worker, "waits", waits)
+    # uvicorn closes all handlers of before, and absl's closes what pytest captures by.
+    monkeypatch.setattr(logging, "_handlerList", [])
     with (
         sessions.Sessions(tmp_path / "root") as open_sessions,
         socket.create_server(("127.0.0.1", 0)) as listening,
