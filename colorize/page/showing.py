@@ -70,12 +70,12 @@ class Views(Answers):
         return JSONResponse({"colours": colours})
 
     async def hints_file(self, request: Request) -> Response:
-        """Send the hints of a photo as the file that `predict --hints` finds."""
+        """Send the hints of a photo as the file that `predict --hints` finds.
+
+        Their places are in the whole photo, which that command is given.
+        """
         _, photo = await self._photo(request)
-        content = {
-            "version": hinting.VERSION,
-            "points": list(photo.chosen.shown_points),
-        }
+        content = {"version": hinting.VERSION, "points": list(photo.chosen.points)}
         stem = os.path.splitext(naming.file_name(photo.name))[0]
         name = quote(f"{stem}{hinting.JSON}")
         return JSONResponse(
