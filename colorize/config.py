@@ -63,7 +63,7 @@ class Limits:
 
 _AT_LEAST_1 = Limits("at least 1", lambda x: x >= 1)
 _ABOVE_0 = Limits("above 0", lambda x: 0 < x < math.inf)
-_NOT_NEGATIVE = Limits("at least 0", lambda x: 0 <= x < math.inf)
+_FINITE = Limits("a finite number", math.isfinite)
 _SHARE = Limits("in [0, 1]", lambda x: 0 <= x <= 1)
 _BELOW_1 = Limits("in [0, 1)", lambda x: 0 <= x < 1, "0.2")
 _NEARLY_1 = Limits("in [0, 1)", lambda x: 0 <= x < 1, "0.999")
@@ -124,13 +124,13 @@ class TrainConfig:
     )
     random_crop: bool = _setting(True, "Crop anywhere, or always in the centre.")
     shear: float = _setting(
-        0.0, "Largest shear either way, in radians.", limits=_NOT_NEGATIVE
+        0.0, "Largest shear either way, in radians.", limits=_FINITE
     )
     zoom: float = _setting(
         0.0, "Largest change of scale either way, of 1.", limits=_BELOW_1
     )
     rotation: float = _setting(
-        0.0, "Largest rotation either way, in degrees.", limits=_NOT_NEGATIVE
+        0.0, "Largest rotation either way, in degrees.", limits=_FINITE
     )
     flip: bool = _setting(True, "Mirror every other picture, left to right.")
     age: float = _setting(
@@ -142,7 +142,7 @@ class TrainConfig:
     min_colourfulness: float = _setting(
         NEARLY_GREY,
         "Leave out training pictures less colourful than this.",
-        limits=_NOT_NEGATIVE,
+        limits=_FINITE,
     )
     max_enlargement: float | None = _setting(
         None,
@@ -325,18 +325,25 @@ def load(file: Path | None, flags: Mapping[str, Any]) -> TrainConfig:
     Raises:
         UsageError: the file cannot be read, or a key or value is wrong.
     """
-    settings: dict[str, Any] = {}
-    if file is not None:
-        try:
-            settings = tomllib.loads(_read(file))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
-            raise UsageError(f"{file}: cannot be read as a recipe: {e}") from e
+    settings = {} if file is None else _settings_in(file)
     settings |= {name: value for name, value in flags.items() if value is not None}
     return TrainConfig(**{name: _checked(name, v) for name, v in settings.items()})
 
 
-def _read(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="surrogateescape")
+def size_in(file: Path) -> Size:
+    """Return the size in the settings of a run, whatever else stands there.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    return parse_size(str(_settings_in(file).get("size", TrainConfig().size[0])))
+
+
+def _settings_in(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8", errors="surrogateescape"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raise UsageError(f"{file}: cannot be read as a recipe: {e}") from e
 
 
 def save(config: TrainConfig, file: Path) -> None:

@@ -369,7 +369,7 @@ def test_a_picture_is_read_from_and_written_to_the_standard_streams(
         ("- - --dry-run", "--dry-run does not go with -"),
         ("- - --report r.jsonl", "--report does not go with -"),
         ("- photos/a.jpg", "--overwrite replaces it"),
-        ("photos out --sheet photos/a.jpg", "no sheet of colorize's"),
+        ("photos out --sheet photos/a.jpg", "not marked as a sheet"),
         ("photos out --report photos/a.jpg", "a picture's name"),
         ("photos out --report notes.txt", "no report of colorize's"),
         ("photos out --saturation nan", "must be a number"),

@@ -46,9 +46,12 @@ def test_flags_win_over_the_recipe_and_that_over_defaults(recipe):
         ('batch_size = "some"', "batch_size must be at least 1, or all, got some"),
         ('optimizer = "adm"', "no optimizer named 'adm': one of rmsprop"),
         ('loss = "mae"', "no loss named 'mae': one of mse"),
-        ("rotation = inf", "rotation must be at least 0, got inf"),
-        ("shear = nan", "shear must be at least 0, got nan"),
-        ("min_colourfulness = nan", "min_colourfulness must be at least 0, got nan"),
+        ("rotation = inf", "rotation must be a finite number, got inf"),
+        ("shear = nan", "shear must be a finite number, got nan"),
+        (
+            "min_colourfulness = nan",
+            "min_colourfulness must be a finite number, got nan",
+        ),
         ("average = 1.0", r"average must be in \[0, 1\), got 1.0; try 0.999"),
         ("val_split = 1.0", "val_split must be between 0 and 1, got 1.0"),
         ("size = 256\nresize = 255", "resize must cover size: got 255x255 for 256x256"),
@@ -58,6 +61,12 @@ def test_flags_win_over_the_recipe_and_that_over_defaults(recipe):
 def test_a_mistake_is_named(recipe, text, message):
     with pytest.raises(UsageError, match=message):
         config.load(recipe(text), {})
+
+
+def test_the_size_of_a_run_is_read_whatever_else_its_settings_are(recipe):
+    file = recipe('size = "64x96"\naverage = 1.0\nof_another_version = true')
+    assert config.size_in(file) == (64, 96)
+    assert config.size_in(recipe("")) == TrainConfig().size
 
 
 def test_a_missing_recipe_is_wrong_usage(tmp_path):

@@ -156,11 +156,19 @@ def test_a_report_goes_on_where_the_command_was_stopped(pictures, tmp_path):
     command = ("predict", "more", "out", "--report", "done.jsonl")
     run(*command)
     first = (tmp_path / "done.jsonl").read_text()
-    (tmp_path / "done.jsonl").write_text(first + '{"name": "cut')
+    (tmp_path / "more" / "bad.jpg").write_text("text")
+    run(*command)
+    with_bad = (tmp_path / "done.jsonl").read_text()
+    assert with_bad.startswith(first) and with_bad.count("\n") == 2
+    (tmp_path / "done.jsonl").write_text(first + '\0\0\n{"name": "cut')
+    (tmp_path / "more" / "bad.jpg").unlink()
     (tmp_path / "more" / "b.jpg").write_bytes(pictures["b.jpg"])
     run(*command, "--sheet", "sheet.png")
     again = (tmp_path / "done.jsonl").read_text()
-    assert again.startswith(first) and again.count("\n") == 2 and "skipped" not in again
+    assert again.startswith(first) and again.count("\n") == 3 and "skipped" not in again
+    (tmp_path / "done.jsonl").write_text(first[:9])
+    assert run(*command).exit_code == 0
+    assert run(*command[:-1], os.devnull).exit_code == 0
     run(*command, "--overwrite", "--sheet", "sheet.png")
     assert (tmp_path / "done.jsonl").read_text().count("coloured") == 2
 

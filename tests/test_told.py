@@ -160,12 +160,11 @@ def test_a_reference_is_reported_and_another_one_makes_a_copy_again(
     command = (photo, out, "--model", hinted_file)
     assert not predict(*command).exit_code
     likely = (*command, "--reference", reference, "--report", report)
-    for outcome in ("coloured", "skipped"):
+    for again in (True, False):
         result = predict(*likely)
         assert not result.exit_code, result.output
-        line = json.loads(report.read_text())
-        assert line["outcome"] == outcome
-        assert ("made again" in result.output) == (outcome == "coloured")
+        assert ("made again" in result.output) == again
+        assert json.loads(report.read_text())["outcome"] == "coloured"
     assert "made again: it was made with reference" in predict(*command).output
 
 

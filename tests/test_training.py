@@ -198,7 +198,7 @@ def test_with_another_loss_the_best_model_is_found_anew(trained):
     assert (trained / run_folder.MODEL).read_bytes() == before
     happened = list(events(photos, trained, epochs=4, resume=True, loss="huber"))
     assert (trained / run_folder.MODEL).read_bytes() != before
-    assert any("other loss: which model" in getattr(e, "text", "") for e in happened)
+    assert any("loss changed: which model" in getattr(e, "text", "") for e in happened)
 
 
 OLD_RUN = Path(__file__).with_name("old_run")

@@ -108,7 +108,10 @@ def evaluate(
         labels = run_folder.labels(sources)
         out = out or run_folder.evaluation_folder(sources) / data.resolve().name
         if out.resolve().is_relative_to(data.resolve()):
-            raise UsageError(f"{out}: its sheets would be pictures of {data}")
+            raise UsageError(
+                f"{out} lies in {data}, whose pictures its sheets would become; name "
+                "another folder by --out"
+            )
     with command_errors():
         quiet.import_tensorflow()
         from colorize.datasets import cache

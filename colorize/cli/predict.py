@@ -229,7 +229,7 @@ def predict(
     colorize predict scans/ coloured/
     colorize predict *.jpg coloured/
     colorize predict portrait.jpg coloured/portrait.png --saturation 1.2
-    colorize predict portrait.jpg coloured/ --hint "0.5,0.8=navy"   # her dress was blue
+    colorize predict portrait.jpg coloured/ --hint "0.5,0.8=#3b5f8a"
     colorize predict portrait.jpg coloured/ --variants 4         # to choose from
     colorize predict scans/ coloured/ --reference uniform.jpg
     colorize predict scans/ sheets/ --compare          # to choose by looking
@@ -505,7 +505,7 @@ def _check_files(
         raise UsageError("--compare writes several sheets: name a folder")
     if not places.beside:
         checking.check_output(sources, target, guessed=places.guessed, **naming)
-    _check_sheet_and_report(places, flags)
+    _check_sheet_and_report(flags)
     passed_over: Counter[str] = Counter()
     try:
         return checking.count(sources, target, part, passed_over)
@@ -515,19 +515,24 @@ def _check_files(
             say(f"not taken: {', '.join(counts)}")
 
 
-def _check_sheet_and_report(places: _Places, flags: Flags) -> None:
+def _check_sheet_and_report(flags: Flags) -> None:
     """Raise UsageError where a sheet or a report would replace something else."""
     from colorize.pictures import sheets
 
     if (sheet := flags.sheet) is not None:
         formats.suffix_of(sheet)
         if sheet.exists() and not sheets.is_sheet(sheet):
-            raise UsageError(f"{sheet}: there already, and no sheet of colorize's")
+            raise UsageError(
+                f"{sheet}: there already, and not marked as a sheet of colorize's; "
+                "name another file, or delete it"
+            )
     if (report := flags.report) is not None:
         if formats.is_picture(report.name) or formats.is_film(report.name):
             raise UsageError(f"{report}: a picture's name; reports are lines of JSON")
         if not is_report(report):
-            raise UsageError(f"{report}: there already, and no report of colorize's")
+            raise UsageError(
+                f"{report}: there already, and no report of colorize's; name another"
+            )
 
 
 def _predict_stream(
@@ -606,7 +611,7 @@ def _predict_files(
     if not is_file_name(target):
         files.make_folder(target)
         finding.mark_as_copies(target, settings.runtime)
-    results = Results(target, flags, overwrite=settings.overwrite)
+    results = Results(target, flags, settings)
     with contextlib.closing(outcomes()) as done:
         copies = 1 if flags.compare else settings.variants or 1
         results.collect(done, total * copies)
@@ -626,7 +631,7 @@ def _name_unused_hints(folder: Path, places: _Places, settings: "Settings") -> N
     unused = hints.unused(folder, {job.name for job in jobs})
     if unused:
         more = f" and {len(unused) - 3} more" if len(unused) > 3 else ""
-        say(f"hints for no picture that is there: {', '.join(unused[:3])}{more}")
+        say(f"hints that match no picture: {', '.join(unused[:3])}{more}")
 
 
 def _is_moving(job: "Job", *, still: bool) -> bool:

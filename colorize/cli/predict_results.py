@@ -21,7 +21,10 @@ from colorize.cli.shared import (
 from colorize.pictures import formats
 
 if TYPE_CHECKING:
-    from colorize.prediction.job import Job
+    from colorize.prediction.job import Job, Settings
+
+
+_FIRST = '{"name": "'  # how a line of a report begins
 
 
 class Flags(NamedTuple):
@@ -35,28 +38,32 @@ class Flags(NamedTuple):
 
 
 def is_report(path: Path) -> bool:
-    """Return whether a file is a report of ours, or empty, or not there."""
+    """Return whether a file is a report of ours, or there is none to be replaced."""
+    if not path.is_file():  # a pipe takes what is written; a folder does not
+        return not path.is_dir()
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             first = file.readline()
-        return not first or "outcome" in json.loads(first)
-    except FileNotFoundError:
-        return True
+        # Cut within its first line, it is still known by how that begins.
+        if not first.endswith("\n"):
+            return not first or first.startswith(_FIRST[: len(first)])
+        return "outcome" in json.loads(first)
     except (OSError, ValueError, TypeError):
         return False
 
 
-def _told_before(report: Path) -> set[str]:
-    """Return the outputs that a report tells of as coloured; cut off half a line."""
-    outputs = set()
+def _reported(report: Path) -> set[tuple[str, str]]:
+    """Return the outputs and outcomes that a report tells of; cut off half a line."""
+    outcomes = set()
     with open(report, "rb+") as file:
         while (line := file.readline()).endswith(b"\n"):
-            job = json.loads(line)
-            if job["outcome"] == "coloured":
-                outputs.add(job["output"])
+            # After a power cut there may be anything in it.
+            with contextlib.suppress(ValueError, LookupError, TypeError):
+                job = json.loads(line)
+                outcomes.add((job["output"], job["outcome"]))
         file.seek(-len(line), os.SEEK_CUR)
         file.truncate()
-    return outputs
+    return outcomes
 
 
 class Results:
@@ -67,7 +74,7 @@ class Results:
         first: of those that were coloured, for a contact sheet.
     """
 
-    def __init__(self, target: Path, flags: Flags, *, overwrite: bool) -> None:
+    def __init__(self, target: Path, flags: Flags, settings: "Settings") -> None:
         self.counts = dict.fromkeys(
             ("coloured", "skipped", "failed", "with warnings"), 0
         )
@@ -78,8 +85,8 @@ class Results:
         self._flags = flags
         self._lines: list[dict[str, Any]] = []
         self._report: IO[str] | None = None
-        self._overwrite = overwrite
-        self._before: set[str] = set()  # outputs that the report tells of already
+        self._settings = settings
+        self._before: set[tuple[str, str]] = set()  # what the report tells of already
         self._begun = time.monotonic()
 
     def collect(self, done: Iterable["Job"], total: int) -> None:
@@ -88,9 +95,10 @@ class Results:
         with contextlib.ExitStack() as stack:
             if report is not None:
                 files.make_folder(report.parent)
-                if report.exists() and not self._overwrite:
-                    self._before = _told_before(report)
-                mode = "a" if self._before else "w"
+                goes_on = report.is_file() and not self._settings.overwrite
+                if goes_on:
+                    self._before = _reported(report)
+                mode = "a" if goes_on else "w"
                 self._report = stack.enter_context(
                     open(report, mode, encoding="utf-8", errors="surrogateescape")
                 )
@@ -109,8 +117,10 @@ class Results:
 
         self.counts[job.outcome] += 1
         self.counts["with warnings"] += bool(job.warnings)
-        reported = job.outcome == "skipped" and str(job.output) in self._before
-        if self._report is not None and not reported:
+        # What is skipped or fails as before is not told again.
+        before = {(str(job.output), what) for what in (job.outcome, "coloured")}
+        again = job.outcome != "coloured" and bool(before & self._before)
+        if self._report is not None and not again:
             print(json.dumps(job.as_json()), file=self._report, flush=True)
         if self._flags.as_json:
             self._lines.append(job.as_json())
@@ -142,7 +152,7 @@ class Results:
             say("nothing done")
         for reason, count in self._there.items():
             say(f"{count:,} {reason}: --overwrite makes them anew")
-        if self._damaged:
+        if self._damaged and not self._settings.damaged:
             say("--damaged colours what there is of damaged JPEG, PNG and TIFF files")
         say(f"in {seconds:.0f} s; see {self._flags.report or self._target}")
         if self._flags.as_json:

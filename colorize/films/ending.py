@@ -10,9 +10,10 @@ import av
 
 from colorize.films.sources import opened, packets_of, pictures_of, seconds_of
 
-# FFmpeg's names of containers that say how long they are. Of others it works that out
-# from what there is, or guesses by the bit rate.
-_SAYING = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "asf", "flv", "mxf")
+# FFmpeg's names of containers that say how long they are, and how long each frame is
+# shown. Of others it works that out from what there is, or they are silent about a last
+# frame that is shown for long.
+_SAYING = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2")
 _SHORT = 1.0  # seconds, and
 _SHORT_SHARE = 0.02  # of the whole, by which a film may end early
 _ENOUGH = 0.5  # of what there is no picture of: so much sound, and nothing was cut off
@@ -29,16 +30,22 @@ def warnings(path: Path, end: float) -> Sequence[str]:
         stream = pictures_of(container)
         if container.format.name not in _SAYING:
             return ()
-        # FFmpeg shortens an AVI that is cut to about what is there, but for its frames.
-        counted = stream.frames / (stream.average_rate or 1)
-        length = max(seconds_of(container, stream), float(counted))
-        lack = length - end
+        length = seconds_of(container, stream)
+        # Without a length of the pictures alone, it is that from the first of all on.
+        late = 0.0 if stream.duration else _late(container, stream)
+        lack = length - late - end
         if lack < max(_SHORT, _SHORT_SHARE * length):
             return ()
         # The last frame may be shown for long, and sound go on after it.
         if _after(container, stream, end) > _ENOUGH * lack:
             return ()
-    return (f"ends at {end:.1f} of {length:.1f} s",)
+    return (f"ends at {end:.1f} of {length - late:.1f} s",)
+
+
+def _late(container: Any, pictures: Any) -> float:
+    """Return how many seconds after a film's beginning its pictures begin."""
+    begins = float((pictures.start_time or 0) * pictures.time_base)
+    return max(0.0, begins - (container.start_time or 0) / av.time_base)
 
 
 def _after(container: Any, pictures: Any, end: float) -> float:

@@ -108,7 +108,7 @@ def open_model(source: Path) -> keras.Model:
 def network_size(source: Path) -> int:
     """Return the short side that a run was trained at, in pixels; 256 for a file."""
     if (source / run_folder.CONFIG).is_file():
-        return min(config.load(source / run_folder.CONFIG, {}).size)
+        return min(config.size_in(source / run_folder.CONFIG))
     return config.SHORT_SIDE
 
 

@@ -10,6 +10,7 @@ import csv
 import dataclasses
 import hashlib
 import math
+import os
 import re
 import shutil
 import time
@@ -140,7 +141,7 @@ def _train(
         changed = _validates_otherwise(config, load(run / run_folder.CONFIG, {}))
         if changed and saver.progress.best < math.inf:
             saver.progress = dataclasses.replace(saver.progress, best=math.inf)
-            yield Note(f"other {changed}: which model is the best is found anew")
+            yield Note(f"{changed} changed: which model is the best is found anew")
         yield Note(f"going on after step {saver.progress.step}")
         devices.check_same("checkpoint", str(saver.progress.step))
     yield from _place(pictures, saver.progress, devices)
@@ -161,8 +162,11 @@ def _train(
 
 def _validates_otherwise(config: TrainConfig, before: TrainConfig) -> str:
     """Return which settings, now others, make losses of before incomparable."""
-    names = ("data", "val", "val_split", "size", "resize", "loss", "rebalance")
+    names = ("val_split", "size", "resize", "loss", "rebalance")
     differing = [n for n in names if getattr(config, n) != getattr(before, n)]
+    for name in ("data", "val"):  # another spelling of a path is no other folder
+        paths = (os.path.abspath(getattr(one, name)) for one in (config, before))
+        differing += [name] if len(set(paths)) > 1 else []
     return ", ".join(differing)
 
 
