@@ -158,7 +158,7 @@ def outside_gamut(
 ) -> Array:
     """Return which colors in linear light, channels on an axis, sRGB cannot show.
 
-    With `bright_reds`, as if red went beyond 1.
+    With `bright_reds`, red may be above 1.
     """
     low = xp.min(linear, axis=axis)
     if bright_reds:

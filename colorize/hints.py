@@ -253,7 +253,9 @@ def read(path: Path) -> Hints:
             raise ValueError(f'no {{"version": {VERSION}, "points": [...]}}')
         if unknown := content.keys() - {"version", "points"}:
             wrong = sorted(map(str, unknown))[0]
-            raise ValueError(f"no {wrong!r} is known: {nearest(wrong, ['points'])}")
+            raise ValueError(
+                f"no field {wrong!r} is known; wanted are version and points"
+            )
         points = content.get("points")
         if not isinstance(points, list) or len(points) > _MOST_POINTS:
             raise ValueError(f"points must be a list of at most {_MOST_POINTS:,}")

@@ -1075,7 +1075,7 @@ def test_a_container_that_does_not_hold_the_codec_becomes_mkv(
     assert (done.outcome, done.reason) == ("coloured", "")
     held = codec not in NOT_HELD[suffix]
     assert done.output.name == (f"a{suffix}" if held else f"a{suffix}.mkv")
-    assert held or f".mkv: {suffix} does not hold" in done.warnings[0]
+    assert held or f".mkv: {suffix} cannot hold" in done.warnings[0]
     assert len(done.warnings) == (0 if held else 1)
     with av.open(str(done.output)) as container:
         stream = container.streams.video[0].codec_context
@@ -1103,7 +1103,7 @@ def test_no_two_films_of_a_folder_become_one(again, draw_film, tmp_path, tiny_ru
         "c.avi.mkv.mkv.mkv": 2,
         "d.avi.mkv": 5,
     }
-    assert "c.avi.mkv is to be the copy of another film" in result.stderr
+    assert "c.avi.mkv is the name of another film's copy" in result.stderr
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 0 and re.search("skipped +4\n", result.stderr)
 

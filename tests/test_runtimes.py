@@ -176,9 +176,8 @@ def test_a_folder_in_two_goes_in_shards_and_at_once_is_the_same(grey, tmp_path):
 
 WITHOUT = """
 import sys
-for name in ("tensorflow", "keras", "skimage", "matplotlib", "scipy", "tensorboard"):
-    sys.modules[name] = None
-import h5py
+absent = "tensorflow keras h5py skimage matplotlib scipy tensorboard".split()
+sys.modules |= dict.fromkeys(absent)
 import numpy as np
 import colorize
 from colorize.cli import main

@@ -151,7 +151,7 @@ class Results:
         if not any(self.counts.values()):
             say("nothing done")
         for reason, count in self._there.items():
-            say(f"{count:,} {reason}: --overwrite makes them anew")
+            say(f"{count:,} {reason}; --overwrite makes them again")
         if self._damaged and not self._settings.damaged:
             say("--damaged colours what there is of damaged JPEG, PNG and TIFF files")
         say(f"in {seconds:.0f} s; see {self._flags.report or self._target}")

@@ -74,7 +74,8 @@ def color(
     Args:
         colorizer: the model.
         job: which film, and where to.
-        settings: `size`, `saturation`, `overwrite`, `skip_colour`, `provenance` and
+        settings: `size`, `saturation`, `warmth`, `overwrite`, `preserve_times`,
+            `skip_colour`, `provenance` and
             what the network is told matter here.
         film_settings: how it is written.
         count: called after each frame with how many there are, about.
@@ -126,10 +127,10 @@ def _named(job: Job, codec: str, film_settings: FilmSettings) -> Job:
     if film_settings.preview is not None:
         output = output.with_name(f"{output.stem}.preview{output.suffix}")
     if suffix != output.suffix.lower():
-        job = job.warned(f"{suffix}: {output.suffix} does not hold what is written")
+        job = job.warned(f"written as {suffix}: {output.suffix} cannot hold it")
         output = output.with_name(output.name + suffix)
         while _of_another(output, job):
-            job = job.warned(f"{output.name} is to be the copy of another film")
+            job = job.warned(f"{output.name} is the name of another film's copy")
             output = output.with_name(output.name + suffix)
     return replace(job, output=output)
 

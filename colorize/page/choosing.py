@@ -107,7 +107,9 @@ class Choices(Answers):
         if photo.result is None:
             raise HTTPException(409, "This photo is not coloured.")
         if not self.worker.suggests:
-            raise HTTPException(409, "This network takes no colours of others.")
+            raise HTTPException(
+                409, "This network cannot take colours from another photo."
+            )
         # It arrives as a photo does, but becomes none.
         arriving = naming.new_photo(name, session.folder)
         path = arriving.upload = photo.reference_file(name)

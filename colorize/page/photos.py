@@ -248,8 +248,7 @@ class Photo:
         Args:
             reason: in words.
             job: what became of it.
-            tried: what was chosen for the colours that failed; what has been chosen
-                since then stays, too, as its turn comes.
+            tried: the choices that failed; if others were made since, those are kept.
         """
         self.reason = reason
         if self.result is None:

@@ -88,7 +88,7 @@ class Views(Answers):
         _, photo = await self._photo(request)
         path = photo.chosen.reference
         if path is None or not path.exists():
-            raise HTTPException(404, "This photo has no other beside it.")
+            raise HTTPException(404, "This photo has no reference.")
         return FileResponse(path, media_type="application/octet-stream")
 
     async def _sent(self, path: Path | None) -> Response:

@@ -91,7 +91,6 @@ class Layout:
         planar: whether each channel is apart.
         tile: (height, width) of tiles, or None.
         rows: of a strip.
-        extra: what channels beside color mean.
         subsampling: of the color of YCbCr.
         reversed: whether the first bit of a byte is its lowest.
     """
@@ -107,7 +106,6 @@ class Layout:
     planar: bool
     tile: tuple[int, int] | None
     rows: int
-    extra: tuple[int, ...]
     subsampling: tuple[int, ...]
     reversed: bool
 
@@ -142,7 +140,6 @@ class Layout:
             numbers(_PLANAR, 1)[0] == 2 and samples > 1,
             tile if all(tile) else None,
             min(numbers(_ROWS, height)[0] or height, height),
-            numbers(_EXTRA),
             numbers(_SUBSAMPLING, *((2, 2) if photometric == _YCBCR else (1, 1))),
             numbers(_FILL_ORDER, 1)[0] == 2,
         )
