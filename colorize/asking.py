@@ -25,7 +25,7 @@ _AT_ONCE = 8 * SHORT_SIDE * 384  # pixels shown to the network in one batch
 
 
 def seen_at(page: reading.Page, size: int) -> tuple[int, int]:
-    """The height and width that the network sees a page at, its short side `size`."""
+    """Return how large the network sees a page, whose short side then is `size`."""
     height, width = page.height, page.width
     scale = min(size / min(height, width), _LONGEST * size / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))

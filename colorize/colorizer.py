@@ -165,7 +165,7 @@ class Colorizer:
         hints: Sequence[np.ndarray | Hints | None] | None = None,
         wishes: Sequence[Wish | None] | None = None,
     ) -> list[np.ndarray]:
-        """Predicts the colour of several small pictures, those of like size together.
+        """Predict the colour of several small pictures, those of like size together.
 
         Args:
             small: (h, w) grey levels each, from `Page.shrunk`.

@@ -166,6 +166,12 @@ def test_a_report_goes_on_where_the_command_was_stopped(pictures, tmp_path):
     run(*command, "--sheet", "sheet.png")
     again = (tmp_path / "done.jsonl").read_text()
     assert again.startswith(first) and again.count("\n") == 3 and "skipped" not in again
+    (tmp_path / "out" / "b.jpg").unlink()
+    (tmp_path / "more" / "b.jpg").write_text("text")  # coloured once, it fails now
+    run(*command)
+    lines = (tmp_path / "done.jsonl").read_text().removeprefix(again)
+    assert json.loads(lines)["outcome"] == "failed"
+    (tmp_path / "more" / "b.jpg").write_bytes(pictures["b.jpg"])
     (tmp_path / "done.jsonl").write_text(first[:9])
     assert run(*command).exit_code == 0
     assert run(*command[:-1], os.devnull).exit_code == 0

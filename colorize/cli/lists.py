@@ -1,15 +1,10 @@
 """`colorize models` and `colorize cache`: what there is."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from colorize.cli.shared import cache_option, command_errors, json_option, print_json
-
-if TYPE_CHECKING:
-    from colorize.models import Architecture
 
 
 @click.command("models")
@@ -18,22 +13,19 @@ def list_models(as_json: bool) -> None:
     """List the architectures that `train --model` knows."""
     from colorize import models
 
-    with command_errors():
-        _list(models.ARCHITECTURES.values(), as_json=as_json)
-
-
-def _list(architectures: "Iterable[Architecture]", *, as_json: bool) -> None:
     columns = ("name", "parameters", "stride", "summary")
     rows = [
         {column: getattr(architecture, column) for column in columns}
-        for architecture in architectures
+        for architecture in models.ARCHITECTURES.values()
     ]
-    if as_json:
-        print_json({"models": rows})
-        return
-    click.echo(f"{'model':10} {'parameters':>10} {'stride':>6}  what it is")
-    for row in rows:
-        click.echo("{name:10} {parameters:>10,} {stride:>6}  {summary}".format(**row))
+    line = "{name:10} {parameters:>10,} {stride:>6}  {summary}"
+    with command_errors():
+        if as_json:
+            print_json({"models": rows})
+            return
+        click.echo(f"{'model':10} {'parameters':>10} {'stride':>6}  what it is")
+        for row in rows:
+            click.echo(line.format(**row))
 
 
 @click.command("cache")

@@ -117,10 +117,7 @@ class Results:
 
         self.counts[job.outcome] += 1
         self.counts["with warnings"] += bool(job.warnings)
-        # What is skipped or fails as before is not told again.
-        before = {(str(job.output), what) for what in (job.outcome, "coloured")}
-        again = job.outcome != "coloured" and bool(before & self._before)
-        if self._report is not None and not again:
+        if self._report is not None and not self._is_reported(job):
             print(json.dumps(job.as_json()), file=self._report, flush=True)
         if self._flags.as_json:
             self._lines.append(job.as_json())
@@ -141,6 +138,15 @@ class Results:
             say(f"{job.name}: {job.outcome}: {warning}")
         if job.fault:
             complain(job.fault)
+
+    def _is_reported(self, job: "Job") -> bool:
+        """Return whether the report tells of a job as it is, since an earlier run."""
+        outcomes = {job.outcome}
+        if job.outcome == "skipped" and not job.reason:
+            outcomes.add("coloured")  # by that run
+        output = str(job.output)
+        again = any((output, outcome) in self._before for outcome in outcomes)
+        return again and job.outcome != "coloured"
 
     def _conclude(self) -> None:
         seconds = time.monotonic() - self._begun

@@ -99,16 +99,16 @@ class _Walk:
             return
         try:
             with os.scandir(folder) as entries:
-                kinds = [(e.name, _is_folder(e), _is_endless(e)) for e in entries]
+                listing = sorted(
+                    (entry.name, _is_folder(entry))
+                    for entry in entries
+                    if not self._is_endless(entry)
+                )
         except OSError as e:
             if self._unreadable is None or not prefix:
                 raise ColorizeError(f"{folder}: cannot be read: {e.strerror}") from e
             self._unreadable.append((prefix, f"cannot be read: {e.strerror}"))
             return
-        for _, _, is_endless in kinds:
-            if is_endless:
-                self._pass_over(_ENDLESS)
-        listing = sorted(kind[:2] for kind in kinds if not kind[2])
         if prefix and (MARKER, False) in listing:
             self._pass_over(COPIES)
             return
@@ -149,6 +149,19 @@ class _Walk:
             self._pass_over(suffix or NO_SUFFIX)
         return False
 
+    def _is_endless(self, entry: os.DirEntry[str]) -> bool:
+        """Return whether it is a pipe, a socket or a device; count it, if so."""
+        try:
+            if entry.is_file(follow_symlinks=False) or entry.is_dir():
+                return False
+            mode = entry.stat().st_mode
+        except OSError:  # a link to nowhere, or to itself
+            return False
+        if stat.S_ISREG(mode):
+            return False
+        self._pass_over(_ENDLESS)
+        return True
+
     def _pass_over(self, kind: str) -> None:
         if self._passed_over is not None:
             self._passed_over[kind] += 1
@@ -159,17 +172,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
-
-
-def _is_endless(entry: os.DirEntry[str]) -> bool:
-    """Return whether it is a pipe, a socket or a device, which may never end."""
-    try:
-        if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
-            return False
-        mode = entry.stat().st_mode
-    except OSError:  # a link to nowhere
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _head(path: Path, size: int = formats.HEAD) -> bytes:

@@ -212,7 +212,7 @@ class Page:
                 yield slice(top + start, top + start + len(part)), part
 
     def framed(self, quarters: int, box: Box | None) -> "Page":
-        """The page turned further, and a part of that; the whole is read for a part.
+        """Return the page turned further, or a part of that, for which it is all read.
 
         Args:
             quarters: of a turn, clockwise.

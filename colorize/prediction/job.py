@@ -174,16 +174,13 @@ class Job:
             dict(part.partition("=")[::2] for part in text.split())
             for text in (before, parameters)
         )
-        changed = {name for name in was.keys() & _OTHERS if was[name] != now[name]}
-        changes = [
-            f"{name} {was.get(name, 'none')}"
-            for name in _TOLD
-            if was.get(name) != now.get(name)
-        ]
-        if changes and "original" not in changed:
-            return self.warned(f"made again: it was made with {', '.join(changes)}")
-        others = [words for name, words in _OTHERS.items() if name in changed]
-        reason = f"{THERE}, made {' and '.join(others)}" if others else ""
+        retold = [name for name in _TOLD if was.get(name) != now.get(name)]
+        others = [n for n in _OTHERS if n in was and was[n] != now.get(n)]
+        if retold and "original" not in others:
+            before = ", ".join(f"{name} {was.get(name, 'none')}" for name in retold)
+            return self.warned(f"made again: it was made with {before}")
+        words = " and ".join(_OTHERS[name] for name in others)
+        reason = f"{THERE}, made {words}" if words else ""
         return replace(self, outcome="skipped", reason=reason)
 
     def failed_by(self, error: Exception, begun: float) -> "Job":
