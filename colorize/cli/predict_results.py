@@ -71,7 +71,7 @@ class Results:
 
     Attributes:
         counts: pictures by outcome, and those with warnings.
-        first: of those that were coloured, for a contact sheet.
+        first: of those that have a copy, for a contact sheet.
     """
 
     def __init__(self, target: Path, flags: Flags, settings: "Settings") -> None:

@@ -91,7 +91,7 @@ class _Key:
 
 
 class _Step(NamedTuple):
-    """A frame after a key frame, how it moved, and what the key frame is carried to."""
+    """A frame after a key frame, how it moved, and that key frame carried on to it."""
 
     look: Look
     motion: Motion
@@ -105,7 +105,7 @@ class _Span:
     Attributes:
         key: the key frame.
         steps: the frames after it; the last of them is the next key frame.
-        behind: what that one is carried back to: each of them, itself at last.
+        behind: the next key frame, carried back to each of them; itself at last.
         over: whether the shot ends with it.
     """
 
@@ -398,7 +398,13 @@ class Carried:
         return carried(ab, self.flow)
 
     def on(self, grey: np.ndarray, flow: np.ndarray, trust: np.ndarray) -> "Carried":
-        """Return the same in the next frame (h, w) uint8, whose motion is given."""
+        """Return the same carried on to the next frame.
+
+        Args:
+            grey: that frame, (h, w) uint8.
+            flow: its motion, (h, w, 2) in pixels.
+            trust: in that, (h, w) from 0 to 1.
+        """
         moved = Carried(self._grey, self._follower)
         about = flow + carried(self.flow, flow)
         moved.flow = self._follower.refined(grey, self._grey, about)

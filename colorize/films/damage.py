@@ -11,7 +11,7 @@ class Damage:
     """What could not be decoded, each counted once, also where it is met again.
 
     Attributes:
-        packets: the times of those that were left out.
+        packets: the times of those that were left out, or where they lie in the file.
         frames: the times of those that are damaged.
     """
 
@@ -19,7 +19,7 @@ class Damage:
     frames: set[int] = field(default_factory=set)
 
     def note_packet(self, packet: Any, start: int | None) -> None:
-        """Count a packet, unless it comes before a time that was reached before."""
+        """Count a packet, unless it lies before `start`, where it has been counted."""
         times = (packet.pts, packet.dts)
         time = next((time for time in times if time is not None), None)
         if time is None:

@@ -24,8 +24,8 @@ from colorize.films.damage import Damage
 from colorize.hints import Point
 
 _FRAMES = 240  # of a piece, at least: it ends before a key frame
-# Frames, at most, of which x265 does not work out when they are decoded, but returns
-# what was in memory. They come in order, at once.
+# With so many frames or fewer x265 leaves the times of decoding unset, as whatever was
+# in memory. They come in order then, so those are the times of showing.
 _NO_DELAY = 2
 
 

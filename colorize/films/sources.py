@@ -100,7 +100,7 @@ def opened(path: Path) -> Iterator[Any]:
 
     Raises:
         ColorizeError: it cannot be read, or is none.
-        OSError: the disk is full, to which what is read may be copied.
+        OSError: the disk is full, as what is done within the block may write.
     """
     with in_a_line("read"):
         try:
@@ -112,7 +112,10 @@ def opened(path: Path) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def in_a_line(done: str) -> Iterator[None]:
-    """Have errors of FFmpeg say that something cannot be `done`; a full disk stays one.
+    """Turn errors of FFmpeg into one line; that the disk is full stays an OSError.
+
+    Args:
+        done: what could not be done: `read` or `written`.
 
     Raises:
         ColorizeError: FFmpeg has failed.
@@ -388,25 +391,25 @@ def _codes(frame: Any, context: Any) -> tuple[int, int, int, int]:
 def _codes_read(
     frame: Any, codes: tuple[int, int, int, int]
 ) -> tuple[int, int, int, int]:
-    """Return the codes of the luma and chroma that frames like this are read as.
+    """Return the codes by which frames like this are read, and which the copy states.
 
-    Those of the stream, where it has luma and chroma. Else they are written whatever
-    it says, for that is about RGB or grey and no player knows what was made of it.
+    They are those of the stream, where that has luma and chroma. RGB and grey become
+    luma and chroma here, whatever the stream says, so their codes are chosen here.
 
     Raises:
-        ColorizeError: they are no Y'CbCr.
+        ColorizeError: the matrix is one that is not supported.
     """
     range_, matrix, *rest = codes
     if _is_grey(frame.format):  # full always, as FFmpeg has it, whatever it says
         range_ = _FULL
-        spoken = matrix in _WEIGHTS or matrix in _OF_601
+        usable = matrix in _WEIGHTS or matrix in _OF_601
     elif _is_rgb(frame.format):
-        range_, spoken = range_ or _LIMITED, False
+        range_, usable = range_ or _LIMITED, False
     elif matrix in _OTHER_MATRICES:
         raise ColorizeError(f"{_OTHER_MATRICES[matrix]} is not supported")
     else:
         return codes
-    if not spoken:
+    if not usable:
         matrix = _709 if frame.height > _HD else _601
     # Chromium believes a range only where all the rest is said, too.
     primaries, transfer = (code if code != _UNSPECIFIED else _709 for code in rest)
