@@ -808,6 +808,58 @@ def test_damage_is_counted_once_where_a_film_goes_on_after_a_stop(
     assert done.frames == 76 and "4 damaged packets left out" in done.warnings
 
 
+def in_decoding_order(path, suffix):
+    """A film of 40 frames, encoded in another order than they are shown in."""
+    film = path / f"film{suffix}"
+    with av.open(str(film), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "3"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(40):
+            picture = np.full((64, 96, 3), 20, np.uint8)
+            picture[:, : 2 * number + 1] = 200
+            frame = av.VideoFrame.from_ndarray(picture)
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return film
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4", ".mpg", ".ts"])
+@pytest.mark.parametrize("start", [None, 17])
+def test_frames_are_shown_in_their_order_whatever_the_container_says_of_it(
+    suffix, start, tmp_path
+):
+    film = sources.look_at(in_decoding_order(tmp_path, suffix))
+    shown = list(sources.frames(film))
+    light = [frame.luma.astype(int).sum() for frame in shown]
+    assert len(light) == 40 and light == sorted(light)
+    gaps = {later.pts - frame.pts for frame, later in itertools.pairwise(shown)}
+    assert max(gaps) - min(gaps) <= 1
+    if start is not None:
+        again = list(sources.frames(film, shown[start].pts))
+        assert [frame.pts for frame in again] == [frame.pts for frame in shown[start:]]
+        assert np.array_equal(again[0].luma, shown[start].luma)
+
+
+def test_frames_at_no_later_time_than_another_are_left_out_and_counted(
+    draw_film, tmp_path, monkeypatch
+):
+    film = draw_film(frames=30)
+    times = iter([0, 40, 80, 80, 120, 40] + [160 + 40 * i for i in range(24)])
+    decoded = sources._decoded
+
+    def changed(*args):
+        for frame in decoded(*args):
+            frame.pts = next(times)
+            yield frame
+
+    film = sources.look_at(film)
+    monkeypatch.setattr(sources, "_decoded", changed)
+    damage = sources.Damage()
+    assert len(list(sources.frames(film, None, damage))) == 28
+    assert damage.warnings() == ["2 frames out of order left out"]
+
+
 def test_frames_that_are_damaged_are_counted(draw_film, tmp_path):
     film = draw_film("film.mp4", frames=60, size=(96, 128), codec="libx264")
     data = bytearray(film.read_bytes())

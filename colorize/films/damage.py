@@ -13,10 +13,13 @@ class Damage:
     Attributes:
         packets: the times of those that were left out, or where they lie in the file.
         frames: the times of those that are damaged.
+        untimely: the times of frames that were left out, as one of that time or a later
+            one had been shown.
     """
 
     packets: set[int] = field(default_factory=set)
     frames: set[int] = field(default_factory=set)
+    untimely: set[int] = field(default_factory=set)
 
     def note_packet(self, packet: Any, start: int | None) -> None:
         """Count a packet, unless it lies before `start`, where it has been counted."""
@@ -27,26 +30,33 @@ class Damage:
         elif start is None or time >= start:
             self.packets.add(time)
 
+    def note_untimely(self, time: int, start: int | None) -> None:
+        """Count a frame, unless it lies before `start`, where it has been counted."""
+        if start is None or time >= start:
+            self.untimely.add(time)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return it for a file, for `from_arrays`; another thread may be counting."""
         return {
             "damaged_packets": np.array(list(self.packets), np.int64),
             "damaged_frames": np.array(list(self.frames), np.int64),
+            "untimely_frames": np.array(list(self.untimely), np.int64),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Any) -> "Damage":
         """Return what such a file holds."""
-        packets, frames = arrays["damaged_packets"], arrays["damaged_frames"]
-        return cls(set(packets.tolist()), set(frames.tolist()))
+        names = ("damaged_packets", "damaged_frames", "untimely_frames")
+        return cls(*(set(arrays[name].tolist()) for name in names))
 
     def warnings(self) -> list[str]:
         """Return it in words."""
         return [
-            f"{len(times):,} damaged {kind}{'s' if len(times) > 1 else ''} {what}"
+            f"{len(times):,} {kind}{'s' if len(times) > 1 else ''} {what}"
             for kind, times, what in (
-                ("packet", self.packets, "left out"),
-                ("frame", self.frames, "coloured as decoded"),
+                ("damaged packet", self.packets, "left out"),
+                ("damaged frame", self.frames, "coloured as decoded"),
+                ("frame", self.untimely, "out of order left out"),
             )
             if times
         ]

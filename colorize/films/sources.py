@@ -252,8 +252,9 @@ def _shown(film: Film, start: int | None, damage: Damage) -> Generator[tuple[Any
             if pts is None:  # a stream without times: as fast as it says
                 step = round(1 / (film.rate * film.time_base))
                 pts = 0 if last is None else last + step
-            if last is not None and pts <= last:
-                continue  # shown twice at one time, it could not be written
+            if last is not None and pts <= last:  # it could not be written
+                damage.note_untimely(pts, start)
+                continue
             last = pts
             if start is None or pts >= start:
                 yield frame, pts
@@ -358,6 +359,7 @@ def _decoded(
 ) -> Iterator[Any]:
     """Yield decoded frames; packets that are damaged are left out and counted."""
     damaged = 0
+    decoding_order = container.format.name == "avi"  # all times that it holds are of it
     for packet in packets_of(container, stream):
         try:
             decoded = packet.decode()
@@ -368,7 +370,10 @@ def _decoded(
             if damaged > _DAMAGED:
                 raise ColorizeError(f"damaged ({e.strerror})") from e
             continue
-        yield from decoded
+        for frame in decoded:
+            if decoding_order:
+                frame.pts = frame.dts
+            yield frame
 
 
 def _codes(frame: Any, context: Any) -> tuple[int, int, int, int]:
