@@ -824,7 +824,7 @@ def in_decoding_order(path, suffix):
     return film
 
 
-@pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4", ".mpg", ".ts"])
+@pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4", ".mpg", ".ts", ".wmv"])
 @pytest.mark.parametrize("start", [None, 17])
 def test_frames_are_shown_in_their_order_whatever_the_container_says_of_it(
     suffix, start, tmp_path
@@ -835,6 +835,8 @@ def test_frames_are_shown_in_their_order_whatever_the_container_says_of_it(
     assert len(light) == 40 and light == sorted(light)
     gaps = {later.pts - frame.pts for frame, later in itertools.pairwise(shown)}
     assert max(gaps) - min(gaps) <= 1
+    done = color(film.path, tmp_path / "out.mkv")
+    assert (done.frames, done.warnings) == (40, ())
     if start is not None:
         again = list(sources.frames(film, shown[start].pts))
         assert [frame.pts for frame in again] == [frame.pts for frame in shown[start:]]

@@ -32,6 +32,8 @@ _GLANCE = 96  # pixels of the short side that tell whether a frame is in colour
 # Seconds before a wanted frame where reading begins. MPEG and FLV seek by other times
 # than that of the key frame from which it can be decoded, and may come out after it.
 _BACK = (0, 1, 5, 30)
+# AVI and WMV hold them only; the decoder hands them on to frames in display order.
+_TIMES_OF_DECODING = ("avi", "asf")
 _DAMAGED = 50  # packets in a row that cannot be decoded end a film
 
 
@@ -359,7 +361,7 @@ def _decoded(
 ) -> Iterator[Any]:
     """Yield decoded frames; packets that are damaged are left out and counted."""
     damaged = 0
-    decoding_order = container.format.name == "avi"  # all times that it holds are of it
+    decoding_order = container.format.name in _TIMES_OF_DECODING
     for packet in packets_of(container, stream):
         try:
             decoded = packet.decode()
