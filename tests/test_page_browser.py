@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import WAIT, serving
+from conftest import WAIT, serving, wait_until
 from PIL import Image
 
 from colorize import color, upsampling
@@ -862,3 +862,19 @@ def test_undo_takes_back_turns_that_were_pressed_fast(cropped_page):
     expect(facts).to_have_text(CROPPED)
     dots_lie(page, (50, 50))
     assert page.locator("#notice").text_content() == ""
+
+
+def test_a_colour_told_before_a_turn_is_answered_stays_on_its_thing(page, photos):
+    page.locator("#files").set_input_files([photos / "a.jpg"])
+    expect(status(page)).to_contain_text("1 of 1 ready")
+    expect(page.locator("#stage")).not_to_have_class("empty")
+    turns = []
+    page.route("**/frame", lambda route: turns.append((route, route.fetch())))
+    page.get_by_role("button", name="Turn right").click()
+    wait_until(lambda: turns or page.wait_for_timeout(50))
+    with page.expect_response("**/hints"):
+        tell(page, 0.25, 0.5)
+    ((route, response),) = turns
+    route.fulfill(response=response)
+    expect(page.locator("#facts")).to_have_text(TURNED)
+    dots_lie(page, (50, 25))

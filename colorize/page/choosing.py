@@ -1,6 +1,7 @@
 """What is chosen for a photo: settings, colours, its frame, another for its colours."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +14,7 @@ from colorize.errors import ColorizeError
 from colorize.page import adding, parsing
 from colorize.page import photos as naming
 from colorize.page.answering import Answers
-from colorize.page.framing import Points, checked_points
+from colorize.page.framing import Frame, Points, checked_points
 from colorize.page.photos import Photo
 from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, WARMTHS
 
@@ -57,7 +58,11 @@ class Choices(Answers):
         return JSONResponse(self._state_of(photo))
 
     async def tell(self, request: Request) -> Response:
-        """Set the hints of a photo and its colouring; answer once it is coloured."""
+        """Set the hints of a photo and its colouring; answer once it is coloured.
+
+        `{"points": […], "turned": 1, "box": null}`: the points lie in that frame, for
+        the photo may have got another since they were told.
+        """
         _, photo = await self._still(request)
         changes = await parsing.short_json(request, parsing.LONG)
         chosen = photo.chosen
@@ -65,7 +70,8 @@ class Choices(Answers):
             changes, "colouring", 0, COLOURINGS - 1, usual=chosen.colouring
         )
         if "points" in changes:
-            chosen = chosen.with_shown(_points(changes["points"]))
+            frame = _frame(changes, chosen.frame)
+            chosen = chosen.with_shown(_points(changes["points"]), frame)
         if len(chosen.points) > _MOST_POINTS:
             raise HTTPException(400, f"at most {_MOST_POINTS} colours at a time")
         if photo.state in ("failed", "left"):
@@ -89,12 +95,9 @@ class Choices(Answers):
         frame = photo.chosen.frame
         for _ in range(parsing.whole_number(changes, "turn", 0, 3, usual=0)):
             frame = frame.turned_further()
-        if "box" in changes:
-            value = changes["box"]
-            box = None if value is None else parsing.box(value)
-            if box and photo.result.job.pages > 1:
-                raise HTTPException(409, "Of several pages no part can be taken.")
-            frame = frame._replace(box=box)
+        frame = _frame(changes, frame)
+        if frame.box and photo.result.job.pages > 1:
+            raise HTTPException(409, "Of several pages no part can be taken.")
         return await self._colour(photo, frame=frame)
 
     async def refer(self, request: Request) -> Response:
@@ -136,6 +139,15 @@ class Choices(Answers):
         await self._note(photo)
         await run_in_threadpool(self.worker.wait_for, photo, _PATIENCE)
         return JSONResponse(self._state_of(photo))
+
+
+def _frame(changes: Mapping[str, Any], usual: Frame) -> Frame:
+    """Return the frame that a request's body has; what it does not say is as usual."""
+    turned = parsing.whole_number(changes, "turned", 0, 3, usual=usual.turned)
+    value = changes.get("box", usual.box)
+    if "box" in changes and value is not None:
+        value = parsing.box(value)
+    return Frame(turned, value)
 
 
 def _points(value: Any) -> Points:

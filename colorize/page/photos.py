@@ -80,12 +80,19 @@ class Chosen:
         """Return the points that lie in the frame, at places in it."""
         return self.frame.inside(self.points)
 
-    def with_shown(self, shown: Points) -> "Chosen":
-        """Return the same with other points in the frame; those outside stay."""
-        if list(shown) == list(self.shown_points):
+    def with_shown(self, shown: Points, frame: Frame | None = None) -> "Chosen":
+        """Return the same with other points in the frame; those outside stay.
+
+        Args:
+            shown: the points, at places in the frame.
+            frame: that they were told in; None for the one that is chosen now.
+        """
+        frame = frame or self.frame
+        if list(shown) == list(frame.inside(self.points)):
             return self
-        points = [*self.frame.outside(self.points), *self.frame.in_whole(shown)]
-        return replace(self, points=points)
+        return replace(
+            self, points=[*frame.outside(self.points), *frame.in_whole(shown)]
+        )
 
     @property
     def hints(self) -> Hints | None:

@@ -105,7 +105,7 @@ async function step(from, to) {
 
 function change(photo, { points = photo.points, colouring = photo.colouring }) {
   Object.assign(photo, { points, colouring });
-  unsent.set(photo.id, { points, colouring });
+  unsent.set(photo.id, state(photo)); // which may be turned before the server knows
   showHints();
   send();
 }
@@ -132,7 +132,11 @@ async function sendAll() {
 }
 
 /** What the server does not know yet is not taken back. */
-export const keepUnsent = (photo) => Object.assign(photo, unsent.get(photo.id));
+export function keepUnsent(photo) {
+  const waiting = unsent.get(photo.id);
+  if (waiting && sameFrame(photo, waiting)) Object.assign(photo, waiting);
+  return photo;
+}
 
 // -- The photo
 
