@@ -59,7 +59,7 @@ gamma: $(READY) ## Train weights like those that come with colorize: make gamma 
 	[ -f "$(RUNS)/gamma-4-together/config.toml" ] || \
 	$(BIN)/colorize blend "$(RUNS)/gamma-3-decide" "$(RUNS)/gamma-2-learn" "$(RUNS)/gamma-mean.keras" --overwrite
 	$(call STAGE,4-together,mean.keras)
-	$(BIN)/colorize blend "$(RUNS)/gamma-4-together" "$(RUNS)/gamma.keras" --detail 1 --saturation 1.4 --overwrite
+	$(BIN)/colorize blend "$(RUNS)/gamma-4-together" "$(RUNS)/gamma.keras" --detail 1.5 --saturation 1.4 --overwrite
 	$(BIN)/python -c "from pathlib import Path; from colorize.models import saved; print(saved.ship(Path('$(RUNS)/gamma.keras'), Path('$(RUNS)/weights')))"
 	@echo "To ship them: cp $(RUNS)/weights/* colorize/weights/ && make runtime"
 

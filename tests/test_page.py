@@ -749,20 +749,20 @@ def test_a_photo_is_turned_and_cropped_and_its_hints_go_with_it(client, draw):
 @pytest.mark.parametrize("later", [{"turn": 1}, {"box": [0.25, 0.25, 1, 1]}])
 def test_hints_lie_in_the_frame_that_they_were_told_in(client, draw, later):
     levels = png(draw(120, 160, 4)[..., 0])
-    told = {"points": [{"x": 0.75, "y": 0.5, "color": "#804020"}]}
+    colour = {"points": [{"x": 0.75, "y": 0.5, "color": "#804020"}]}
     states = []
     for name in ("in turn.png", "at once.png"):
         photo = client.upload(name, levels)
         client.settled()
         framed = {"turned": photo["turned"], "box": photo["box"]}
         if name == "in turn.png":
-            client.tell(photo, **told)
+            client.tell(photo, **colour)
         frame(client, photo, **later)
-        states.append(client.tell(photo, **told, **framed))
-    assert states[0]["points"] == states[1]["points"] != told["points"]
+        states.append(client.tell(photo, **colour, **framed))
+    assert states[0]["points"] == states[1]["points"] != colour["points"]
     for wrong in ({"turned": 4}, {"box": [1, 2]}):
         path = f"/photos/{photo['id']}/hints"
-        client.own("POST", path, json.dumps(told | wrong), 400)
+        client.own("POST", path, json.dumps(colour | wrong), 400)
 
 
 def test_the_page_of_an_album_becomes_one_photo_each(client, running, draw):
