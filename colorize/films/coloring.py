@@ -352,7 +352,7 @@ def _made_by(
     stat = job.input.stat()
     made = settings.provenance
     return {
-        "version": 6,
+        "version": 7,
         "bytes": stat.st_size,
         "changed": stat.st_mtime_ns,
         "size": settings.size,

@@ -32,7 +32,8 @@ _GLANCE = 96  # pixels of the short side that tell whether a frame is in colour
 # Seconds before a wanted frame where reading begins. MPEG and FLV seek by other times
 # than that of the key frame from which it can be decoded, and may come out after it.
 _BACK = (0, 1, 5, 30)
-# AVI and WMV hold them only; the decoder hands them on to frames in display order.
+# Containers that hold times of decoding only. By these, frames come in their order, and
+# later by the decoder's delay, as in players; the last have none and go by the rate.
 _TIMES_OF_DECODING = ("avi", "asf")
 _DAMAGED = 50  # packets in a row that cannot be decoded end a film
 
@@ -248,16 +249,17 @@ def frames(
 def _shown(film: Film, start: int | None, damage: Damage) -> Generator[tuple[Any, int]]:
     """Yield decoded frames from a time on, and when each is shown."""
     with _begun(film, start, damage) as decoded:
-        last = None
+        last, left_out = None, 0
         for frame in decoded:
             pts = frame.pts
             if pts is None:  # a stream without times: as fast as it says
                 step = round(1 / (film.rate * film.time_base))
                 pts = 0 if last is None else last + step
             if last is not None and pts <= last:  # it could not be written
-                damage.note_untimely(pts, start)
+                damage.note_untimely(last, left_out, start)
+                left_out += 1
                 continue
-            last = pts
+            last, left_out = pts, 0
             if start is None or pts >= start:
                 yield frame, pts
 

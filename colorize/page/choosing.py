@@ -95,7 +95,8 @@ class Choices(Answers):
         frame = photo.chosen.frame
         for _ in range(parsing.whole_number(changes, "turn", 0, 3, usual=0)):
             frame = frame.turned_further()
-        frame = _frame(changes, frame)
+        if "box" in changes:
+            frame = _frame({"box": changes["box"]}, frame)
         if frame.box and photo.result.job.pages > 1:
             raise HTTPException(409, "Of several pages no part can be taken.")
         return await self._colour(photo, frame=frame)

@@ -49,6 +49,10 @@ const stack = (stacks, photo) => {
 function tell(changes) {
   const photo = current();
   if (!photo) return;
+  const waiting = unsent.get(photo.id);
+  if (waiting && !sameFrame(waiting, photo)) { // which these colours would replace
+    return complain("The colour told before is on its way; try again in a moment.");
+  }
   stack(past, photo).push(state(photo));
   future.delete(photo.id);
   change(photo, changes);
@@ -66,7 +70,8 @@ async function frame(pressed, changes) {
   const before = state(photo);
   await send(); // what was told before is meant for the frame from before
   const answer = await (await post(`/photos/${photo.id}/frame`, changes)).json();
-  stack(past, photo).push(before);
+  const steps = stack(past, photo);
+  if (!same(before, steps.at(-1))) steps.push(before); // a colour told meanwhile did
   future.delete(photo.id);
   told(answer);
 }
@@ -125,7 +130,7 @@ async function sendAll() {
       unsent.delete(id);
       told(answer);
     } catch (error) {
-      unsent.delete(id);
+      if (unsent.get(id) === body) unsent.delete(id);
       complain(error.message);
     }
   }

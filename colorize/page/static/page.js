@@ -161,7 +161,7 @@ async function filesIn(folder) {
 function merge(told) {
   const place = photos.findIndex((photo) => photo.id === told.id);
   if (place < 0) photos.push(told);
-  else photos[place] = told;
+  else if (told.version >= photos[place].version) photos[place] = keepUnsent(told); // else late
 }
 
 let timer = 0;
