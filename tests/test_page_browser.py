@@ -871,7 +871,7 @@ def test_a_colour_told_before_a_turn_is_answered_stays_on_its_thing(page, photos
     turns = []
     page.route("**/frame", lambda route: turns.append((route, route.fetch())))
     page.get_by_role("button", name="Turn right").click()
-    wait_until(lambda: turns or page.wait_for_timeout(50))
+    wait_until(lambda: turns or page.wait_for_timeout(50))  # while events come in
     with page.expect_response("**/hints"):
         tell(page, 0.25, 0.5)
     ((route, response),) = turns

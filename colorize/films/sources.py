@@ -32,8 +32,8 @@ _GLANCE = 96  # pixels of the short side that tell whether a frame is in colour
 # Seconds before a wanted frame where reading begins. MPEG and FLV seek by other times
 # than that of the key frame from which it can be decoded, and may come out after it.
 _BACK = (0, 1, 5, 30)
-# Containers that hold times of decoding only. By these, frames come in their order, and
-# later by the decoder's delay, as in players; the last have none and go by the rate.
+# Containers that hold times of decoding only. Decoders put frames in order, so these
+# are right, but late by their delay, as in players. The last frames have none.
 _TIMES_OF_DECODING = ("avi", "asf")
 _DAMAGED = 50  # packets in a row that cannot be decoded end a film
 

@@ -17,6 +17,7 @@ from colorize.page.answering import Answers
 from colorize.page.framing import Frame, Points, checked_points
 from colorize.page.photos import Photo
 from colorize.page.worker import COLOURINGS, SATURATIONS, SIZES, WARMTHS
+from colorize.pictures.reading import Box
 
 _MOST_POINTS = 500
 _PATIENCE = 20.0  # seconds that the answer to one that colours may take
@@ -70,7 +71,9 @@ class Choices(Answers):
             changes, "colouring", 0, COLOURINGS - 1, usual=chosen.colouring
         )
         if "points" in changes:
-            frame = _frame(changes, chosen.frame)
+            usual = chosen.frame
+            turned = parsing.whole_number(changes, "turned", 0, 3, usual=usual.turned)
+            frame = Frame(turned, _box(changes, usual.box))
             chosen = chosen.with_shown(_points(changes["points"]), frame)
         if len(chosen.points) > _MOST_POINTS:
             raise HTTPException(400, f"at most {_MOST_POINTS} colours at a time")
@@ -95,8 +98,7 @@ class Choices(Answers):
         frame = photo.chosen.frame
         for _ in range(parsing.whole_number(changes, "turn", 0, 3, usual=0)):
             frame = frame.turned_further()
-        if "box" in changes:
-            frame = _frame({"box": changes["box"]}, frame)
+        frame = frame._replace(box=_box(changes, frame.box))
         if frame.box and photo.result.job.pages > 1:
             raise HTTPException(409, "Of several pages no part can be taken.")
         return await self._colour(photo, frame=frame)
@@ -142,13 +144,12 @@ class Choices(Answers):
         return JSONResponse(self._state_of(photo))
 
 
-def _frame(changes: Mapping[str, Any], usual: Frame) -> Frame:
-    """Return the frame that a request's body has; what it does not say is as usual."""
-    turned = parsing.whole_number(changes, "turned", 0, 3, usual=usual.turned)
-    value = changes.get("box", usual.box)
-    if "box" in changes and value is not None:
-        value = parsing.box(value)
-    return Frame(turned, value)
+def _box(changes: Mapping[str, Any], usual: Box | None) -> Box | None:
+    """Return the box that a request's body has, or else the usual one."""
+    if "box" not in changes:
+        return usual
+    value = changes["box"]
+    return None if value is None else parsing.box(value)
 
 
 def _points(value: Any) -> Points:

@@ -71,7 +71,7 @@ async function frame(pressed, changes) {
   await send(); // what was told before is meant for the frame from before
   const answer = await (await post(`/photos/${photo.id}/frame`, changes)).json();
   const steps = stack(past, photo);
-  if (!same(before, steps.at(-1))) steps.push(before); // a colour told meanwhile did
+  if (!same(before, steps.at(-1))) steps.push(before); // else a colour told meanwhile has
   future.delete(photo.id);
   told(answer);
 }
